@@ -1,0 +1,96 @@
+"""The `highlights` asset: one day of the API's listing, merged into what is kept of that day."""
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from ncaa_assets import documents
+from ncaa_assets.backends.base import ObjectStore
+from ncaa_assets.highlights_api import Fetch, HighlightsApi
+from ncaa_assets.merge import Growth, merge_fetch
+from ncaa_assets.models import HighlightsDay
+from ncaa_assets.presentation import highlights_table, plural
+from ncaa_assets.resources import DayLease
+
+log = logging.getLogger(__name__)
+
+
+@dg.asset(
+    group_name="ncaa_highlights",
+    kinds={"json"},
+    code_version="1",
+    output_required=False,
+    io_manager_key="documents",
+)
+def highlights(
+    context: dg.AssetExecutionContext,
+    api: dg.ResourceParam[HighlightsApi],
+    store: dg.ResourceParam[ObjectStore],
+    day_lease: dg.ResourceParam[DayLease],
+) -> Iterator[dg.MaterializeResult[HighlightsDay]]:
+    """**The day's highlights, as the Sport Highlights API lists them.**
+
+    Asks the API for every page of the game day and merges the answer into `highlights/<day>.json`. The records are kept
+    word for word under `data`. Nothing is ever removed: a record that the API no longer lists is marked
+    `removed_upstream`, one that changed keeps its earlier contents.
+
+    Run it again whenever you like; clips arrive 1 to 48 hours after a game, so each day is asked for again for a few days.
+    """
+    if day_lease.taken_by:
+        log.warning("skipped: %s", day_lease.taken_by)
+        return
+    day = context.partition_key
+    if api.trusted_origin:
+        log.warning("SAMPLE DATA: there is no RAPIDAPI_KEY, so the sample API answers; these are not real games")
+    started = time.monotonic()
+    fetch = api.fetch_day(day)
+    seconds = time.monotonic() - started
+    stored = documents.load_or_new(store, HighlightsDay, day)
+    merged, growth = merge_fetch(stored, fetch)
+    day_lease.check()
+    yield dg.MaterializeResult(
+        value=merged, metadata=_metadata(merged, fetch, growth, seconds=seconds, is_sample=bool(api.trusted_origin))
+    )
+
+
+def _metadata(
+    day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float, is_sample: bool
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "summary": _summary(day, fetch, growth),
+        "highlights": len(day.data),
+        "new": growth.new,
+        "changed": growth.changed,
+        "removed_upstream": sum(entry.removed_upstream is not None for entry in day.backup.records.values()),
+        "rejected": growth.rejected,
+        "complete": fetch.complete,
+        "api_requests": fetch.requests,
+        "api_seconds": round(seconds, 3),
+        "listing": dg.MetadataValue.md(
+            highlights_table((view, day.backup.records[view.id]) for view, _ in day.highlights())
+        ),
+    }
+    if fetch.quota_remaining is not None:
+        metadata["api_requests_left_today"] = fetch.quota_remaining
+    if fetch.problems:
+        metadata["problems"] = dg.MetadataValue.md("\n".join(f"- {problem}" for problem in fetch.problems))
+    if is_sample:
+        metadata["SAMPLE"] = "made-up data from the sample API; set RAPIDAPI_KEY for real games"
+    return metadata
+
+
+def _summary(day: HighlightsDay, fetch: Fetch, growth: Growth) -> str:
+    if day.data or growth.rejected:
+        text = f"{plural(len(day.data), 'highlight')} kept: {growth}"
+    else:
+        text = "no games: the API lists no highlights for this day"
+    if day.data and not growth.listed:
+        text += " (it used to list some: nothing was removed)"
+    if fetch.problems:
+        text += f"; {'; '.join(fetch.problems)}"
+    if fetch.quota_remaining is not None:
+        text += f"; {plural(fetch.quota_remaining, 'API request')} left today"
+    return text

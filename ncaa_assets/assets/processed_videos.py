@@ -1,0 +1,133 @@
+"""The `processed_videos` asset: a web-ready encode and a poster of each copied video."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from ncaa_assets import documents
+from ncaa_assets.backends.base import EncodeRequest, ObjectStore, Transcoder
+from ncaa_assets.failures import BackupError, EncodeFailed
+from ncaa_assets.models import CopiedVideo, ProcessedDay, ProcessedVideo, VideosDay
+from ncaa_assets.presentation import escaped, picture, plural, size, table
+from ncaa_assets.resources import DayLease
+
+log = logging.getLogger(__name__)
+
+# A poster larger than this is not put into the event log, which keeps every run's metadata for ever.
+_MOST_PICTURE_BYTES = 200_000
+
+
+class EncodeConfig(dg.Config):
+    """What one run may ask of `processed_videos`."""
+
+    force: bool = Field(default=False, description="encode again what is there already")
+
+
+@dg.asset(
+    group_name="ncaa_highlights",
+    kinds={"h264", "mp4"},
+    code_version="1",
+    output_required=False,
+    io_manager_key="documents",
+)
+def processed_videos(
+    context: dg.AssetExecutionContext,
+    config: EncodeConfig,
+    videos: VideosDay,
+    store: dg.ResourceParam[ObjectStore],
+    transcoder: dg.ResourceParam[Transcoder],
+    day_lease: dg.ResourceParam[DayLease],
+) -> Iterator[dg.MaterializeResult[ProcessedDay]]:
+    """**The day's videos, encoded for the web, each with a poster frame.**
+
+    H.264 and AAC in an MP4 that starts playing before it is loaded. Stored as `processed_videos/<day>/<id>.mp4` and `.jpg`.
+    What was encoded from the same bytes with the same settings is not encoded again.
+    """
+    if day_lease.taken_by:
+        return
+    started = time.monotonic()
+    manifest = documents.load_or_new(store, ProcessedDay, context.partition_key)
+    wanted = transcoder.settings_hash()
+    todo = [
+        video
+        for video in videos.videos
+        if config.force or not any(_is_encode_of(video, done, wanted, store) for done in manifest.videos)
+    ]
+    failed, encoded = [], []
+    for outcome in transcoder.encode([_request(video) for video in todo]):
+        day_lease.check()
+        if isinstance(outcome.result, EncodeFailed):
+            log.error("%s not encoded: %s", outcome.request.video.id, outcome.result)
+            failed.append(f"{outcome.request.video.id}: {outcome.result}")
+            continue
+        log.info("%s encoded in %.1f s: %s", outcome.result.id, outcome.result.encode_seconds, size(outcome.result.bytes))
+        manifest.videos = [there for there in manifest.videos if there.key != outcome.result.key]
+        manifest.videos.append(outcome.result)
+        encoded.append(outcome.result)
+        documents.save(store, manifest)
+    if failed:
+        raise BackupError(
+            f"{plural(len(failed), 'video')} could not be encoded ({failed[0]}); what was encoded is stored"
+        )
+    day_lease.check()
+    yield dg.MaterializeResult(
+        value=manifest,
+        metadata=_metadata(manifest, encoded, store=store, seconds=time.monotonic() - started),
+    )
+
+
+def _request(video: CopiedVideo) -> EncodeRequest:
+    base = "processed_" + video.key.rpartition(".")[0]
+    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg")
+
+
+def _is_encode_of(video: CopiedVideo, done: ProcessedVideo, settings_hash: str, store: ObjectStore) -> bool:
+    if (done.source_sha256, done.settings_hash) != (video.sha256, settings_hash):
+        return False
+    output, poster = store.info(done.key), store.info(done.poster.key)
+    return output is not None and output.size == done.bytes and poster is not None
+
+
+def _metadata(
+    manifest: ProcessedDay, encoded: list[ProcessedVideo], *, store: ObjectStore, seconds: float
+) -> dict[str, Any]:
+    minutes = sum(video.duration_seconds or 0.0 for video in encoded) / 60
+    summary = f"{plural(len(encoded), 'video')} encoded in {seconds:.1f} s" if encoded else "nothing to encode"
+    if len(manifest.videos) > len(encoded):
+        summary += f", {len(manifest.videos) - len(encoded)} there already"
+    metadata: dict[str, Any] = {
+        "summary": summary,
+        "videos": len(manifest.videos),
+        "encoded": len(encoded),
+        "encoded_minutes": round(minutes, 3),
+        "encode_seconds": round(seconds, 3),
+        "total_bytes": sum(video.bytes for video in manifest.videos),
+        "outputs": dg.MetadataValue.md(_outputs(manifest.videos, store.uri)),
+    }
+    if manifest.videos:
+        first = manifest.videos[0]
+        if first.poster.bytes <= _MOST_PICTURE_BYTES:
+            with store.download(first.poster.key) as file:
+                metadata["poster"] = dg.MetadataValue.md(picture(file.read(), first.title or first.id))
+    return metadata
+
+
+def _outputs(videos: list[ProcessedVideo], uri: Callable[[str], str]) -> str:
+    return table(
+        ["id", "title", "size", "seconds", "picture", "file"],
+        [
+            [
+                escaped(video.id),
+                escaped(video.title),
+                size(video.bytes),
+                f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
+                f"{video.width}×{video.height}" if video.width else "",
+                escaped(uri(video.key), most=300),
+            ]
+            for video in videos
+        ],
+    )

@@ -1,0 +1,150 @@
+"""The `videos` asset: verified copies of the day's first videos."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from ncaa_assets import documents
+from ncaa_assets.backends.base import ObjectStore
+from ncaa_assets.failures import BackupError, CopyFailed
+from ncaa_assets.models import CopiedVideo, HighlightsDay, SkippedVideo, VideosDay
+from ncaa_assets.presentation import escaped, link, plural, size, skipped_table, table
+from ncaa_assets.resources import DayLease
+from ncaa_assets.video_copy import CopyPlan, VideoCopier, plan_copies, skipped
+
+log = logging.getLogger(__name__)
+
+
+class CopyConfig(dg.Config):
+    """What one run may ask of `videos`."""
+
+    force: bool = Field(default=False, description="fetch again what is there already")
+
+
+@dg.asset(
+    group_name="ncaa_highlights",
+    kinds={"mp4"},
+    code_version="1",
+    output_required=False,
+    io_manager_key="documents",
+)
+def videos(
+    context: dg.AssetExecutionContext,
+    config: CopyConfig,
+    highlights: HighlightsDay,
+    store: dg.ResourceParam[ObjectStore],
+    copier: dg.ResourceParam[VideoCopier],
+    day_lease: dg.ResourceParam[DayLease],
+) -> Iterator[dg.MaterializeResult[VideosDay]]:
+    """**Copies of the day's first videos, byte for byte.**
+
+    Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, streams each to `videos/<day>/<id>.mp4`, and
+    keeps it only when it is a whole video: never a web page, never half a file. What is there already is not fetched
+    again. What cannot be copied is listed with its reason.
+    """
+    if day_lease.taken_by:
+        return
+    started = time.monotonic()
+    manifest = documents.load_or_new(store, VideosDay, context.partition_key)
+    plan = plan_copies(
+        [view for view, _ in highlights.highlights()],
+        manifest,
+        have=lambda video: _is_stored(store, video),
+        count=copier.count,
+        force=config.force,
+    )
+    before = {video.key for video in manifest.videos}
+    failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
+    copied = [video for video in manifest.videos if video.key not in before]
+    if failed:
+        raise BackupError(
+            f"{plural(len(failed), 'video')} could not be copied now ({failed[0]}); the other videos are stored. "
+            "Run the day again to take up what is missing"
+        )
+    day_lease.check()
+    yield dg.MaterializeResult(
+        value=manifest,
+        metadata=_metadata(manifest, copied, uri=store.uri, seconds=time.monotonic() - started),
+    )
+
+
+def _carry_out(
+    plan: CopyPlan, manifest: VideosDay, *, store: ObjectStore, copier: VideoCopier, day_lease: DayLease
+) -> list[str]:
+    """Copies, recording each outcome as it is known: what a killed run copied is not copied again."""
+    failed = []
+    for outcome in copier.copy(manifest.date, plan):
+        day_lease.check()
+        highlight, result = outcome.candidate.highlight, outcome.result
+        manifest.skipped = [skip for skip in manifest.skipped if skip.id != highlight.id]
+        if isinstance(result, CopiedVideo):
+            log.info("%s copied: %s", highlight.label, size(result.bytes))
+            _put(manifest.videos, result)
+        else:
+            manifest.skipped.append(skipped(outcome, result))
+        if isinstance(result, CopyFailed):
+            failed.append(f"{highlight.label}: {result}")
+        documents.save(store, manifest)
+    return failed
+
+
+def _put(videos: list[CopiedVideo], video: CopiedVideo) -> None:
+    """Adds a copy, in the place of an entry of the same key: one whose object was lost, or fetched again."""
+    for at, there in enumerate(videos):
+        if there.key == video.key:
+            videos[at] = video
+            return
+    videos.append(video)
+
+
+def _is_stored(store: ObjectStore, video: CopiedVideo) -> bool:
+    info = store.info(video.key)
+    return info is not None and info.size == video.bytes
+
+
+def _metadata(
+    manifest: VideosDay, copied: list[CopiedVideo], *, uri: Callable[[str], str], seconds: float
+) -> dict[str, Any]:
+    summary = f"{plural(len(copied), 'video')} copied ({size(sum(video.bytes for video in copied))})" if copied else "nothing to copy"
+    if len(manifest.videos) > len(copied):
+        summary += f", {len(manifest.videos) - len(copied)} there already"
+    summary += _skips(manifest.skipped)
+    metadata: dict[str, Any] = {
+        "summary": summary,
+        "videos": len(manifest.videos),
+        "copied": len(copied),
+        "copied_bytes": sum(video.bytes for video in copied),
+        "total_bytes": sum(video.bytes for video in manifest.videos),
+        "copy_seconds": round(seconds, 3),
+        "skipped": len(manifest.skipped),
+        "copies": dg.MetadataValue.md(
+            table(
+                ["id", "title", "size", "seconds", "file"],
+                [
+                    [
+                        escaped(video.id),
+                        link(video.title or video.source_url, video.source_url),
+                        size(video.bytes),
+                        f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
+                        escaped(uri(video.key), most=300),
+                    ]
+                    for video in manifest.videos
+                ],
+            )
+        ),
+    }
+    if manifest.skipped:
+        metadata["not_copied"] = dg.MetadataValue.md(skipped_table(manifest.skipped))
+    return metadata
+
+
+def _skips(skips: list[SkippedVideo]) -> str:
+    if not skips:
+        return ""
+    names = {"page": "a web page", "unsafe": "an unsafe address", "gone": "not available", "too-large": "too large"}
+    reasons = ", ".join(f"{skip.id} is {names.get(skip.kind, 'no video')}" for skip in skips[:3])
+    return f"; skipped: {reasons}" + (f" and {len(skips) - 3} more" if len(skips) > 3 else "")

@@ -1,0 +1,1 @@
+"""The three services behind the assets, each with one backend a deployment."""

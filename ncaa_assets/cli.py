@@ -1,0 +1,241 @@
+"""The `ncaa-assets` command: what a person types, and what they read while it works.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a day failed, 2 wrong usage or settings,
+128 + the signal's number when ended by one.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import click
+
+from ncaa_assets import __version__
+from ncaa_assets.failures import BackupError, SettingsError
+from ncaa_assets.settings import Settings, load_dotenv
+
+if TYPE_CHECKING:
+    from dagster._utils.error import SerializableErrorInfo
+
+    from ncaa_assets.runs import DayRun
+
+ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")
+WORKSPACE = "workspace.yaml"
+
+
+class _Ended(KeyboardInterrupt):
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Keeps NCAA basketball highlights: each day's JSON, a row a highlight, the video, and its web encode."""
+
+
+@main.command()
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="The game day. Default: yesterday in TIMEZONE.")
+@click.option("--force", is_flag=True, help="Copy and encode again what is there already.")
+@click.option("--debug", is_flag=True, help="Show tracebacks and Dagster's own log.")
+def backup(day: str | None, force: bool, debug: bool) -> None:
+    """Backs up one day: fetches and merges its highlights, copies and encodes what is missing."""
+    _run(lambda: _backup(day, force=force, debug=debug), debug=debug)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="The port on localhost.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def ui(port: int, debug: bool) -> None:
+    """Opens the Dagster UI and daemon on this archive's runs, until Ctrl-C."""
+    _run(lambda: _ui(port), debug=debug)
+
+
+def _run(command: Callable[[], int], *, debug: bool) -> NoReturn:
+    """Runs a command, turning every error into one line and an exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _raise_ended)
+    try:
+        code = command()
+    except SettingsError as error:
+        code = _complain(error, debug=debug, code=2)
+    except BackupError as error:
+        code = _complain(error, debug=debug, code=1)
+    except KeyboardInterrupt as error:
+        click.echo("ncaa-assets: ended before it was done; the same command goes on where this one stopped", err=True)
+        code = 128 + getattr(error, "signal_number", signal.SIGINT)
+    except Exception as error:  # noqa: BLE001 - the last resort: an unforeseen error still ends in one line and a 1
+        code = _complain(error, debug=debug, code=1)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _raise_ended(number: int, _: FrameType | None) -> NoReturn:
+    raise _Ended(number)
+
+
+def _complain(error: Exception, *, debug: bool, code: int) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, BackupError):
+        click.echo(f"ncaa-assets: {error}", err=True)
+    else:
+        text = " ".join(str(error).split())[:500]
+        hint = "" if debug else "; --debug shows where"
+        click.echo(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
+    return code
+
+
+def _backup(text: str | None, *, force: bool, debug: bool) -> int:
+    load_dotenv()
+    settings = Settings.from_environment()
+    day = settings.parse_day(text)
+    _log_to_terminal(debug=debug)
+    if settings.uses_sample:
+        click.secho(
+            "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.\n"
+            f"They go to {_shown(settings.archive_dir)}, never to your archive. Set RAPIDAPI_KEY (see .env.example) "
+            "for real ones.",
+            fg="yellow", err=True,
+        )  # fmt: skip
+    click.echo(f"Backing up {day} …", err=True)
+
+    # Dagster takes seconds to import: what can be said about wrong usage was said before.
+    from ncaa_assets import archive  # noqa: PLC0415
+    from ncaa_assets.backends.local import LocalStore  # noqa: PLC0415
+
+    store = LocalStore(settings.archive_dir)
+    archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).claim(store)
+    if holder := archive.holder(store, day.isoformat()):
+        click.echo(f"{day} skipped: it is being backed up by {holder}; nothing was done here")
+        return 1
+
+    from ncaa_assets.definitions import defs  # noqa: PLC0415
+    from ncaa_assets.instance import open_instance  # noqa: PLC0415
+    from ncaa_assets.runs import execute_day  # noqa: PLC0415
+
+    with open_instance(settings.dagster_home()) as instance:
+        ended = execute_day(instance, defs, day, force=force, on_event=lambda _: None)
+    return _report(settings, day, ended, debug=debug)
+
+
+def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> int:
+    if ended.cancelled:
+        raise KeyboardInterrupt
+    label = f"{day} (SAMPLE)" if settings.uses_sample else str(day)
+    for name in ASSETS:
+        if name in ended.summaries:
+            click.echo(f"  {name:<17} {ended.summaries[name]}")
+    for warning in ended.warnings:
+        click.secho(f"  warning           {warning}", fg="yellow")
+    missing = [name for name in ASSETS if name not in ended.summaries]
+    if ended.succeeded and not missing and not ended.failed_checks:
+        click.secho(f"{label} backed up", fg="green")
+        _where(settings)
+        return 0
+    if ended.succeeded and len(missing) == len(ASSETS):
+        click.echo(f"{label} skipped: another run holds the day; nothing was done here")
+        return 1
+    for check in ended.failed_checks:
+        click.secho(f"  check failed      {check}", fg="red", err=True)
+    for step, error in ended.errors:
+        if debug:
+            click.echo(error.to_string(), err=True)
+        click.secho(f"ncaa-assets: {step + ': ' if step else ''}{_sentence(error, debug=debug)}", fg="red", err=True)
+    done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
+    click.secho(f"{label} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
+    return 1
+
+
+def _sentence(error: "SerializableErrorInfo", *, debug: bool) -> str:
+    """The cause that was written for people, else the innermost error and how to see more of it."""
+    import ncaa_assets.failures  # noqa: PLC0415
+
+    inner = error
+    while inner.cause is not None:
+        kind = getattr(ncaa_assets.failures, inner.cls_name or "", None)
+        if isinstance(kind, type) and issubclass(kind, BackupError):
+            break
+        inner = inner.cause
+    kind = getattr(ncaa_assets.failures, inner.cls_name or "", None)
+    message = " ".join(inner.message.split())
+    if isinstance(kind, type) and issubclass(kind, BackupError):
+        return message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
+    return f"unexpected {message[:500]}" + ("" if debug else "; --debug shows where")
+
+
+def _where(settings: Settings) -> None:
+    from ncaa_assets.backends.local import SQLITE_NAME  # noqa: PLC0415
+
+    folder = _shown(settings.archive_dir)
+    click.echo(f"\nFiles:  {folder}/ (highlights, videos, processed_videos), rows in {folder}/{SQLITE_NAME}")
+    click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
+    if settings.uses_sample:
+        click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")
+    else:
+        # Clips arrive up to two days after a game, so the line asks for each of the last days.
+        click.echo("Daily:  add this line with `crontab -e` (no server needed):")
+        click.echo(f"        {_cron_line()}")
+
+
+def _cron_line() -> str:
+    program = shutil.which("ncaa-assets") or sys.argv[0]
+    return f"30 6 * * * cd {Path.cwd()} && {Path(program).absolute()} backup >> backup.log 2>&1"
+
+
+def _ui(port: int) -> int:
+    load_dotenv()
+    settings = Settings.from_environment()
+    home = settings.dagster_home()
+    from ncaa_assets.instance import prepare_home  # noqa: PLC0415
+
+    prepare_home(home)
+    workspace = Path(__file__).with_name("instance") / WORKSPACE
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
+    click.echo(f"The Dagster UI opens on http://localhost:{port} (Ctrl-C ends it)", err=True)
+    sys.stdout.flush()
+    # In the home, because `dagster dev` lets a `.env` in its working directory override what is set here.
+    os.chdir(home)
+    program = Path(sys.executable).with_name("dagster")
+    arguments = ["dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+    os.execve(program, arguments, environment)  # noqa: S606 - our own interpreter's neighbour, fixed arguments
+
+
+class _TerminalHandler(logging.Handler):
+    """Log lines for a person, on the terminal that the command started with: a step's own output is captured."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = f"  {record.getMessage()}"
+            if record.levelno >= logging.WARNING:
+                text = click.style(text, fg="yellow" if record.levelno < logging.ERROR else "red")
+            click.echo(text, file=self._stream)
+        except Exception:  # noqa: BLE001 - a log line must never end a backup
+            self.handleError(record)
+
+
+def _log_to_terminal(*, debug: bool) -> None:
+    logger = logging.getLogger("ncaa_assets")
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    logger.addHandler(_TerminalHandler(os.fdopen(os.dup(2), "w", buffering=1)))
+    logger.propagate = False
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

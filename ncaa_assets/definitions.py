@@ -1,0 +1,86 @@
+"""The wiring, nothing else: which assets, checks, resources, job and schedule make up the project. Read this first.
+
+    highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
+        └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
+"""
+
+import warnings
+
+import dagster as dg
+
+from ncaa_assets.assets import ASSETS
+from ncaa_assets.automation import daily_job, daily_schedule, game_days
+from ncaa_assets.checks import build_checks
+from ncaa_assets.io_managers import JsonDocumentIOManager, RowsIOManager
+from ncaa_assets.resources import (
+    DayLeaseResource,
+    FfmpegResource,
+    HighlightsApiResource,
+    LocalStoreResource,
+    SqliteTableResource,
+    VideoCopierResource,
+)
+from ncaa_assets.settings import Settings
+
+# Partitioned checks are a preview in 1.13; without them a failed day's check turns green when another day passes.
+warnings.filterwarnings("ignore", message=".*partitions_def.*AssetCheckSpec.*", category=dg.PreviewWarning)
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """The whole project for one deployment's settings; tests build their own from it."""
+    partitions = game_days(settings)
+    job = daily_job()
+    return dg.Definitions(
+        assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=partitions), ASSETS),
+        asset_checks=build_checks(partitions),
+        jobs=[job],
+        schedules=[daily_schedule(job, settings)],
+        resources=build_resources(settings),
+        executor=dg.in_process_executor,
+    )
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """The services behind the assets, by resource key."""
+    folder = str(settings.archive_dir)
+    store = LocalStoreResource(folder=folder)
+    table = SqliteTableResource(folder=folder)
+    api = HighlightsApiResource(
+        url=settings.api_url,
+        host=settings.api_host,
+        api_key="" if settings.uses_sample else dg.EnvVar("RAPIDAPI_KEY"),
+        league=settings.league_name,
+        timezone=settings.timezone,
+        limit=settings.limit,
+        quota_reserve=settings.quota_reserve,
+        retry_count=settings.retry_count,
+        retry_delay_seconds=settings.retry_delay,
+        sample_folder=folder if settings.uses_sample else None,
+    )
+    return {
+        "store": store,
+        "table": table,
+        "api": api,
+        "copier": VideoCopierResource(
+            store=store,
+            api=api,
+            count=settings.video_count,
+            max_bytes=settings.video_max_bytes,
+            min_bytes_per_second=settings.video_min_bytes_per_second,
+            allow_private_hosts=settings.video_allow_private_hosts,
+            concurrency=settings.video_concurrency,
+            retry_count=settings.retry_count,
+            retry_delay_seconds=settings.retry_delay,
+        ),
+        "transcoder": FfmpegResource(
+            folder=folder, concurrency=settings.video_concurrency, timeout_seconds=settings.encode_timeout
+        ),
+        "day_lease": DayLeaseResource(
+            store=store, source=settings.source, league=settings.league_name, timezone=settings.timezone
+        ),
+        "documents": JsonDocumentIOManager(store=store),
+        "rows": RowsIOManager(table=table),
+    }
+
+
+defs = build_defs(Settings.from_environment())

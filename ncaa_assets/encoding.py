@@ -1,0 +1,72 @@
+"""The one encoding profile, rendered to ffmpeg arguments: what "web-ready" means here.
+
+MP4 with the index in front (fast start), H.264 High in 4:2:0, quality-defined bitrate with a ceiling by picture height,
+a key frame every 2 s so that players can seek and cut, AAC-LC at 48 kHz, and never scaled up. The values follow AWS's
+own video-on-demand solution: QVBR, single pass, 2 s GOP.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile. Heights and widths in pixels, bitrates in bits a second, durations in seconds."""
+
+    max_height: int = 1080
+    crf: int = 21
+    # The ceiling for pictures up to that height; QVBR's maximum on MediaConvert, VBV's with x264.
+    max_bitrate_by_height: dict[int, int] = field(
+        default_factory=lambda: {360: 1_200_000, 480: 2_000_000, 720: 4_500_000, 1080: 8_000_000}
+    )
+    gop_seconds: int = 2
+    audio_bitrate: int = 128_000
+    audio_sample_rate: int = 48_000
+    poster_quality: int = 3  # ffmpeg's JPEG scale: 2 is best, 31 worst
+    poster_max_width: int = 1280
+
+    def max_bitrate(self, height: int | None) -> int:
+        """The ceiling for a source of this height; unknown heights get the highest."""
+        for limit, bitrate in sorted(self.max_bitrate_by_height.items()):
+            if height is not None and height <= limit:
+                return bitrate
+        return max(self.max_bitrate_by_height.values())
+
+    def settings_hash(self) -> str:
+        """Sixteen hex digits that change when any of the profile's values does."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+PROFILE = Profile()
+
+
+def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_height: int | None) -> list[str]:
+    """ffmpeg's arguments (without the program) that encode `source` to `output`, reporting progress on stdout.
+
+    Inputs are restricted to plain files: a playlist disguised as a video must not make ffmpeg open addresses or other
+    files. A source without sound makes an output without sound.
+    """
+    ceiling = profile.max_bitrate(source_height)
+    return [
+        "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1",
+        "-protocol_whitelist", "file", "-i", str(source),
+        "-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1",
+        "-vf", f"scale=-2:'min({profile.max_height},trunc(ih/2)*2)',setsar=1",
+        "-c:v", "libx264", "-preset", "medium", "-profile:v", "high", "-pix_fmt", "yuv420p",
+        "-crf", str(profile.crf), "-maxrate", str(ceiling), "-bufsize", str(2 * ceiling),
+        "-force_key_frames", f"expr:gte(t,n_forced*{profile.gop_seconds})",
+        "-c:a", "aac", "-b:a", str(profile.audio_bitrate), "-ar", str(profile.audio_sample_rate), "-ac", "2",
+        "-movflags", "+faststart", "-f", "mp4", str(output),
+    ]  # fmt: skip
+
+
+def ffmpeg_poster_arguments(profile: Profile, video: Path, poster: Path, *, at_seconds: float) -> list[str]:
+    """ffmpeg's arguments (without the program) that take one frame of `video` as a JPEG."""
+    return [
+        "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-protocol_whitelist", "file",
+        "-ss", f"{at_seconds:.3f}", "-i", str(video), "-frames:v", "1",
+        "-vf", f"scale='min({profile.poster_max_width},iw)':-2", "-q:v", str(profile.poster_quality),
+        "-f", "image2", "-update", "1", str(poster),
+    ]  # fmt: skip

@@ -1,0 +1,233 @@
+"""The client of the Sport Highlights API: one day's records, all pages of them. Plain Python.
+
+Strict in what is sent (the API answers an unknown parameter with 400), lenient in what is read. Facts about the API are
+in its documentation; where a comment says "seen", a live answer showed it.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from ncaa_assets import __version__, json_text
+from ncaa_assets.failures import SourceError, is_unreachable, retry_after_seconds, retrying, status_is_transient
+from ncaa_assets.models import Highlight, now
+
+log = logging.getLogger(__name__)
+
+PAGE = 40  # the most that the API gives a page, and its default; a larger `limit` is a 400
+MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a busy day of the whole league
+TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
+# Cloudflare in front of the direct host refused Python's default User-Agent (error 1010, seen).
+USER_AGENT = f"ncaa-assets/{__version__} (+https://pypi.org/project/ncaa-assets/)"
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """The answer to one day: its records as they came, without repeats, and what is known of the fetch.
+
+    `complete` is True only where the listing was read to its end and adds up; `problems` says in sentences why not.
+    `quota_remaining` and `quota_limit` are API requests a day, as the last answer's headers gave them.
+    """
+
+    at: str
+    records: list[Any]
+    query: dict[str, str]
+    complete: bool
+    total_count: int | None
+    requests: int
+    quota_limit: int | None = None
+    quota_remaining: int | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class HighlightsApi:
+    """One endpoint with its key. `trusted_origin` is the host and port of the sample server, whose videos may lie on
+    loopback; the real API's never do.
+
+    `retry_delay` is in seconds; `quota_reserve` in requests.
+    """
+
+    url: str
+    host: str | None
+    key: str = field(repr=False)
+    league: str
+    timezone: str
+    limit: int | None = None
+    quota_reserve: int = 5
+    retry_count: int = 3
+    retry_delay: float = 30.0
+    trusted_origin: tuple[str, int] | None = None
+
+    def fetch_day(self, day: str) -> Fetch:
+        """All of a day's records, page by page.
+
+        Raises:
+            SourceError: the API could not be reached, refused, or answered something that is no listing. What earlier
+                pages held is given up with it: half a day is fetched again whole.
+        """
+        query = {"date": day, "timezone": self.timezone, "leagueName": self.league}
+        records: dict[object, Any] = {}
+        problems: list[str] = []
+        total: int | None = None
+        remaining: int | None = None
+        quota: int | None = None
+        offset = pages = 0
+        reached_end = False
+        with requests.Session() as session:
+            session.trust_env = False  # no .netrc: the key is the only credential, and it goes to API_URL alone
+            session.headers.update(self._headers())
+            while pages < MOST_PAGES:
+                if pages and remaining is not None and remaining <= self.quota_reserve:
+                    problems.append(
+                        f"stopped after {pages} pages: {remaining} API requests are left today and QUOTA_RESERVE keeps "
+                        f"{self.quota_reserve}"
+                    )
+                    break
+                size = PAGE if self.limit is None else min(PAGE, self.limit - len(records))
+                answer = self._get(session, {**query, "limit": str(size), "offset": str(offset)})
+                pages += 1
+                quota = _number(answer.headers.get("x-ratelimit-requests-limit"), quota)
+                remaining = _number(answer.headers.get("x-ratelimit-requests-remaining"), remaining)
+                page, total, restriction = _listing(answer, total)
+                if restriction and restriction not in problems:
+                    problems.append(restriction)
+                offset += len(page)
+                for record in page:
+                    records.setdefault(_identity(record), record)
+                if not page or (total is not None and offset >= total):
+                    reached_end = True
+                    break
+                if self.limit is not None and len(records) >= self.limit:
+                    break
+            else:
+                problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
+        kept = list(records.values())
+        if self.limit is not None:
+            kept = kept[: self.limit]
+            problems.append(f"LIMIT={self.limit}: only that many highlights are asked for; unset it to keep all")
+        elif reached_end and total is not None and len(kept) != total:
+            problems.append(f"the API announced {total} highlights and listed {len(kept)}")
+        for problem in problems:
+            log.warning("%s: %s", day, problem)
+        return Fetch(
+            at=now(),
+            records=kept,
+            query={**query, **({"limit": str(self.limit)} if self.limit is not None else {})},
+            complete=reached_end and not problems,
+            total_count=total,
+            requests=pages,
+            quota_limit=quota,
+            quota_remaining=remaining,
+            problems=problems,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"X-RapidAPI-Key": self.key, "User-Agent": USER_AGENT, "Accept": "application/json"}
+        # The direct hosts take the key alone; RapidAPI's gateway also wants the name of the API that is meant.
+        if self.host:
+            headers["X-RapidAPI-Host"] = self.host
+        return headers
+
+    def _get(self, session: requests.Session, parameters: dict[str, str]) -> requests.Response:
+        what = f"highlights of {parameters['date']} from {parameters['offset']}"
+        retry = retrying(count=self.retry_count, max_delay=self.retry_delay, what=what, log=log)
+        try:
+            return retry(self._get_once, session, parameters)
+        except requests.exceptions.RequestException as error:
+            raise self._connection_error(error) from error
+
+    def _get_once(self, session: requests.Session, parameters: dict[str, str]) -> requests.Response:
+        # A redirect would carry the key to another host; the API has no reason to send one.
+        answer = session.get(self.url, params=parameters, timeout=TIMEOUT, allow_redirects=False)
+        if answer.status_code != 200:
+            raise self._refusal(answer)
+        return answer
+
+    def _refusal(self, answer: requests.Response) -> SourceError:
+        status, message = answer.status_code, _message(answer)
+        transient = status_is_transient(status, message)
+        said = f" ({message})" if message else ""
+        if status in (301, 302, 303, 307, 308):
+            text = f"the API at {self.url} redirects elsewhere; set API_URL to the address it means"
+        elif status == 400:
+            text = f"the API refused the query{said}; check LEAGUE_NAME and TIMEZONE, or report it: its interface changed"
+        elif status == 401:
+            text = f"the API does not accept the key{said}; check RAPIDAPI_KEY, or whether this endpoint needs a paid plan"
+        elif status == 403:
+            text = f"the API denied access{said}; subscribe the key to the Sport Highlights API on RapidAPI, or check RAPIDAPI_HOST"
+        elif status == 404:
+            text = f"there is nothing at {self.url}{said}; check API_URL"
+        elif status == 429 and not transient:
+            text = f"today's API requests are used up{said}; run the day again tomorrow, or upgrade the plan"
+        elif status == 429:
+            text = f"the API says there are too many requests at once{said}; try again in a minute"
+        elif transient:
+            text = f"the API is down (status {status}){said}; try again later"
+        else:
+            text = f"the API answered with status {status}{said}"
+        return SourceError(text, transient=transient, retry_after=retry_after_seconds(answer.headers))
+
+    def _connection_error(self, error: requests.exceptions.RequestException) -> SourceError:
+        host = urlsplit(self.url).netloc
+        if isinstance(error, requests.exceptions.SSLError):
+            text = f"the certificate of {host} cannot be trusted; check API_URL, and this machine's clock and certificates"
+        elif is_unreachable(error):
+            text = f"{host} cannot be reached (unknown name or refused connection); check API_URL and this machine's network"
+        elif isinstance(error, requests.exceptions.Timeout):
+            text = f"{host} does not answer in time; try again later"
+        else:
+            text = f"the connection to {host} broke ({type(error).__name__}); try again later"
+        return SourceError(text, transient=False)
+
+
+def _listing(answer: requests.Response, total: int | None) -> tuple[list[Any], int | None, str | None]:
+    """A page's records, the announced total, and what the answer says the plan withholds (None: nothing).
+
+    Raises:
+        SourceError: the answer is no listing.
+    """
+    try:
+        body = json_text.loads(answer.content)
+    except ValueError:
+        kind = answer.headers.get("Content-Type", "no type").split(";")[0]
+        raise SourceError(
+            f"the API answered something that is not JSON ({kind}, {len(answer.content)} bytes); check API_URL"
+        ) from None
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+        shape = f"an object with {', '.join(sorted(map(str, body))[:5]) or 'nothing'}" if isinstance(body, dict) else "no object"
+        raise SourceError(f"the API's answer has no list under \"data\" ({shape}); check API_URL, or report it: its shape changed")
+    pagination = body.get("pagination")
+    found = pagination.get("totalCount") if isinstance(pagination, dict) else None
+    if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
+        total = found
+    plan = body.get("plan")
+    said = plan.get("message") if isinstance(plan, dict) else None
+    # A restricted answer comes with a 200 too; the only unrestricted wording seen starts like this.
+    whole = not isinstance(said, str) or said.lower().startswith("all data available")
+    return body["data"], total, None if whole else f"the API's plan limits the answer: {said}"
+
+
+def _identity(record: object) -> object:
+    """What makes two listed records the same: their key, or for what has none, their content."""
+    try:
+        return Highlight.parse(record).id
+    except ValueError:
+        return json_text.dumps(record, sort_keys=True)
+
+
+def _message(answer: requests.Response) -> str:
+    try:
+        body = json_text.loads(answer.content[:10_000])
+    except ValueError:
+        return ""
+    message = body.get("message", "") if isinstance(body, dict) else ""
+    text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
+    return " ".join(text.split())[:300].rstrip(".")
+
+
+def _number(text: str | None, otherwise: int | None) -> int | None:
+    return int(text) if text and text.isdigit() else otherwise

@@ -1,0 +1,45 @@
+"""JSON in and out so that what came from the API goes back out unchanged: the one place that parses or writes it.
+
+Numbers with a fraction or an exponent become `Decimal` and are written with all their digits; Python's own json module
+would turn 1e400 into Infinity and drop digits beyond the seventeenth. Text stays readable UTF-8.
+"""
+
+from typing import Any
+
+import simplejson
+
+
+def loads(data: bytes | str) -> Any:
+    """A JSON value; numbers that are no integers as `Decimal`.
+
+    Raises:
+        ValueError: `data` is no JSON (NaN and Infinity are none either).
+    """
+    text = data.decode("utf-8") if isinstance(data, bytes) else data
+    return simplejson.loads(text, use_decimal=True, parse_constant=_refuse)
+
+
+def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> bytes:
+    """A JSON value as UTF-8 bytes.
+
+    A string with a lone surrogate (`"\\ud800"` is legal JSON but not Unicode) makes the whole text ASCII, escaped.
+    """
+    for ascii_only in (False, True):
+        text = simplejson.dumps(
+            value,
+            indent=indent,
+            sort_keys=sort_keys,
+            separators=(",", ": ") if indent is not None else (",", ":"),
+            use_decimal=True,
+            allow_nan=False,
+            ensure_ascii=ascii_only,
+        )
+        try:
+            return text.encode("utf-8")
+        except UnicodeEncodeError:
+            continue
+    raise AssertionError("ASCII text always encodes")
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

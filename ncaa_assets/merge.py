@@ -1,0 +1,133 @@
+"""How a day's record grows: the answer of one fetch merged into what is stored. Pure functions, no I/O.
+
+Nothing is ever taken out of a day's `data`. Only a complete fetch, asked with the same query as the one before it, may
+mark a record as removed upstream.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ncaa_assets.highlights_api import Fetch
+from ncaa_assets.models import (
+    Backup,
+    Change,
+    FetchRecord,
+    Highlight,
+    HighlightsDay,
+    RecordHistory,
+    Rejected,
+    content_hash,
+)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What one merge did, in numbers of records."""
+
+    listed: int
+    new: int
+    changed: int
+    removed: int
+    returned: int
+    rejected: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.listed} listed", f"{self.new} new"]
+        parts += [
+            f"{count} {name}"
+            for count, name in (
+                (self.changed, "changed"),
+                (self.removed, "removed upstream"),
+                (self.returned, "back again"),
+                (self.rejected, "not understood"),
+            )
+            if count
+        ]
+        return ", ".join(parts)
+
+
+def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Growth]:
+    """The day's document after a fetch, and what that changed. `stored` is left as it is.
+
+    Order of `data`: a complete fetch puts its records first, in the API's order, then those that it no longer listed; an
+    incomplete one keeps the stored order and appends what is new.
+    """
+    known = {Highlight.parse(record).id: record for record in stored.data}
+    bookkeeping = {key: entry.model_copy() for key, entry in stored.backup.records.items()}
+    listed: dict[str, dict[str, Any]] = {}
+    rejected = [entry.model_copy() for entry in stored.backup.rejected]
+    refused = new = changed = returned = 0
+
+    for record in fetch.records:
+        try:
+            key = Highlight.parse(record).id
+        except ValueError as error:
+            refused += 1
+            _note_rejected(rejected, record, str(error), fetch.at)
+            continue
+        listed.setdefault(key, record)
+
+    for key, record in listed.items():
+        digest = content_hash(record)
+        entry = bookkeeping.get(key)
+        if entry is None:
+            new += 1
+            bookkeeping[key] = RecordHistory(first_seen=fetch.at, last_seen=fetch.at, content_hash=digest)
+            continue
+        returned += entry.removed_upstream is not None
+        entry.last_seen, entry.removed_upstream = fetch.at, None
+        if entry.content_hash != digest:
+            changed += 1
+            if key in known:
+                entry.history = [*entry.history, Change(replaced_at=fetch.at, record=known[key])]
+            entry.content_hash = digest
+
+    removed = _mark_removed(bookkeeping, listed, fetch) if _may_mark(stored, fetch) else 0
+    first, then = (listed, known) if fetch.complete else (known, listed)
+    data = [listed.get(key) or known[key] for key in {**first, **then}]
+    merged = HighlightsDay(
+        date=stored.date,
+        data=data,
+        backup=Backup(
+            records=bookkeeping,
+            rejected=rejected,
+            fetches=[
+                *stored.backup.fetches,
+                FetchRecord(
+                    at=fetch.at,
+                    complete=fetch.complete,
+                    query=fetch.query,
+                    total_count=fetch.total_count,
+                    received=len(fetch.records),
+                    problems=list(fetch.problems),
+                ),
+            ],
+        ),
+    )
+    merged._read_at = stored._read_at
+    return merged, Growth(
+        listed=len(listed), new=new, changed=changed, removed=removed, returned=returned, rejected=refused
+    )
+
+
+def _may_mark(stored: HighlightsDay, fetch: Fetch) -> bool:
+    before = stored.backup.fetches[-1].query if stored.backup.fetches else fetch.query
+    return fetch.complete and fetch.query == before
+
+
+def _mark_removed(bookkeeping: dict[str, RecordHistory], listed: dict[str, dict[str, Any]], fetch: Fetch) -> int:
+    count = 0
+    for key, entry in bookkeeping.items():
+        if key not in listed and entry.removed_upstream is None:
+            entry.removed_upstream = fetch.at
+            count += 1
+    return count
+
+
+def _note_rejected(rejected: list[Rejected], record: object, reason: str, at: str) -> None:
+    digest = content_hash(record)
+    for entry in rejected:
+        if content_hash(entry.record) == digest:
+            entry.last_seen = at
+            return
+    rejected.append(Rejected(first_seen=at, last_seen=at, reason=reason, record=record))

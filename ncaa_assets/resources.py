@@ -1,0 +1,156 @@
+"""The Dagster resources: each makes one plain service out of settings, for the length of a run.
+
+No logic and no secret: the API key is named by its environment variable, so the UI shows the name and not the key.
+"""
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from ncaa_assets.archive import Identity, Lease
+from ncaa_assets.backends.base import HighlightTable, ObjectStore, Transcoder
+from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore, SqliteTable
+from ncaa_assets.encoding import PROFILE
+from ncaa_assets.failures import LeaseHeld
+from ncaa_assets.highlights_api import HighlightsApi
+from ncaa_assets.safe_http import HostPolicy
+from ncaa_assets.sample_api import SAMPLE_KEY, serve_sample
+from ncaa_assets.video_copy import CopyLimits, VideoCopier
+
+
+class LocalStoreResource(dg.ConfigurableResource[ObjectStore]):
+    """The archive as a folder."""
+
+    folder: str = Field(description="the archive's folder")
+
+    def create_resource(self, context: dg.InitResourceContext) -> ObjectStore:  # noqa: ARG002
+        return LocalStore(Path(self.folder))
+
+
+class SqliteTableResource(dg.ConfigurableResource[HighlightTable]):
+    """The rows as a SQLite file in the archive's folder."""
+
+    folder: str = Field(description="the archive's folder")
+
+    def create_resource(self, context: dg.InitResourceContext) -> HighlightTable:  # noqa: ARG002
+        return SqliteTable(Path(self.folder) / SQLITE_NAME)
+
+
+class FfmpegResource(dg.ConfigurableResource[Transcoder]):
+    """ffmpeg as the encoder."""
+
+    folder: str = Field(description="the archive's folder")
+    concurrency: int = Field(description="encodes at a time")
+    timeout_seconds: int = Field(description="the most seconds for one encode")
+
+    def create_resource(self, context: dg.InitResourceContext) -> Transcoder:  # noqa: ARG002
+        return FfmpegTranscoder(
+            LocalStore(Path(self.folder)), PROFILE, concurrency=self.concurrency, timeout=self.timeout_seconds
+        )
+
+
+class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
+    """The Sport Highlights API; without a key, the sample API, started for the run and stopped with it."""
+
+    url: str = Field(description="the highlights endpoint")
+    host: str | None = Field(description="the X-RapidAPI-Host header")
+    api_key: str = Field(description="the environment variable's value; never shown")
+    league: str
+    timezone: str
+    limit: int | None = Field(description="at most so many highlights a day")
+    quota_reserve: int = Field(description="API requests that are never spent")
+    retry_count: int
+    retry_delay_seconds: float
+    sample_folder: str | None = Field(description="the sample archive's folder; null: the real API is asked")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[HighlightsApi, None, None]:  # noqa: ARG002
+        if self.sample_folder is None:
+            yield self._client(self.url, self.api_key, None)
+            return
+        with serve_sample(Path(self.sample_folder)) as server:
+            yield self._client(server.url, SAMPLE_KEY, server.origin)
+
+    def _client(self, url: str, key: str, origin: tuple[str, int] | None) -> HighlightsApi:
+        return HighlightsApi(
+            url=url,
+            host=self.host,
+            key=key,
+            league=self.league,
+            timezone=self.timezone,
+            limit=self.limit,
+            quota_reserve=self.quota_reserve,
+            retry_count=self.retry_count,
+            retry_delay=self.retry_delay_seconds,
+            trusted_origin=origin,
+        )
+
+
+class VideoCopierResource(dg.ConfigurableResource[VideoCopier]):
+    """The copier of untrusted URLs, with its limits."""
+
+    store: dg.ResourceDependency[ObjectStore]
+    api: dg.ResourceDependency[HighlightsApi]
+    count: int | None = Field(description="how many of a day's videos to keep; null: all")
+    max_bytes: int = Field(description="a larger file is refused")
+    min_bytes_per_second: int = Field(description="a slower host is given up")
+    allow_private_hosts: bool = Field(description="whether URLs may reach loopback and private addresses")
+    concurrency: int = Field(description="copies at a time")
+    retry_count: int
+    retry_delay_seconds: float
+
+    def create_resource(self, context: dg.InitResourceContext) -> VideoCopier:  # noqa: ARG002
+        return VideoCopier(
+            self.store,
+            HostPolicy(allow_private=self.allow_private_hosts, trusted_origin=self.api.trusted_origin),
+            CopyLimits(
+                max_bytes=self.max_bytes,
+                min_bytes_per_second=self.min_bytes_per_second,
+                retry_count=self.retry_count,
+                retry_delay=self.retry_delay_seconds,
+            ),
+            concurrency=self.concurrency,
+            count=self.count,
+        )
+
+
+@dataclass(frozen=True)
+class DayLease:
+    """A run's hold on its day; or, with `taken_by`, the sentence that says why it has none and must do nothing."""
+
+    lease: Lease | None
+    taken_by: str | None
+
+    def check(self) -> None:
+        """Raises `LeaseLost` where this run no longer holds its day."""
+        if self.lease is not None:
+            self.lease.check()
+
+
+class DayLeaseResource(dg.ConfigurableResource[DayLease]):
+    """The archive's identity, checked, and the day's lease, held from the run's first step to its last."""
+
+    store: dg.ResourceDependency[ObjectStore]
+    source: str = Field(description="the API's host and path, or `sample`")
+    league: str
+    timezone: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[DayLease, None, None]:
+        run = context.run
+        day = run.tags.get("dagster/partition") if run else None
+        if run is None or day is None:
+            yield DayLease(None, "this run has no partition; choose a game day to materialize")
+            return
+        Identity(source=self.source, league=self.league, timezone=self.timezone).claim(self.store)
+        with ExitStack() as held:
+            try:
+                lease = held.enter_context(Lease(self.store, day, run.run_id))
+            except LeaseHeld as other:
+                yield DayLease(None, str(other))
+                return
+            yield DayLease(lease, None)

@@ -1,0 +1,55 @@
+"""A row a highlight: what it holds, and how a row from one day's JSON meets the row that the table has. No I/O."""
+
+from typing import Any
+
+from ncaa_assets.backends.base import Row
+from ncaa_assets.models import Highlight, HighlightsDay
+
+# These move with every fetch; a row that differs in nothing else is not written again.
+_MOVING = ("last_seen", "fetch_date")
+
+
+def rows_of(day: HighlightsDay) -> list[Row]:
+    """One row for each record of a day: the record's own fields, with `id` as text, and ours on top of them:
+    `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`, `removed_upstream`, `content_hash`."""
+    rows = []
+    for record in day.data:
+        key = Highlight.parse(record).id
+        entry = day.backup.records[key]
+        ours: dict[str, Any] = {
+            "id": key,
+            "game_date": day.date,
+            "days": [day.date],
+            "fetch_date": entry.last_seen[:10],
+            "first_seen": entry.first_seen,
+            "last_seen": entry.last_seen,
+            "removed_upstream": entry.removed_upstream,
+            "content_hash": entry.content_hash,
+        }
+        rows.append({**record, **ours})
+    return rows
+
+
+def merge_row(there: Row | None, row: Row) -> Row | None:
+    """The row to write, or None where the table's says the same already.
+
+    A row belongs to the earliest day that listed it and names all its days, so that two days that both list a clip do
+    not take it from one another. The record's fields are those of whichever day saw it last.
+    """
+    if there is None:
+        return row
+    days = sorted({*there["days"], *row["days"]})
+    newer, older = (row, there) if row["last_seen"] >= there["last_seen"] else (there, row)
+    merged = {
+        **newer,
+        "days": days,
+        "game_date": days[0],
+        "first_seen": min(newer["first_seen"], older["first_seen"]),
+        # A clip that one day's list lost and another's still holds has not vanished.
+        "removed_upstream": newer["removed_upstream"],
+    }
+    return None if _still(merged) == _still(there) else merged
+
+
+def _still(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name not in _MOVING}

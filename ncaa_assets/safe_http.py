@@ -1,0 +1,153 @@
+"""HTTP to addresses that strangers supply: only to public hosts, and to the very address that was checked.
+
+A highlight's URL comes from the API and is hostile until shown otherwise. The name is resolved once, every address it
+has is judged, and the connection is made to a judged address, so that no second look-up can answer differently (DNS
+rebinding); TLS still verifies the name. Redirects are followed here, one judged hop at a time.
+"""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from ncaa_assets.failures import VideoRefused
+from ncaa_assets.highlights_api import USER_AGENT
+
+MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+# IPv6 forms that carry an IPv4 address inside: what counts is the address that the packet ends at.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True)
+class HostPolicy:
+    """Which hosts may be reached: public ones, `trusted_origin` (host and port), and with `allow_private` any."""
+
+    allow_private: bool = False
+    trusted_origin: tuple[str, int] | None = None
+
+    def allows(self, address: str, host: str, port: int) -> bool:
+        return self.allow_private or (host, port) == self.trusted_origin or is_public(address)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet: not loopback, private, link-local (where clouds keep their
+    metadata and credentials), multicast, reserved, nor such an address inside an IPv6 one."""
+    ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def open_url(session: requests.Session, url: str, *, timeout: tuple[float, float]) -> requests.Response:
+    """The streamed answer of a GET, after at most five redirects; the caller closes it.
+
+    Raises:
+        VideoRefused: the URL, or one that it redirects to, is not http(s) or leads to a host that is not allowed.
+        requests.RequestException: the connection failed.
+    """
+    for _ in range(MOST_REDIRECTS + 1):
+        _check_address(url)
+        answer = session.get(url, stream=True, allow_redirects=False, timeout=timeout)
+        location = answer.headers.get("Location")
+        if answer.status_code not in _REDIRECTS or not location:
+            return answer
+        answer.close()
+        url = urljoin(url, location)
+    raise VideoRefused(f"it redirects more than {MOST_REDIRECTS} times", kind="gone")
+
+
+def new_session(policy: HostPolicy, *, pool: int) -> requests.Session:
+    """A session bound to a policy, for up to `pool` threads: no proxies, no `.netrc`, nothing of the environment."""
+    session = requests.Session()
+    session.trust_env = False
+    # Without identity a server may compress, and then its Content-Length says nothing about the file's.
+    session.headers.update({"User-Agent": USER_AGENT, "Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity"})
+    adapter = _GuardedAdapter(policy, pool)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise VideoRefused(f"its address cannot be understood ({error})", kind="unsafe") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise VideoRefused(f"only http and https addresses are copied, not {parts.scheme or 'no scheme'}:", kind="unsafe")
+    if parts.username or parts.password:
+        raise VideoRefused("its address holds a user name or password", kind="unsafe")
+
+
+class _Guarded:
+    """Mixed into urllib3's connections: resolves once, judges every address, connects to a judged one."""
+
+    policy: HostPolicy
+    host: str
+    port: int
+    timeout: Any
+    source_address: Any
+    socket_options: Any
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        host = self._dns_host.rstrip(".")
+        try:
+            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            wrapped = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+            raise NameResolutionError(self.host, self, wrapped) from error  # type: ignore[arg-type]
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        for address in addresses:
+            if not self.policy.allows(address, host.lower(), self.port):
+                # No address in the sentence: what a name resolves to inside a network is that network's business.
+                raise VideoRefused(f"{host} is not a public address", kind="unsafe")
+        last: OSError | None = None
+        for address in addresses:
+            try:
+                return urllib3.util.connection.create_connection(
+                    (address, self.port), self.timeout, source_address=self.source_address,
+                    socket_options=self.socket_options,
+                )  # fmt: skip
+            except OSError as error:
+                last = error
+        if isinstance(last, TimeoutError):
+            raise urllib3.exceptions.ConnectTimeoutError(self, f"{host} does not answer") from last  # type: ignore[arg-type]
+        raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last  # type: ignore[arg-type]
+
+
+class _GuardedAdapter(requests.adapters.HTTPAdapter):
+    def __init__(self, policy: HostPolicy, pool: int) -> None:
+        self._policy = policy
+        super().__init__(pool_connections=pool, pool_maxsize=pool, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+
+        class GuardedHTTP(_Guarded, HTTPConnection):  # type: ignore[misc]
+            policy = self._policy
+
+        class GuardedHTTPS(_Guarded, HTTPSConnection):  # type: ignore[misc]
+            policy = self._policy
+
+        class HTTPPool(HTTPConnectionPool):
+            ConnectionCls = GuardedHTTP
+
+        class HTTPSPool(HTTPSConnectionPool):
+            ConnectionCls = GuardedHTTPS
+
+        self.poolmanager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}

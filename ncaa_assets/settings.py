@@ -1,0 +1,191 @@
+"""Every environment variable that the project reads: its name, type, default and meaning, in this one place.
+
+A field's name is the variable's in lower case. An empty variable counts as unset. A bad value is a `SettingsError` of
+one line; a value that may be secret is never repeated in it.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ncaa_assets.failures import SettingsError
+
+DEFAULT_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
+SAMPLE_SOURCE = "sample"
+
+
+def _count(value: object) -> object:
+    text = str(value).strip().lower()
+    if text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError("must be a whole number from 1, or 'all'")
+    return int(text)
+
+
+class Settings(BaseModel):
+    """The settings of one deployment, checked. Read them with `Settings.from_environment()`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    ncaa_deployment: Literal["local", "aws"] = Field("local", description="where the archive lives: `local` or `aws`")
+
+    api_url: str = Field(DEFAULT_API_URL, description="the highlights endpoint")
+    rapidapi_host: str | None = Field(None, description="the `X-RapidAPI-Host` header; default: the host of a RapidAPI `API_URL`")
+    rapidapi_key: SecretStr | None = Field(None, description="the API key; without one the sample API answers")
+    league_name: str = Field("NCAA", min_length=1, description="the league that is asked for")
+    limit: int | None = Field(None, ge=1, description="at most so many highlights a day; unset: all")
+    timezone: str = Field("America/New_York", description="whose days the partitions are (an IANA name)")
+    start_date: date = Field(date(2024, 11, 1), description="the first partition")
+    lookback_days: int = Field(3, ge=1, le=60, description="for how many days a day is looked at again")
+    quota_reserve: int = Field(5, ge=0, description="API requests that are never spent")
+
+    video_count: Annotated[int | None, BeforeValidator(_count)] = Field(
+        1, description="how many of a day's videos to copy and encode: a number or `all`; 1 is the first video"
+    )
+    video_concurrency: int = Field(4, ge=1, le=64, description="copies and encodes at a time")
+    video_max_bytes: int = Field(2 * 1024**3, ge=1, description="a larger file is refused")
+    video_min_bytes_per_second: int = Field(20_000, ge=0, description="a host slower than this over 60 s is given up")
+    video_allow_private_hosts: bool = Field(
+        False, description="`1` lets video URLs reach loopback and private addresses (for tests)"
+    )
+    encode_timeout: int = Field(7200, ge=1, description="the most seconds for one encode")
+    retry_count: int = Field(3, ge=0, le=20, description="retries of a request")
+    retry_delay: float = Field(30.0, ge=0, le=3600, description="the most seconds between two retries")
+
+    data_dir: Path = Field(Path("data"), description="the folder of the local archive")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("must be an IANA time zone such as America/New_York") from error
+        return value
+
+    @field_validator("api_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http or https address")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must be a bare address, without user name, password, query or fragment")
+        return value
+
+    @field_validator("rapidapi_key")
+    @classmethod
+    def _plain_key(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else ""
+        # requests repeats a header value that it cannot send in its error, which would put the key into a log.
+        if value and (not text.isascii() or not text.isprintable() or " " in text):
+            raise ValueError("must be plain ASCII without spaces; copy the key again (its value is not shown here)")
+        return value
+
+    @model_validator(mode="after")
+    def _no_endpoint_without_key(self) -> Self:
+        if self.rapidapi_key is None and self.api_url != DEFAULT_API_URL:
+            raise ValueError(
+                "API_URL names an endpoint of your own but RAPIDAPI_KEY is unset: set the key (any text, if the "
+                "endpoint needs none), or unset API_URL to use the sample API"
+            )
+        return self
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """The settings in `environ` (default: the process's environment).
+
+        Raises:
+            SettingsError: a value cannot be used; the message names the variable and what it must be.
+        """
+        environ = os.environ if environ is None else environ
+        given = {name: environ[name.upper()].strip() for name in cls.model_fields if environ.get(name.upper(), "").strip()}
+        return cls._checked(given)
+
+    @classmethod
+    def _checked(cls, given: Mapping[str, Any]) -> Self:
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+            reason = problem["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"{name}: {reason}" if name else reason) from None
+        if settings.ncaa_deployment == "aws":
+            raise SettingsError("NCAA_DEPLOYMENT: `aws` is not available in this version yet; unset it to back up locally")
+        return settings
+
+    @property
+    def uses_sample(self) -> bool:
+        """Whether the sample API answers because there is no key."""
+        return self.rapidapi_key is None
+
+    @property
+    def source(self) -> str:
+        """What `archive.json` calls the source: `sample`, or the endpoint's host and path."""
+        parts = urlsplit(self.api_url)
+        return SAMPLE_SOURCE if self.uses_sample else f"{parts.netloc}{parts.path}".rstrip("/").lower()
+
+    @property
+    def api_host(self) -> str | None:
+        """The `X-RapidAPI-Host` header, or None for an endpoint that is not RapidAPI's and takes the key alone."""
+        host = urlsplit(self.api_url).hostname or ""
+        return self.rapidapi_host or (host if host.endswith(".rapidapi.com") else None)
+
+    @property
+    def archive_dir(self) -> Path:
+        """The local archive's absolute folder; sample data have one of their own beside the real one."""
+        folder = self.data_dir.expanduser().absolute()
+        return folder.with_name(folder.name + "-sample") if self.uses_sample else folder
+
+    def dagster_home(self, environ: Mapping[str, str] | None = None) -> Path:
+        """The absolute folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster`; the sample has its own."""
+        environ = os.environ if environ is None else environ
+        home = Path(environ.get("DAGSTER_HOME") or ".dagster").expanduser().absolute()
+        return home.with_name(home.name + "-sample") if self.uses_sample else home
+
+    def today(self) -> date:
+        """Today's date in `TIMEZONE`."""
+        return datetime.now(ZoneInfo(self.timezone)).date()
+
+    def parse_day(self, text: str | None) -> date:
+        """A day that can be backed up: `text` as YYYY-MM-DD, default yesterday in `TIMEZONE`.
+
+        Raises:
+            SettingsError: it is no date, not over yet, or before `START_DATE`.
+        """
+        newest = self.today() - timedelta(days=1)
+        if text is None:
+            return newest
+        try:
+            # `fromisoformat` also reads 20250309 and 2025-W10-7, which nobody means as a partition.
+            day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
+        except ValueError:
+            raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
+        if day > newest:
+            raise SettingsError(f"{day} is not over yet in {self.timezone}; the newest day to back up is {newest}")
+        if day < self.start_date:
+            raise SettingsError(f"{day} is before START_DATE ({self.start_date}); set START_DATE={day} or earlier")
+        return day
+
+
+def load_dotenv() -> None:
+    """Puts the working directory's `.env` into the environment exactly as `dagster dev` does: it overrides."""
+    os.environ.update({name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None})
