@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 IDENTITY_KEY = "archive.json"
 
+_SET_BY = {"source": "API_URL and RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timezone": "TIMEZONE"}
+
 # A heartbeat every third of it: two may fail before the day is free for others.
 LEASE_SECONDS = 60.0
 
@@ -39,36 +41,44 @@ class Identity(BaseModel):
     league: str
     timezone: str
 
-    def claim(self, store: ObjectStore) -> None:
-        """Makes sure that the archive in `store` is this one; an empty store becomes it.
+    def check(self, store: ObjectStore) -> bool:
+        """Makes sure that the archive in `store`, if there is one yet, is this one; returns whether there is one.
 
         Raises:
             SettingsError: the archive is another's; the message says how to keep both.
-            StoreError: `archive.json` cannot be read or written.
+            StoreError: `archive.json` cannot be read.
         """
         try:
             data, _ = store.read(IDENTITY_KEY)
         except ObjectMissing:
-            try:
-                store.write(IDENTITY_KEY, json_text.dumps(self.model_dump(), indent=1) + b"\n", expect=Expect.NOTHING)
-            except WriteConflict:
-                return self.claim(store)  # another run was first; see whether it is the same archive
-            return None
+            return False
         try:
             found = Identity.model_validate(json_text.loads(data))
-        except (ValueError, ValidationError) as error:
+        except ValueError as error:
             raise StoreError(f"{store.uri(IDENTITY_KEY)} is damaged; put back an earlier version of it") from error
         if found.schema_version > SCHEMA_VERSION:
             raise SettingsError(f"{store.uri(IDENTITY_KEY)} was written by a newer ncaa-assets; upgrade this one")
-        for name, variable in (("source", "API_URL and RAPIDAPI_KEY"), ("league", "LEAGUE_NAME"), ("timezone", "TIMEZONE")):
+        for name, variable in _SET_BY.items():
             theirs, ours = getattr(found, name), getattr(self, name)
             if theirs != ours:
                 raise SettingsError(
                     f"this archive's {name} is {theirs!r} but the settings say {ours!r}: nothing was written. "
-                    f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (or "
-                    f"S3_PREFIX) to a new place. The archive: {store.uri(IDENTITY_KEY)}"
+                    f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR to another "
+                    f"folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )
-        return None
+        return True
+
+    def claim(self, store: ObjectStore) -> None:
+        """Like `check`, and an empty store becomes this archive.
+
+        Called once a source has answered: a mistyped address must not give its name to an archive.
+        """
+        if self.check(store):
+            return
+        try:
+            store.write(IDENTITY_KEY, json_text.dumps(self.model_dump(), indent=1) + b"\n", expect=Expect.NOTHING)
+        except WriteConflict:
+            self.check(store)  # another run was first; it must have meant the same archive
 
 
 class Holder(BaseModel):
@@ -88,7 +98,9 @@ class Holder(BaseModel):
         return self.host == _this_host() and not _process_lives(self.pid)
 
     def __str__(self) -> str:
-        return f"run {self.owner[:8]} on {self.host.split('/', maxsplit=1)[0]} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+        return (
+            f"run {self.owner[:8]} on {self.host.split('/', maxsplit=1)[0]} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+        )
 
 
 class Lease:
@@ -148,9 +160,7 @@ class Lease:
     def _record(self) -> bytes:
         moment = datetime.now(UTC)
         self._expires = moment + timedelta(seconds=self._seconds)
-        holder = Holder(
-            owner=self._owner, host=_this_host(), pid=os.getpid(), since=self._since, expires=self._expires
-        )
+        holder = Holder(owner=self._owner, host=_this_host(), pid=os.getpid(), since=self._since, expires=self._expires)
         return holder.model_dump_json(indent=1).encode()
 
     def _renew(self) -> None:

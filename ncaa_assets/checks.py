@@ -1,5 +1,5 @@
-"""Asset checks: does the archive hold what its documents say? ERROR where the archive is wrong, WARN where the source is
-odd. Each check knows its partition: without one, a bad day would turn green when a good one runs.
+"""Asset checks: does the archive hold what its documents say? ERROR where the archive is wrong, WARN where the source
+is odd. Each check knows its partition: without one, a bad day would turn green when a good one runs.
 """
 
 import dagster as dg

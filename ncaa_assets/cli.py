@@ -1,7 +1,7 @@
 """The `ncaa-assets` command: what a person types, and what they read while it works.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a day failed, 2 wrong usage or settings,
-128 + the signal's number when ended by one.
+130 ended by Ctrl-C or SIGTERM.
 """
 
 import logging
@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 
 ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")
 WORKSPACE = "workspace.yaml"
-
-
-class _Ended(KeyboardInterrupt):
-    def __init__(self, signal_number: int) -> None:
-        super().__init__()
-        self.signal_number = signal_number
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,24 +56,20 @@ def ui(port: int, debug: bool) -> None:
 def _run(command: Callable[[], int], *, debug: bool) -> NoReturn:
     """Runs a command, turning every error into one line and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _raise_ended)
+        signal.signal(number, signal.default_int_handler)
     try:
         code = command()
     except SettingsError as error:
         code = _complain(error, debug=debug, code=2)
     except BackupError as error:
         code = _complain(error, debug=debug, code=1)
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt:
         click.echo("ncaa-assets: ended before it was done; the same command goes on where this one stopped", err=True)
-        code = 128 + getattr(error, "signal_number", signal.SIGINT)
+        code = 130
     except Exception as error:  # noqa: BLE001 - the last resort: an unforeseen error still ends in one line and a 1
         code = _complain(error, debug=debug, code=1)
     sys.stdout.flush()
     sys.exit(code)
-
-
-def _raise_ended(number: int, _: FrameType | None) -> NoReturn:
-    raise _Ended(number)
 
 
 def _complain(error: Exception, *, debug: bool, code: int) -> int:
@@ -114,7 +103,7 @@ def _backup(text: str | None, *, force: bool, debug: bool) -> int:
     from ncaa_assets.backends.local import LocalStore  # noqa: PLC0415
 
     store = LocalStore(settings.archive_dir)
-    archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).claim(store)
+    archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).check(store)
     if holder := archive.holder(store, day.isoformat()):
         click.echo(f"{day} skipped: it is being backed up by {holder}; nothing was done here")
         return 1

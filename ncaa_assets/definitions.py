@@ -1,7 +1,7 @@
 """The wiring, nothing else: which assets, checks, resources, job and schedule make up the project. Read this first.
 
-    highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
-        └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
+highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
+    └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
 """
 
 import warnings

@@ -39,7 +39,8 @@ def load_or_new(store: ObjectStore, kind: type[D], day: str) -> D:
 
 
 def save(store: ObjectStore, document: Document) -> str:
-    """Stores a document whole, keeping the one that it replaces, and returns its key.
+    """Stores a document whole and returns its key. The document that it replaces is kept as an earlier version, unless
+    it was an earlier save of this very object: a run's progress is no version that anybody wants back.
 
     Raises:
         WriteConflict: somebody else wrote it since it was read.
@@ -49,5 +50,7 @@ def save(store: ObjectStore, document: Document) -> str:
         key,
         json_text.dumps(document.model_dump(), indent=1) + b"\n",
         expect=Expect.NOTHING if document._read_at is None else document._read_at,
+        keep_replaced=not document._was_saved,
     )
+    document._was_saved = True
     return key

@@ -6,14 +6,15 @@ in its documentation; where a comment says "seen", a live answer showed it.
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import requests
 
 from ncaa_assets import __version__, json_text
 from ncaa_assets.failures import SourceError, is_unreachable, retry_after_seconds, retrying, status_is_transient
 from ncaa_assets.models import Highlight, now
+
+if TYPE_CHECKING:
+    import requests
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class HighlightsApi:
         quota: int | None = None
         offset = pages = 0
         reached_end = False
+        import requests  # noqa: PLC0415 - why here: failures.py
+
         with requests.Session() as session:
             session.trust_env = False  # no .netrc: the key is the only credential, and it goes to API_URL alone
             session.headers.update(self._headers())
@@ -132,33 +135,39 @@ class HighlightsApi:
             headers["X-RapidAPI-Host"] = self.host
         return headers
 
-    def _get(self, session: requests.Session, parameters: dict[str, str]) -> requests.Response:
+    def _get(self, session: "requests.Session", parameters: dict[str, str]) -> "requests.Response":
         what = f"highlights of {parameters['date']} from {parameters['offset']}"
         retry = retrying(count=self.retry_count, max_delay=self.retry_delay, what=what, log=log)
+        import requests  # noqa: PLC0415
+
         try:
             return retry(self._get_once, session, parameters)
         except requests.exceptions.RequestException as error:
             raise self._connection_error(error) from error
 
-    def _get_once(self, session: requests.Session, parameters: dict[str, str]) -> requests.Response:
+    def _get_once(self, session: "requests.Session", parameters: dict[str, str]) -> "requests.Response":
         # A redirect would carry the key to another host; the API has no reason to send one.
         answer = session.get(self.url, params=parameters, timeout=TIMEOUT, allow_redirects=False)
         if answer.status_code != 200:
             raise self._refusal(answer)
         return answer
 
-    def _refusal(self, answer: requests.Response) -> SourceError:
+    def _refusal(self, answer: "requests.Response") -> SourceError:
         status, message = answer.status_code, _message(answer)
         transient = status_is_transient(status, message)
         said = f" ({message})" if message else ""
         if status in (301, 302, 303, 307, 308):
             text = f"the API at {self.url} redirects elsewhere; set API_URL to the address it means"
         elif status == 400:
-            text = f"the API refused the query{said}; check LEAGUE_NAME and TIMEZONE, or report it: its interface changed"
+            text = (
+                f"the API refused the query{said}; check LEAGUE_NAME and TIMEZONE, or report it: its interface changed"
+            )
         elif status == 401:
-            text = f"the API does not accept the key{said}; check RAPIDAPI_KEY, or whether this endpoint needs a paid plan"
+            text = (
+                f"the API does not accept the key{said}; check RAPIDAPI_KEY, or whether this endpoint needs a paid plan"
+            )
         elif status == 403:
-            text = f"the API denied access{said}; subscribe the key to the Sport Highlights API on RapidAPI, or check RAPIDAPI_HOST"
+            text = f"the API denied access{said}; subscribe the key to the Sport Highlights API, or check RAPIDAPI_HOST"
         elif status == 404:
             text = f"there is nothing at {self.url}{said}; check API_URL"
         elif status == 429 and not transient:
@@ -171,12 +180,16 @@ class HighlightsApi:
             text = f"the API answered with status {status}{said}"
         return SourceError(text, transient=transient, retry_after=retry_after_seconds(answer.headers))
 
-    def _connection_error(self, error: requests.exceptions.RequestException) -> SourceError:
+    def _connection_error(self, error: "requests.exceptions.RequestException") -> SourceError:
+        import requests  # noqa: PLC0415
+
         host = urlsplit(self.url).netloc
         if isinstance(error, requests.exceptions.SSLError):
-            text = f"the certificate of {host} cannot be trusted; check API_URL, and this machine's clock and certificates"
+            text = (
+                f"the certificate of {host} cannot be trusted; check API_URL, and this machine's clock and certificates"
+            )
         elif is_unreachable(error):
-            text = f"{host} cannot be reached (unknown name or refused connection); check API_URL and this machine's network"
+            text = f"{host} cannot be reached (unknown name or refused connection); check API_URL and the network"
         elif isinstance(error, requests.exceptions.Timeout):
             text = f"{host} does not answer in time; try again later"
         else:
@@ -184,7 +197,7 @@ class HighlightsApi:
         return SourceError(text, transient=False)
 
 
-def _listing(answer: requests.Response, total: int | None) -> tuple[list[Any], int | None, str | None]:
+def _listing(answer: "requests.Response", total: int | None) -> tuple[list[Any], int | None, str | None]:
     """A page's records, the announced total, and what the answer says the plan withholds (None: nothing).
 
     Raises:
@@ -198,8 +211,14 @@ def _listing(answer: requests.Response, total: int | None) -> tuple[list[Any], i
             f"the API answered something that is not JSON ({kind}, {len(answer.content)} bytes); check API_URL"
         ) from None
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
-        shape = f"an object with {', '.join(sorted(map(str, body))[:5]) or 'nothing'}" if isinstance(body, dict) else "no object"
-        raise SourceError(f"the API's answer has no list under \"data\" ({shape}); check API_URL, or report it: its shape changed")
+        shape = (
+            f"an object with {', '.join(sorted(map(str, body))[:5]) or 'nothing'}"
+            if isinstance(body, dict)
+            else "no object"
+        )
+        raise SourceError(
+            f'the API\'s answer has no list under "data" ({shape}); check API_URL, or report it: its shape changed'
+        )
     pagination = body.get("pagination")
     found = pagination.get("totalCount") if isinstance(pagination, dict) else None
     if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
@@ -219,7 +238,7 @@ def _identity(record: object) -> object:
         return json_text.dumps(record, sort_keys=True)
 
 
-def _message(answer: requests.Response) -> str:
+def _message(answer: "requests.Response") -> str:
     try:
         body = json_text.loads(answer.content[:10_000])
     except ValueError:

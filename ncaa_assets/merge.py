@@ -49,8 +49,8 @@ class Growth:
 def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Growth]:
     """The day's document after a fetch, and what that changed. `stored` is left as it is.
 
-    Order of `data`: a complete fetch puts its records first, in the API's order, then those that it no longer listed; an
-    incomplete one keeps the stored order and appends what is new.
+    Order of `data`: a complete fetch puts its records first, in the API's order, then those that it no longer listed;
+    an incomplete one keeps the stored order and appends what is new.
     """
     known = {Highlight.parse(record).id: record for record in stored.data}
     bookkeeping = {key: entry.model_copy() for key, entry in stored.backup.records.items()}

@@ -58,9 +58,7 @@ class Highlight(BaseModel):
         else:
             raise ValueError("it has neither an id nor a url")
         known = {
-            name: value
-            for name in ("title", "type", "source", "channel")
-            if isinstance(value := record.get(name), str)
+            name: value for name in ("title", "type", "source", "channel") if isinstance(value := record.get(name), str)
         }
         return cls(id=key, url=url.strip() or None if url else None, **known)
 
@@ -85,6 +83,7 @@ class Document(BaseModel):
 
     # The store's version that this document was read at (None: it was not there). A write expects to find it.
     _read_at: str | None = PrivateAttr(default=None)
+    _was_saved: bool = PrivateAttr(default=False)
 
     @classmethod
     def key(cls, day: str) -> str:

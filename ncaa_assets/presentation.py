@@ -62,7 +62,10 @@ def skipped_table(skipped: Iterable[SkippedVideo]) -> str:
     """What was not copied, and why."""
     return table(
         ["id", "title", "why not"],
-        [[escaped(skip.id), link(skip.title or skip.source_url, skip.source_url), escaped(skip.reason, most=300)] for skip in skipped],
+        [
+            [escaped(skip.id), link(skip.title or skip.source_url, skip.source_url), escaped(skip.reason, most=300)]
+            for skip in skipped
+        ],
     )
 
 

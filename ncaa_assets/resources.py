@@ -17,8 +17,6 @@ from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore
 from ncaa_assets.encoding import PROFILE
 from ncaa_assets.failures import LeaseHeld
 from ncaa_assets.highlights_api import HighlightsApi
-from ncaa_assets.safe_http import HostPolicy
-from ncaa_assets.sample_api import SAMPLE_KEY, serve_sample
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
 
 
@@ -72,6 +70,8 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
         if self.sample_folder is None:
             yield self._client(self.url, self.api_key, None)
             return
+        from ncaa_assets.sample_api import SAMPLE_KEY, serve_sample  # noqa: PLC0415 - only a run without a key needs it
+
         with serve_sample(Path(self.sample_folder)) as server:
             yield self._client(server.url, SAMPLE_KEY, server.origin)
 
@@ -104,6 +104,8 @@ class VideoCopierResource(dg.ConfigurableResource[VideoCopier]):
     retry_delay_seconds: float
 
     def create_resource(self, context: dg.InitResourceContext) -> VideoCopier:  # noqa: ARG002
+        from ncaa_assets.safe_http import HostPolicy  # noqa: PLC0415 - why here: failures.py
+
         return VideoCopier(
             self.store,
             HostPolicy(allow_private=self.allow_private_hosts, trusted_origin=self.api.trusted_origin),
@@ -122,8 +124,9 @@ class VideoCopierResource(dg.ConfigurableResource[VideoCopier]):
 class DayLease:
     """A run's hold on its day; or, with `taken_by`, the sentence that says why it has none and must do nothing."""
 
-    lease: Lease | None
-    taken_by: str | None
+    identity: Identity
+    lease: Lease | None = None
+    taken_by: str | None = None
 
     def check(self) -> None:
         """Raises `LeaseLost` where this run no longer holds its day."""
@@ -139,18 +142,22 @@ class DayLeaseResource(dg.ConfigurableResource[DayLease]):
     league: str
     timezone: str
 
+    @property
+    def identity(self) -> Identity:
+        return Identity(source=self.source, league=self.league, timezone=self.timezone)
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[DayLease, None, None]:
         run = context.run
         day = run.tags.get("dagster/partition") if run else None
         if run is None or day is None:
-            yield DayLease(None, "this run has no partition; choose a game day to materialize")
+            yield DayLease(self.identity, taken_by="this run has no partition; choose a game day to materialize")
             return
-        Identity(source=self.source, league=self.league, timezone=self.timezone).claim(self.store)
+        self.identity.check(self.store)
         with ExitStack() as held:
             try:
                 lease = held.enter_context(Lease(self.store, day, run.run_id))
             except LeaseHeld as other:
-                yield DayLease(None, str(other))
+                yield DayLease(self.identity, taken_by=str(other))
                 return
-            yield DayLease(lease, None)
+            yield DayLease(self.identity, lease)

@@ -62,7 +62,10 @@ def execute_day(
         .with_executor_def(_cancelling_executor)
         .with_logger_defs({"console": _silent_logger})
     )
-    config = {"ops": {name: {"config": {"force": True}} for name in ("videos", "processed_videos")}} if force else {}
+    # A logger counts only where the run's config names it; the same config is good for the job as the UI has it.
+    config: dict[str, Any] = {"loggers": {"console": {}}}
+    if force:
+        config["ops"] = {name: {"config": {"force": True}} for name in ("videos", "processed_videos")}
     run = instance.create_run_for_job(
         job,
         run_config=config,
@@ -78,9 +81,7 @@ def execute_day(
 
 def job_origin() -> RemoteJobOrigin:
     """Where the daily job comes from, as a webserver that loads `workspace.yaml` would say it."""
-    target = LoadableTargetOrigin(
-        executable_path=sys.executable, module_name=MODULE, working_directory=str(Path.cwd())
-    )
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE, working_directory=str(Path.cwd()))
     location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=LOCATION)
     return RemoteRepositoryOrigin(location, _REPOSITORY).get_job_origin(JOB_NAME)
 
@@ -133,6 +134,6 @@ _cancelling_executor = ExecutorDefinition(name="in_process", executor_creation_f
 def _silent_logger(_: dg.InitLoggerContext) -> Any:
     import logging  # noqa: PLC0415
 
-    logger = logging.Logger("silent")  # noqa: LOG001
+    logger = logging.Logger("silent")
     logger.addHandler(logging.NullHandler())
     return logger

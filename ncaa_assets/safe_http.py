@@ -88,7 +88,9 @@ def _check_address(url: str) -> None:
     except ValueError as error:
         raise VideoRefused(f"its address cannot be understood ({error})", kind="unsafe") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise VideoRefused(f"only http and https addresses are copied, not {parts.scheme or 'no scheme'}:", kind="unsafe")
+        raise VideoRefused(
+            f"only http and https addresses are copied, not {parts.scheme or 'no scheme'}:", kind="unsafe"
+        )
     if parts.username or parts.password:
         raise VideoRefused("its address holds a user name or password", kind="unsafe")
 
@@ -110,7 +112,7 @@ class _Guarded:
             found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             wrapped = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
-            raise NameResolutionError(self.host, self, wrapped) from error  # type: ignore[arg-type]
+            raise NameResolutionError(self.host, self, wrapped) from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not self.policy.allows(address, host.lower(), self.port):
@@ -126,8 +128,8 @@ class _Guarded:
             except OSError as error:
                 last = error
         if isinstance(last, TimeoutError):
-            raise urllib3.exceptions.ConnectTimeoutError(self, f"{host} does not answer") from last  # type: ignore[arg-type]
-        raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last  # type: ignore[arg-type]
+            raise urllib3.exceptions.ConnectTimeoutError(self, f"{host} does not answer") from last
+        raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last
 
 
 class _GuardedAdapter(requests.adapters.HTTPAdapter):

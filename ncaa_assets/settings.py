@@ -47,7 +47,9 @@ class Settings(BaseModel):
     ncaa_deployment: Literal["local", "aws"] = Field("local", description="where the archive lives: `local` or `aws`")
 
     api_url: str = Field(DEFAULT_API_URL, description="the highlights endpoint")
-    rapidapi_host: str | None = Field(None, description="the `X-RapidAPI-Host` header; default: the host of a RapidAPI `API_URL`")
+    rapidapi_host: str | None = Field(
+        None, description="the `X-RapidAPI-Host` header; default: the host of a RapidAPI `API_URL`"
+    )
     rapidapi_key: SecretStr | None = Field(None, description="the API key; without one the sample API answers")
     league_name: str = Field("NCAA", min_length=1, description="the league that is asked for")
     limit: int | None = Field(None, ge=1, description="at most so many highlights a day; unset: all")
@@ -116,7 +118,9 @@ class Settings(BaseModel):
             SettingsError: a value cannot be used; the message names the variable and what it must be.
         """
         environ = os.environ if environ is None else environ
-        given = {name: environ[name.upper()].strip() for name in cls.model_fields if environ.get(name.upper(), "").strip()}
+        given = {
+            name: environ[name.upper()].strip() for name in cls.model_fields if environ.get(name.upper(), "").strip()
+        }
         return cls._checked(given)
 
     @classmethod
@@ -126,10 +130,12 @@ class Settings(BaseModel):
         except ValidationError as error:
             problem = error.errors()[0]
             name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-            reason = problem["msg"].removeprefix("Value error, ")
+            reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
             raise SettingsError(f"{name}: {reason}" if name else reason) from None
         if settings.ncaa_deployment == "aws":
-            raise SettingsError("NCAA_DEPLOYMENT: `aws` is not available in this version yet; unset it to back up locally")
+            raise SettingsError(
+                "NCAA_DEPLOYMENT: `aws` is not available in this version yet; unset it to back up locally"
+            )
         return settings
 
     @property

@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
-
-import requests
-import urllib3
+from typing import TYPE_CHECKING, Protocol
 
 from ncaa_assets.backends.base import ObjectStore, Upload
 from ncaa_assets.failures import (
     BackupError,
     CopyFailed,
+    RunEnded,
     VideoRefused,
     is_transient,
     is_unreachable,
@@ -33,7 +31,11 @@ from ncaa_assets.failures import (
 )
 from ncaa_assets.isobmff import BoxReader, Movie, NotWhole, looks_like_movie
 from ncaa_assets.models import CopiedVideo, Highlight, SkippedVideo, VideosDay, now, safe_name
-from ncaa_assets.safe_http import HostPolicy, new_session, open_url
+
+if TYPE_CHECKING:
+    import requests
+
+    from ncaa_assets.safe_http import HostPolicy
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +90,12 @@ class VideoCopier:
     """Copies videos into one store, `concurrency` at a time. `count` is how many of a day's are wanted (None: all)."""
 
     def __init__(
-        self, store: ObjectStore, policy: HostPolicy, limits: CopyLimits, *, concurrency: int, count: int | None
+        self, store: ObjectStore, policy: "HostPolicy", limits: CopyLimits, *, concurrency: int, count: int | None
     ) -> None:
         self.count = count
         self._store, self._limits, self._concurrency = store, limits, concurrency
+        from ncaa_assets.safe_http import new_session  # noqa: PLC0415 - why here: failures.py
+
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
         self._open: set[requests.Response] = set()
@@ -144,6 +148,9 @@ class VideoCopier:
             CopyFailed: it broke, also when tried again.
             StoreError: the store failed.
         """
+        import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
+
         retry = retrying(
             count=self._limits.retry_count,
             max_delay=self._limits.retry_delay,
@@ -164,18 +171,27 @@ class VideoCopier:
         url = candidate.highlight.url
         if url is None:
             raise VideoRefused("the record has no url", kind="gone")
-        if self._ended.is_set():
-            raise VideoRefused("the run was ended", kind="failed")
-        answer = open_url(self._session, url, timeout=TIMEOUT)
-        self._open.add(answer)
-        try:
-            self._check_answer(answer)
-            return self._store_body(day, candidate, url, answer)
-        finally:
-            self._open.discard(answer)
-            answer.close()
+        from ncaa_assets.safe_http import open_url  # noqa: PLC0415
 
-    def _check_answer(self, answer: requests.Response) -> None:
+        try:
+            self._stop_if_ended()
+            answer = open_url(self._session, url, timeout=TIMEOUT)
+            self._open.add(answer)
+            try:
+                self._check_answer(answer)
+                return self._store_body(day, candidate, url, answer)
+            finally:
+                self._open.discard(answer)
+                answer.close()
+        except Exception:
+            self._stop_if_ended()  # a connection that `close` broke is no failure of its host
+            raise
+
+    def _stop_if_ended(self) -> None:
+        if self._ended.is_set():
+            raise RunEnded("the run was ended")
+
+    def _check_answer(self, answer: "requests.Response") -> None:
         status = answer.status_code
         if status != 200:
             if status_is_transient(status):
@@ -187,7 +203,7 @@ class VideoCopier:
         if promised.isdigit() and int(promised) > self._limits.max_bytes:
             raise self._too_large()
 
-    def _store_body(self, day: str, candidate: Candidate, url: str, answer: requests.Response) -> CopiedVideo:
+    def _store_body(self, day: str, candidate: Candidate, url: str, answer: "requests.Response") -> CopiedVideo:
         highlight = candidate.highlight
         pieces = self._pieces(answer)
         start = _at_least(4096, pieces)
@@ -233,12 +249,11 @@ class VideoCopier:
         key = f"{name}.{video.sha256[:8]}.{video.container}" if candidate.earlier else f"{name}.{video.container}"
         return video.model_copy(update={"key": upload.commit(key).key})
 
-    def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
+    def _pieces(self, answer: "requests.Response") -> Iterator[bytes]:
         """The body's pieces, while they come at a bearable pace."""
         window_start, window_bytes = time.monotonic(), 0
         for piece in answer.raw.stream(CHUNK, decode_content=True):
-            if self._ended.is_set():
-                raise VideoRefused("the run was ended", kind="failed")
+            self._stop_if_ended()
             window_bytes += len(piece)
             elapsed = time.monotonic() - window_start
             if elapsed >= RATE_WINDOW:
@@ -306,7 +321,7 @@ def _chain(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _shut(answer: requests.Response) -> None:
+def _shut(answer: "requests.Response") -> None:
     """Ends a read that another thread is blocked in."""
     try:
         answer.raw.shutdown()
@@ -331,7 +346,7 @@ def _container(start: bytes, content_type: str) -> str:
     head = start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<!--")) or "html" in content_type.lower():
         raise VideoRefused("it is a web page, not a video file", kind="page")
-    called = f" (the host calls it {content_type.split(';')[0][:60]})" if content_type else ""
+    called = f" (the host calls it {content_type.split(';', maxsplit=1)[0][:60]})" if content_type else ""
     raise VideoRefused(f"its bytes are no MP4, QuickTime, WebM or MPEG-TS video{called}", kind="not-video")
 
 

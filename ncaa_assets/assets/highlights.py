@@ -37,7 +37,8 @@ def highlights(
     word for word under `data`. Nothing is ever removed: a record that the API no longer lists is marked
     `removed_upstream`, one that changed keeps its earlier contents.
 
-    Run it again whenever you like; clips arrive 1 to 48 hours after a game, so each day is asked for again for a few days.
+    Run it again whenever you like; clips arrive 1 to 48 hours after a game, so each day is asked for again for a few
+    days.
     """
     if day_lease.taken_by:
         log.warning("skipped: %s", day_lease.taken_by)
@@ -50,15 +51,14 @@ def highlights(
     seconds = time.monotonic() - started
     stored = documents.load_or_new(store, HighlightsDay, day)
     merged, growth = merge_fetch(stored, fetch)
+    day_lease.identity.claim(store)
     day_lease.check()
     yield dg.MaterializeResult(
         value=merged, metadata=_metadata(merged, fetch, growth, seconds=seconds, is_sample=bool(api.trusted_origin))
     )
 
 
-def _metadata(
-    day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float, is_sample: bool
-) -> dict[str, Any]:
+def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float, is_sample: bool) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "summary": _summary(day, fetch, growth),
         "highlights": len(day.data),

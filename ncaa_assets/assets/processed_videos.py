@@ -44,8 +44,8 @@ def processed_videos(
 ) -> Iterator[dg.MaterializeResult[ProcessedDay]]:
     """**The day's videos, encoded for the web, each with a poster frame.**
 
-    H.264 and AAC in an MP4 that starts playing before it is loaded. Stored as `processed_videos/<day>/<id>.mp4` and `.jpg`.
-    What was encoded from the same bytes with the same settings is not encoded again.
+    H.264 and AAC in an MP4 that starts playing before it is loaded. Stored as `processed_videos/<day>/<id>.mp4` and
+    `.jpg`. What was encoded from the same bytes with the same settings is not encoded again.
     """
     if day_lease.taken_by:
         return
@@ -64,7 +64,9 @@ def processed_videos(
             log.error("%s not encoded: %s", outcome.request.video.id, outcome.result)
             failed.append(f"{outcome.request.video.id}: {outcome.result}")
             continue
-        log.info("%s encoded in %.1f s: %s", outcome.result.id, outcome.result.encode_seconds, size(outcome.result.bytes))
+        log.info(
+            "%s encoded in %.1f s: %s", outcome.result.id, outcome.result.encode_seconds, size(outcome.result.bytes)
+        )
         manifest.videos = [there for there in manifest.videos if there.key != outcome.result.key]
         manifest.videos.append(outcome.result)
         encoded.append(outcome.result)

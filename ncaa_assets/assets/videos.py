@@ -42,9 +42,9 @@ def videos(
 ) -> Iterator[dg.MaterializeResult[VideosDay]]:
     """**Copies of the day's first videos, byte for byte.**
 
-    Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, streams each to `videos/<day>/<id>.mp4`, and
-    keeps it only when it is a whole video: never a web page, never half a file. What is there already is not fetched
-    again. What cannot be copied is listed with its reason.
+    Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, streams each to `videos/<day>/<id>.mp4`,
+    and keeps it only when it is a whole video: never a web page, never half a file. What is there already is not
+    fetched again. What cannot be copied is listed with its reason.
     """
     if day_lease.taken_by:
         return
@@ -109,7 +109,11 @@ def _is_stored(store: ObjectStore, video: CopiedVideo) -> bool:
 def _metadata(
     manifest: VideosDay, copied: list[CopiedVideo], *, uri: Callable[[str], str], seconds: float
 ) -> dict[str, Any]:
-    summary = f"{plural(len(copied), 'video')} copied ({size(sum(video.bytes for video in copied))})" if copied else "nothing to copy"
+    summary = (
+        f"{plural(len(copied), 'video')} copied ({size(sum(video.bytes for video in copied))})"
+        if copied
+        else "nothing to copy"
+    )
     if len(manifest.videos) > len(copied):
         summary += f", {len(manifest.videos) - len(copied)} there already"
     summary += _skips(manifest.skipped)

@@ -74,12 +74,18 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def write(
-        self, key: str, data: bytes, *, content_type: str = "application/json", expect: str | Expect = Expect.ANYTHING
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/json",
+        expect: str | Expect = Expect.ANYTHING,
+        keep_replaced: bool = True,
     ) -> str:
         """Stores a small object whole or not at all and returns its version.
 
-        A replaced object keeps its earlier version (housekeeping does not). Bytes that stand there already are not
-        written again.
+        What it replaces is kept as an earlier version (a store that keeps every version may ignore `keep_replaced`);
+        housekeeping has none. Bytes that stand there already are not written again.
 
         Raises:
             WriteConflict: what is there is not what `expect` names.

@@ -36,7 +36,7 @@ from ncaa_assets.backends.base import (
     Upload,
 )
 from ncaa_assets.encoding import Profile, ffmpeg_arguments, ffmpeg_poster_arguments
-from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, RunEnded, StoreError, WriteConflict
 from ncaa_assets.isobmff import BoxReader, Movie, NotWhole
 from ncaa_assets.models import Poster, ProcessedVideo, now
 
@@ -57,16 +57,22 @@ class LocalStore(ObjectStore):
         self.root = root.absolute()
 
     def read(self, key: str) -> tuple[bytes, str]:
-        with self._errors(key):
+        with self._reading(key):
             data = self.path(key).read_bytes()
         return data, _version(data)
 
     def write(
-        self, key: str, data: bytes, *, content_type: str = "application/json", expect: str | Expect = Expect.ANYTHING
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/json",
+        expect: str | Expect = Expect.ANYTHING,
+        keep_replaced: bool = True,
     ) -> str:
         del content_type  # a file's is its ending
         path = self.path(key)
-        with self._errors(key), self._locked():
+        with self._writing(key), self._locked():
             before = path.read_bytes() if path.exists() else None
             self._check(key, before, expect)
             if before == data:
@@ -74,33 +80,33 @@ class LocalStore(ObjectStore):
             with self._temporary(key) as (temporary, file):
                 file.write(data)
                 self._sync(file)
-                if before is not None and not key.startswith("."):
+                if before is not None and keep_replaced and not key.startswith("."):
                     self._keep_history(key, path)
                 self._rename(temporary, path)
         return _version(data)
 
     def upload(self, key: str, *, content_type: str) -> Upload:
         del content_type
-        with self._errors(key):
+        with self._writing(key):
             return _LocalUpload(self, key)
 
     @contextmanager
     def download(self, key: str) -> Iterator[BinaryIO]:
-        with self._errors(key):
+        with self._reading(key):
             file = self.path(key).open("rb")
         with file:
             yield file
 
     def info(self, key: str) -> ObjectInfo | None:
         try:
-            with self._errors(key):
+            with self._reading(key):
                 return _info(key, self.path(key))
         except ObjectMissing:
             return None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         found = []
-        with self._errors(prefix):
+        with self._reading(prefix):
             for folder, folders, files in os.walk(self.root):
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 for name in files:
@@ -112,13 +118,13 @@ class LocalStore(ObjectStore):
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
         path = self.path(key)
-        with self._errors(key), self._locked():
+        with self._writing(key), self._locked():
             before = path.read_bytes() if expect is not Expect.ANYTHING and path.exists() else None
             self._check(key, before, expect)
             path.unlink(missing_ok=True)
 
     def sweep(self, day: str) -> None:
-        with self._errors(day), self._locked():
+        with self._writing(day), self._locked():
             for path in (self.root / ".tmp").glob(f"*{day}*"):
                 if not path.name.startswith(".leases"):
                     path.unlink(missing_ok=True)
@@ -135,14 +141,14 @@ class LocalStore(ObjectStore):
 
     def scratch(self, key: str) -> Path:
         """A new path under `.tmp/` for a tool that writes files by name; `adopt` turns it into an object."""
-        with self._errors(key):
+        with self._writing(key):
             folder = self.root / ".tmp"
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{key.replace('/', '.')}.{uuid4().hex[:12]}"
 
     def adopt(self, path: Path, key: str) -> ObjectInfo:
         """Makes a file from `scratch` the object `key`, whole."""
-        with self._errors(key):
+        with self._writing(key):
             with path.open("rb+") as file:
                 self._sync(file)
             self._rename(path, self.path(key))
@@ -169,7 +175,16 @@ class LocalStore(ObjectStore):
             ) from None
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"there is no {self.root / key}") from error
+        except OSError as error:
+            _explain(error, self.root, key)
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -213,11 +228,11 @@ class _LocalUpload(Upload):
         self._file = self._path.open("xb")
 
     def write(self, chunk: bytes) -> None:
-        with self._store._errors(self._key):
+        with self._store._writing(self._key):
             self._file.write(chunk)
 
     def commit(self, key: str | None = None) -> ObjectInfo:
-        with self._store._errors(self._key):
+        with self._store._writing(self._key):
             self._file.close()
         return self._store.adopt(self._path, key or self._key)
 
@@ -238,8 +253,6 @@ def _version(data: bytes) -> str:
 
 def _explain(error: OSError, root: Path, key: str) -> NoReturn:
     """Turns an error of the file system into one that says what to do."""
-    if isinstance(error, FileNotFoundError):
-        raise ObjectMissing(f"there is no {root / key}") from error
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         text = f"the disk that holds {root} is full; free some space, then run the day again (nothing was stored half)"
     elif error.errno == errno.EROFS:
@@ -286,9 +299,7 @@ class SqliteTable(HighlightTable):
         given = {row["id"]: row for row in rows}
         with self._transaction() as connection:
             present = self._get(connection, list(given))
-            changed = [
-                merged for key, row in given.items() if (merged := merge(present.get(key), row)) is not None
-            ]
+            changed = [merged for key, row in given.items() if (merged := merge(present.get(key), row)) is not None]
             connection.executemany(
                 "INSERT INTO highlights (id, game_date, item) VALUES (?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET game_date = excluded.game_date, item = excluded.item",
@@ -470,7 +481,7 @@ class FfmpegTranscoder(Transcoder):
             reader.join()
             self._running.discard(process)
         if self._ending.is_set():
-            raise EncodeFailed("the run was ended")
+            raise RunEnded("the run was ended")
         if code and time.monotonic() - started >= self._timeout:
             raise EncodeFailed(
                 f"encoding took longer than ENCODE_TIMEOUT ({self._timeout:.0f} s) and was ended; set it higher, "
@@ -479,7 +490,9 @@ class FfmpegTranscoder(Transcoder):
         if code:
             last = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
             if "No space left on device" in errors.decode("utf-8", "replace"):
-                raise EncodeFailed(f"the disk that holds {self._store.root} is full; free some space, then run the day again")
+                raise EncodeFailed(
+                    f"the disk that holds {self._store.root} is full; free some space, then run the day again"
+                )
             raise EncodeFailed(f"ffmpeg cannot encode it ({last[-1][:300]})")
 
 

@@ -6,12 +6,17 @@ import threading
 from pathlib import Path
 
 from ncaa_assets.backends.local import ffmpeg_program
+from ncaa_assets.failures import EncodeFailed
 
 _one_at_a_time = threading.Lock()
 
 
 def make_clip(path: Path, *, seed: int = 0, seconds: float = 3, sound: bool = True, height: int = 360) -> Path:
-    """An MP4 at `path`, made unless it is there: H.264 of `height` lines at 16:9, with a tone of its own or silent."""
+    """An MP4 at `path`, made unless it is there: H.264 of `height` lines at 16:9, with a tone of its own or silent.
+
+    Raises:
+        EncodeFailed: ffmpeg is missing or failed.
+    """
     with _one_at_a_time:
         if path.exists():
             return path
@@ -32,6 +37,9 @@ def make_clip(path: Path, *, seed: int = 0, seconds: float = 3, sound: bool = Tr
                 start_new_session=True,
             )  # fmt: skip
             temporary.replace(path)
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+            raise EncodeFailed(f"ffmpeg cannot make a clip ({said[-1][:200]})") from error
         finally:
             temporary.unlink(missing_ok=True)
     return path

@@ -15,8 +15,8 @@ _TEAMS = [
 def records_of(day: date, base_url: str) -> list[dict[str, Any]]:
     """A day's records, in the order that the API lists them; their videos lie below `base_url`.
 
-    A Saturday has 44, more than one page. Of each day's, the first is a web page (as every clip of some leagues is), the
-    third has a video without sound, the fourth is unverified and bare of everything that may be absent.
+    A Saturday has 44, more than one page. Of each day's, the first is a web page (as every clip of some leagues is),
+    the third has a video without sound, the fourth is unverified and bare of everything that may be absent.
     """
     chance = random.Random(day.toordinal())  # noqa: S311 - the same made-up games for a date, every time
     count = 44 if day.weekday() == 5 else 6 + day.toordinal() % 7

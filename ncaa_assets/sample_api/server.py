@@ -4,7 +4,6 @@ import http.server
 import logging
 import shutil
 import socket
-import subprocess
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -99,14 +98,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: SampleServer
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         parts = urlsplit(self.path)
         if parts.path == PATH:
             self._listing(parse_qsl(parts.query, keep_blank_values=True))
         elif parts.path.startswith("/clips/"):
             self._clip(parts.path.removeprefix("/clips/").removesuffix(".mp4"))
         elif parts.path in ("/watch",) or parts.path.startswith("/embed/"):
-            self._send(HTTPStatus.OK, b"<!doctype html><title>Sample page</title><p>No video file here.\n", "text/html; charset=utf-8")
+            self._send(
+                HTTPStatus.OK,
+                b"<!doctype html><title>Sample page</title><p>No video file here.\n",
+                "text/html; charset=utf-8",
+            )
         else:
             self._problem(HTTPStatus.NOT_FOUND, f"Cannot GET {parts.path}")
 
@@ -150,7 +153,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         number = int(name)
         try:
             clip = make_clip(self.server.folder / f"{number}.mp4", seed=number, sound=number % 100 != 2)
-        except (EncodeFailed, OSError, subprocess.CalledProcessError) as error:
+        except (EncodeFailed, OSError) as error:
             log.warning("the sample API cannot make clip %s: %s", number, error)
             self._problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the clip could not be made")
             return
@@ -173,7 +176,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+    def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
 
 

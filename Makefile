@@ -1,0 +1,63 @@
+# The commands of README.md. `make backup` needs Python >= 3.11 and make; uv is used where it is installed.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: backup ui test lint bench lock screenshots clean
+
+backup: $(VENV)/.local-ready
+	@$(RUN)/ncaa-assets backup $(if $(DAY),--date "$(DAY)")
+
+ui: $(VENV)/.local-ready
+	@$(RUN)/ncaa-assets ui
+
+test: $(VENV)/.dev-ready
+	$(RUN)/python -m pytest -q
+
+lint: $(VENV)/.dev-ready
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+bench: $(VENV)/.dev-ready
+	$(RUN)/python -m bench
+
+# The README's pictures of the UI; needs Chromium (Debian: apt-get install chromium).
+screenshots: $(VENV)/.dev-ready
+	$(RUN)/python docs/screenshots.py
+
+# Hashed locks for all platforms and Pythons, without index lines. Needs uv.
+COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+	--custom-compile-command "make lock" pyproject.toml --group build
+lock:
+	$(COMPILE) --extra local -o requirements/local.lock
+	$(COMPILE) --extra local --group dev -o requirements/dev.lock
+
+$(VENV)/.local-ready: requirements/local.lock pyproject.toml
+	@$(call install,requirements/local.lock)
+	@touch $@
+
+# The development packages include the local ones.
+$(VENV)/.dev-ready: requirements/dev.lock pyproject.toml
+	@$(call install,requirements/dev.lock)
+	@touch $@ $(VENV)/.local-ready
+
+# Packages by hash from the lock, then the project itself from this folder.
+define install
+set -e; \
+$(PYTHON) -c 'import sys; sys.exit("ncaa-assets needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else 0'; \
+echo "Setting up $(VENV) from $(1) (once) …"; \
+if command -v uv >/dev/null 2>&1; then \
+	test -x $(RUN)/python || uv venv -q --python $(PYTHON) $(VENV); \
+	uv pip install -q --python $(RUN)/python --no-deps --require-hashes -r $(1); \
+	uv pip install -q --python $(RUN)/python --no-deps --no-build-isolation -e .; \
+else \
+	test -x $(RUN)/pip || $(PYTHON) -m venv $(VENV); \
+	$(RUN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(1); \
+	$(RUN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+fi
+endef
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
