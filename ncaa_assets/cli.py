@@ -22,7 +22,7 @@ from ncaa_assets.failures import BackupError, SettingsError
 from ncaa_assets.settings import Settings, load_dotenv
 
 if TYPE_CHECKING:
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
     from ncaa_assets.runs import DayRun
 

@@ -4,6 +4,7 @@ It carries its code location's origin (without one the UI cannot link it, and se
 partition's tags. Some of what that takes is not Dagster's public interface: it is all in this file, and held by tests.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from ncaa_assets.automation import JOB_NAME
 
@@ -130,10 +131,9 @@ def _make_cancelling_executor(_: object) -> InProcessExecutor:
 _cancelling_executor = ExecutorDefinition(name="in_process", executor_creation_fn=_make_cancelling_executor)
 
 
-@dg.logger(description="Nothing on the console: the command says what a person wants to know.")
-def _silent_logger(_: dg.InitLoggerContext) -> Any:
-    import logging  # noqa: PLC0415
-
+@dg.logger
+def _silent_logger(_: dg.InitLoggerContext) -> logging.Logger:
+    """Nothing on the console: the command says what a person wants to know."""
     logger = logging.Logger("silent")
     logger.addHandler(logging.NullHandler())
     return logger

@@ -112,7 +112,7 @@ class _Guarded:
             found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             wrapped = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
-            raise NameResolutionError(self.host, self, wrapped) from error
+            raise NameResolutionError(self.host, self, wrapped) from error  # type: ignore[arg-type]
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not self.policy.allows(address, host.lower(), self.port):
@@ -129,7 +129,7 @@ class _Guarded:
                 last = error
         if isinstance(last, TimeoutError):
             raise urllib3.exceptions.ConnectTimeoutError(self, f"{host} does not answer") from last
-        raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last
+        raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last  # type: ignore[arg-type]
 
 
 class _GuardedAdapter(requests.adapters.HTTPAdapter):
@@ -140,10 +140,10 @@ class _GuardedAdapter(requests.adapters.HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
 
-        class GuardedHTTP(_Guarded, HTTPConnection):  # type: ignore[misc]
+        class GuardedHTTP(_Guarded, HTTPConnection):
             policy = self._policy
 
-        class GuardedHTTPS(_Guarded, HTTPSConnection):  # type: ignore[misc]
+        class GuardedHTTPS(_Guarded, HTTPSConnection):
             policy = self._policy
 
         class HTTPPool(HTTPConnectionPool):
