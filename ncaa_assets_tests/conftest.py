@@ -1,0 +1,45 @@
+"""Fixtures that several test files use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ncaa_assets.backends.local import LocalStore
+from ncaa_assets.sample_api.clips import make_clip
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.http_server import ScriptedServer, scripted_server
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests start without the settings, the `.env` and the Dagster home of whoever runs them."""
+    for name in (*Settings.model_fields, "dagster_home"):
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "archive")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of real H.264 with sound, 320×180, that ffmpeg made."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "sound.mp4", seconds=2, height=180)
+
+
+@pytest.fixture(scope="session")
+def silent_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of real H.264 without sound, 320×180."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "silent.mp4", seconds=2, height=180, sound=False)
