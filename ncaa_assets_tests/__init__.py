@@ -1,1 +1,1 @@
-"""The tests, a file for each module of the package; helpers that several need are in `http_server.py` and `conftest.py`."""
+"""The tests, a file for each module of the package; what several need is in `http_server.py` and `conftest.py`."""
