@@ -7,8 +7,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A `moov` of an hour of video is about 2 MB; one larger than this is not kept for reading, only passed over.
-_MOOV_LIMIT = 32 * 1024**2
+# A `moov` of an hour of video is about 2 MB; one larger than this is not kept for reading, only passed over: what is in
+# it stays unknown, and a stranger's file cannot fill the memory.
+_MOOV_LIMIT = 16 * 1024**2
 _TOP_LEVEL = {
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid", b"meta",
     b"sidx", b"ssix", b"mfra", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
@@ -21,12 +22,13 @@ class NotWhole(ValueError):
 
 @dataclass(frozen=True)
 class Movie:
-    """What a movie's boxes say: seconds it plays (None: fragments do not say), tracks, and picture size in pixels."""
+    """What a movie's boxes say: seconds it plays (None: fragments do not say), tracks (None: the index is too large to
+    be read), and picture size in pixels."""
 
     brand: str
     duration_seconds: float | None
-    has_video: bool
-    has_sound: bool
+    has_video: bool | None
+    has_sound: bool | None
     width: int | None
     height: int | None
 
@@ -63,8 +65,10 @@ class BoxReader:
         while view:
             if self._open_ended or self._position < self._box_end:
                 take = len(view) if self._open_ended else min(len(view), self._box_end - self._position)
-                if self._kept is not None and len(self._kept) + take <= _MOOV_LIMIT:
+                if self._kept is not None:
                     self._kept += view[:take]
+                    if len(self._kept) > _MOOV_LIMIT:
+                        self._kept = None
                 self._position += take
                 view = view[take:]
                 if not self._open_ended and self._position == self._box_end:
@@ -92,7 +96,7 @@ class BoxReader:
             raise NotWhole("the file has no index (moov): it is cut off or damaged")
         if not self._seen & {b"mdat", b"moof"}:
             raise NotWhole("the file holds no media (mdat)")
-        return _movie(self._boxes.get(b"ftyp", b""), self._boxes.get(b"moov", b""))
+        return _movie(self._boxes.get(b"ftyp", b""), self._boxes.get(b"moov"))
 
     def _open(self, header: int) -> None:
         size, kind = struct.unpack(">I4s", self._head[:8])
@@ -131,7 +135,10 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _movie(ftyp: bytes, moov: bytes) -> Movie:
+def _movie(ftyp: bytes, moov: bytes | None) -> Movie:
+    brand = ftyp[:4].decode("ascii", "replace").strip()
+    if moov is None:
+        return Movie(brand, duration_seconds=None, has_video=None, has_sound=None, width=None, height=None)
     duration: float | None = None
     kinds: set[bytes] = set()
     width = height = None
@@ -144,10 +151,10 @@ def _movie(ftyp: bytes, moov: bytes) -> Movie:
                 kinds.add(handler)
                 if handler == b"vide" and size:
                     width, height = size
-    except (struct.error, ZeroDivisionError) as error:
+    except (struct.error, IndexError, ZeroDivisionError) as error:
         raise NotWhole("its index (moov) is damaged") from error
     return Movie(
-        brand=ftyp[:4].decode("ascii", "replace").strip(),
+        brand=brand,
         duration_seconds=duration or None,
         has_video=b"vide" in kinds,
         has_sound=b"soun" in kinds,
