@@ -5,8 +5,11 @@ has is judged, and the connection is made to a judged address, so that no second
 rebinding); TLS still verifies the name. Redirects are followed here, one judged hop at a time.
 """
 
+import contextlib
 import ipaddress
 import socket
+import threading
+import weakref
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -25,6 +28,12 @@ MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 # IPv6 forms that carry an IPv4 address inside: what counts is the address that the packet ends at.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Not of the public internet (IANA's special-purpose registries), though not every supported Python knows it; the last
+# is Azure's service for the virtual machine that asks.
+_NOT_PUBLIC = [
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "168.63.129.16/32")
+]
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    known = any(ip in network for network in _NOT_PUBLIC)
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not known
 
 
 def open_url(session: requests.Session, url: str, *, timeout: tuple[float, float]) -> requests.Response:
@@ -69,15 +79,28 @@ def open_url(session: requests.Session, url: str, *, timeout: tuple[float, float
     raise VideoRefused(f"it redirects more than {MOST_REDIRECTS} times", kind="gone")
 
 
-def new_session(policy: HostPolicy, *, pool: int) -> requests.Session:
+class GuardedSession(requests.Session):
+    """A session whose connections can be ended from another thread; made by `new_session`."""
+
+    def __init__(self, policy: HostPolicy, pool: int) -> None:
+        super().__init__()
+        self.trust_env = False
+        self._connections = _Connections()
+        adapter = _GuardedAdapter(policy, self._connections, pool)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def end(self) -> None:
+        """Breaks every connection, now and from now on; a thread that is blocked in one gets an error at once."""
+        self._connections.end()
+        self.close()
+
+
+def new_session(policy: HostPolicy, *, pool: int) -> GuardedSession:
     """A session bound to a policy, for up to `pool` threads: no proxies, no `.netrc`, nothing of the environment."""
-    session = requests.Session()
-    session.trust_env = False
+    session = GuardedSession(policy, pool)
     # Without identity a server may compress, and then its Content-Length says nothing about the file's.
     session.headers.update({"User-Agent": USER_AGENT, "Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity"})
-    adapter = _GuardedAdapter(policy, pool)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
     return session
 
 
@@ -95,16 +118,48 @@ def _check_address(url: str) -> None:
         raise VideoRefused("its address holds a user name or password", kind="unsafe")
 
 
+class _Connections:
+    """A session's open sockets. A thread may be blocked in one before there is any response that could be closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._ended = False
+
+    def add(self, one: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(one)
+            if self._ended:
+                self._shut(one)
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            for one in self._sockets:
+                self._shut(one)
+
+    @staticmethod
+    def _shut(one: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # its host was first
+            one.shutdown(socket.SHUT_RDWR)
+
+
 class _Guarded:
     """Mixed into urllib3's connections: resolves once, judges every address, connects to a judged one."""
 
     policy: HostPolicy
+    connections: _Connections
+    sock: socket.socket
     host: str
     port: int
     timeout: Any
     source_address: Any
     socket_options: Any
     _dns_host: str
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.connections.add(self.sock)
 
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.rstrip(".")
@@ -133,18 +188,18 @@ class _Guarded:
 
 
 class _GuardedAdapter(requests.adapters.HTTPAdapter):
-    def __init__(self, policy: HostPolicy, pool: int) -> None:
-        self._policy = policy
+    def __init__(self, policy: HostPolicy, connections: _Connections, pool: int) -> None:
+        self._policy, self._connections = policy, connections
         super().__init__(pool_connections=pool, pool_maxsize=pool, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
 
         class GuardedHTTP(_Guarded, HTTPConnection):
-            policy = self._policy
+            policy, connections = self._policy, self._connections
 
         class GuardedHTTPS(_Guarded, HTTPSConnection):
-            policy = self._policy
+            policy, connections = self._policy, self._connections
 
         class HTTPPool(HTTPConnectionPool):
             ConnectionCls = GuardedHTTP
