@@ -75,7 +75,12 @@ def open_url(session: requests.Session, url: str, *, timeout: tuple[float, float
         if answer.status_code not in _REDIRECTS or not location:
             return answer
         answer.close()
-        url = urljoin(url, location)
+        try:
+            url = urljoin(url, location)
+        except ValueError as error:
+            raise VideoRefused(
+                f"it redirects to an address that cannot be understood ({error})", kind="unsafe"
+            ) from None
     raise VideoRefused(f"it redirects more than {MOST_REDIRECTS} times", kind="gone")
 
 
@@ -89,6 +94,9 @@ class GuardedSession(requests.Session):
         adapter = _GuardedAdapter(policy, self._connections, pool)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: even when it is not to follow a redirect, requests parses its target and reads its body into memory."""
 
     def end(self) -> None:
         """Breaks every connection, now and from now on; a thread that is blocked in one gets an error at once."""
@@ -165,9 +173,10 @@ class _Guarded:
         host = self._dns_host.rstrip(".")
         try:
             found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            wrapped = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
-            raise NameResolutionError(self.host, self, wrapped) from error  # type: ignore[arg-type]
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        except UnicodeError as error:
+            raise VideoRefused(f"{host} is no host name ({error})", kind="unsafe") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not self.policy.allows(address, host.lower(), self.port):
