@@ -98,7 +98,6 @@ class VideoCopier:
 
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
-        self._open: set[requests.Response] = set()
 
     def copy(self, day: str, plan: CopyPlan) -> Iterator[CopyOutcome]:
         """Carries out a plan, yielding each outcome as it is known.
@@ -123,10 +122,9 @@ class VideoCopier:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Ends every copy under way; what it had written is taken back."""
+        """Ends every copy under way, for good; what it had written is taken back."""
         self._ended.set()
-        for answer in list(self._open):
-            _shut(answer)
+        self._session.end()
 
     def _outcome(self, day: str, candidate: Candidate) -> CopyOutcome:
         name = candidate.highlight.label
@@ -175,14 +173,9 @@ class VideoCopier:
 
         try:
             self._stop_if_ended()
-            answer = open_url(self._session, url, timeout=TIMEOUT)
-            self._open.add(answer)
-            try:
+            with open_url(self._session, url, timeout=TIMEOUT) as answer:
                 self._check_answer(answer)
                 return self._store_body(day, candidate, url, answer)
-            finally:
-                self._open.discard(answer)
-                answer.close()
         except Exception:
             self._stop_if_ended()  # a connection that `close` broke is no failure of its host
             raise
@@ -207,6 +200,8 @@ class VideoCopier:
         highlight = candidate.highlight
         pieces = self._pieces(answer)
         start = _at_least(4096, pieces)
+        if not start and not _says_its_end(answer):
+            raise CopyFailed("the connection ended before the first byte")
         container = _container(start, answer.headers.get("Content-Type", ""))
         name = f"videos/{day}/{safe_name(highlight.id)}"
         digest = hashlib.sha256()
@@ -223,9 +218,11 @@ class VideoCopier:
                     upload.write(piece)
                 movie = verifier.finish()
             except NotWhole as error:
+                if _says_its_end(answer):
+                    raise VideoRefused(f"the host's file is damaged: {error}", kind="not-video") from error
                 # A cut connection without a promised length looks just like this; another attempt tells.
                 raise CopyFailed(f"what came is no whole video: {error}") from error
-            if movie is not None and not movie.has_video:
+            if movie is not None and movie.has_video is False:
                 raise VideoRefused("it holds no picture, only sound or data", kind="not-video")
             sha256 = digest.hexdigest()
             return self._commit(upload, candidate, name, CopiedVideo(
@@ -242,17 +239,21 @@ class VideoCopier:
         copy has these very bytes, not a second time."""
         for earlier in candidate.earlier:
             if earlier.sha256 == video.sha256:
+                if video.source_url in (earlier.source_url, *earlier.other_urls):
+                    upload.commit(earlier.key)  # forced: what lies there may be damaged
+                    return earlier
                 upload.abort()
-                urls = dict.fromkeys([*earlier.other_urls, video.source_url])
-                urls.pop(earlier.source_url, None)
-                return earlier.model_copy(update={"other_urls": list(urls)})
+                return earlier.model_copy(update={"other_urls": [*earlier.other_urls, video.source_url]})
         key = f"{name}.{video.sha256[:8]}.{video.container}" if candidate.earlier else f"{name}.{video.container}"
         return video.model_copy(update={"key": upload.commit(key).key})
 
     def _pieces(self, answer: "requests.Response") -> Iterator[bytes]:
-        """The body's pieces, while they come at a bearable pace."""
+        """The body's pieces, while they come at a bearable pace.
+
+        Each as soon as it is there: waiting for a full one, a host of one byte a second would never be measured.
+        """
         window_start, window_bytes = time.monotonic(), 0
-        for piece in answer.raw.stream(CHUNK, decode_content=True):
+        while piece := answer.raw.read1(CHUNK, decode_content=True):
             self._stop_if_ended()
             window_bytes += len(piece)
             elapsed = time.monotonic() - window_start
@@ -260,8 +261,8 @@ class VideoCopier:
                 if window_bytes < self._limits.min_bytes_per_second * elapsed:
                     raise CopyFailed(f"the host sends only {window_bytes / elapsed:.0f} bytes a second")
                 window_start, window_bytes = time.monotonic(), 0
-            if piece:
-                yield piece
+            yield piece
+        self._stop_if_ended()  # a connection that `close` broke ends as one whose host has sent everything
 
     def _too_large(self) -> VideoRefused:
         return VideoRefused(f"it is larger than VIDEO_MAX_BYTES ({self._limits.max_bytes} bytes)", kind="too-large")
@@ -291,11 +292,12 @@ def plan_copies(
         earlier = tuple(video for video in present if video.id == highlight.id)
         if force:
             fresh.append(Candidate(highlight, earlier))
-        elif earlier:
-            if not any(highlight.url in (video.source_url, *video.other_urls) for video in earlier):
-                renewed.append(Candidate(highlight, earlier))
-        elif (highlight.id, highlight.url) not in pages:
+        elif (highlight.id, highlight.url) in pages:
+            continue
+        elif not earlier:
             fresh.append(Candidate(highlight))
+        elif not any(highlight.url in (video.source_url, *video.other_urls) for video in earlier):
+            renewed.append(Candidate(highlight, earlier))
     there = 0 if force else len({video.id for video in present})
     return CopyPlan(renewed, fresh, None if count is None else max(0, count - there))
 
@@ -321,12 +323,9 @@ def _chain(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _shut(answer: "requests.Response") -> None:
-    """Ends a read that another thread is blocked in."""
-    try:
-        answer.raw.shutdown()
-    except (ValueError, OSError, RuntimeError, AttributeError):
-        answer.close()  # the answer had ended by itself, or was not read yet
+def _says_its_end(answer: "requests.Response") -> bool:
+    """Whether the answer's framing shows where it ends: a body that was read to that end is what the host has."""
+    return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
 
 
 def _container(start: bytes, content_type: str) -> str:
