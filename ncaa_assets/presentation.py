@@ -28,7 +28,7 @@ def link(text: str | None, url: str | None) -> str:
     except ValueError:
         safe = False
     label = escaped(text) or "untitled"
-    return f"[{label}](<{quote(url or '', safe=':/?=&%+,;@~#!$*.-_')}>)" if safe else label
+    return f"[{label}](<{quote(url or '', safe=':/?=&%+,;@~#!$*.-_', errors='replace')}>)" if safe else label
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
