@@ -41,19 +41,23 @@ class Profile:
 
 PROFILE = Profile()
 
+# ffmpeg's readers of the kinds that are copied. Its others include lists of further files to open.
+_FORMATS = "mov,matroska,mpegts"
+
 
 def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_height: int | None) -> list[str]:
     """ffmpeg's arguments (without the program) that encode `source` to `output`, reporting progress on stdout.
 
-    Inputs are restricted to plain files: a playlist disguised as a video must not make ffmpeg open addresses or other
-    files. A source without sound makes an output without sound.
+    Inputs are restricted to plain files of the kinds that are copied: a playlist disguised as a video must not make
+    ffmpeg open addresses or other files. A source without sound makes an output without sound; one whose pixels are not
+    square, as of many cameras' 1440×1080, keeps the shape that it is shown in.
     """
     ceiling = profile.max_bitrate(source_height)
     return [
         "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1",
-        "-protocol_whitelist", "file", "-i", str(source),
+        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(source),
         "-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1",
-        "-vf", f"scale=-2:'min({profile.max_height},trunc(ih/2)*2)',setsar=1",
+        "-vf", f"scale=w='trunc(oh*dar/2+0.5)*2':h='min({profile.max_height},trunc(ih/2)*2)',setsar=1",
         "-c:v", "libx264", "-preset", "medium", "-profile:v", "high", "-pix_fmt", "yuv420p",
         "-crf", str(profile.crf), "-maxrate", str(ceiling), "-bufsize", str(2 * ceiling),
         "-force_key_frames", f"expr:gte(t,n_forced*{profile.gop_seconds})",
@@ -65,7 +69,8 @@ def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_hei
 def ffmpeg_poster_arguments(profile: Profile, video: Path, poster: Path, *, at_seconds: float) -> list[str]:
     """ffmpeg's arguments (without the program) that take one frame of `video` as a JPEG."""
     return [
-        "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-protocol_whitelist", "file",
+        "-hide_banner", "-nostdin", "-y", "-loglevel", "error",
+        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS,
         "-ss", f"{at_seconds:.3f}", "-i", str(video), "-frames:v", "1",
         "-vf", f"scale='min({profile.poster_max_width},iw)':-2", "-q:v", str(profile.poster_quality),
         "-f", "image2", "-update", "1", str(poster),
