@@ -25,7 +25,8 @@ class Expect(Enum):
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One stored object: its key, its size in bytes, and the version that a conditional write names."""
+    """One stored object: its key, its size in bytes, and a mark that changes when it is written anew (what a
+    conditional write expects is the version that `read` or `write` returned)."""
 
     key: str
     size: int

@@ -107,7 +107,7 @@ class LocalStore(ObjectStore):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         found = []
         with self._reading(prefix):
-            for folder, folders, files in os.walk(self.root):
+            for folder, folders, files in os.walk(self.root, onerror=_unless_missing):
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 for name in files:
                     path = Path(folder, name)
@@ -125,8 +125,9 @@ class LocalStore(ObjectStore):
 
     def sweep(self, day: str) -> None:
         with self._writing(day), self._locked():
-            for path in (self.root / ".tmp").glob(f"*{day}*"):
-                if not path.name.startswith(".leases"):
+            # Documents and leases are written under the lock that is held here, so theirs are nobody's any more.
+            for path in (self.root / ".tmp").glob(f"*.{day}.*"):
+                if path.name.lstrip(".").split(".")[1] == day:  # not an id that looks like this day, of another one
                     path.unlink(missing_ok=True)
 
     def uri(self, key: str) -> str:
@@ -141,6 +142,7 @@ class LocalStore(ObjectStore):
 
     def scratch(self, key: str) -> Path:
         """A new path under `.tmp/` for a tool that writes files by name; `adopt` turns it into an object."""
+        self.path(key)  # a key that is none is refused before anything is written
         with self._writing(key):
             folder = self.root / ".tmp"
             folder.mkdir(parents=True, exist_ok=True)
@@ -202,8 +204,11 @@ class LocalStore(ObjectStore):
         folder = self.root / ".history" / Path(key).with_suffix("")
         folder.mkdir(parents=True, exist_ok=True)
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
-        with contextlib.suppress(FileExistsError):
-            os.link(path, folder / f"{stamp}{path.suffix}")
+        kept = folder / f"{stamp}{path.suffix}"
+        try:
+            os.link(path, kept)
+        except OSError:
+            shutil.copy2(path, kept)  # exFAT and many network folders have no hard links
 
     @staticmethod
     def _rename(temporary: Path, path: Path) -> None:
@@ -245,6 +250,11 @@ class _LocalUpload(Upload):
 def _info(key: str, path: Path) -> ObjectInfo:
     stat = path.stat()
     return ObjectInfo(key=key, size=stat.st_size, version=f"{stat.st_mtime_ns}-{stat.st_size}")
+
+
+def _unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _version(data: bytes) -> str:
