@@ -300,20 +300,27 @@ CREATE INDEX IF NOT EXISTS by_game_date ON highlights (game_date, id);
 
 
 class SqliteTable(HighlightTable):
-    """Rows in one SQLite file: write-ahead log, a busy timeout of 30 s, each merge one transaction."""
+    """Rows in one SQLite file: a busy timeout of 30 s, each merge one transaction.
+
+    No write-ahead log: processes that switch a new file to it at once meet "database is locked" whatever the timeout,
+    and a file with one cannot be read from a read-only disk.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
-        given = {row["id"]: row for row in rows}
+        given = list(rows)
+        changed: dict[str, Row] = {}
         with self._transaction() as connection:
-            present = self._get(connection, list(given))
-            changed = [merged for key, row in given.items() if (merged := merge(present.get(key), row)) is not None]
+            present = self._get(connection, list({row["id"]: None for row in given}))
+            for row in given:  # one after the other: two of them may have the same id
+                if (merged := merge(present.get(row["id"]), row)) is not None:
+                    present[row["id"]] = changed[row["id"]] = merged
             connection.executemany(
                 "INSERT INTO highlights (id, game_date, item) VALUES (?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET game_date = excluded.game_date, item = excluded.item",
-                ((row["id"], row["game_date"], json_text.dumps(row).decode()) for row in changed),
+                ((row["id"], row["game_date"], json_text.dumps(row).decode()) for row in changed.values()),
             )
         return len(changed)
 
@@ -345,8 +352,7 @@ class SqliteTable(HighlightTable):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA synchronous = EXTRA")
                 connection.executescript(_SCHEMA)
                 yield connection
             finally:
