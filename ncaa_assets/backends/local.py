@@ -414,6 +414,7 @@ class FfmpegTranscoder(Transcoder):
         if not requests:
             return
         program = ffmpeg_program()
+        self._ending.clear()
         with ThreadPoolExecutor(self._concurrency, "encode") as pool:
             futures: dict[Future[ProcessedVideo], EncodeRequest] = {
                 pool.submit(self._encode, program, request): request for request in requests
@@ -437,10 +438,7 @@ class FfmpegTranscoder(Transcoder):
             self._run(program, ffmpeg_arguments(self._profile, source, output, source_height=height), video.id,
                       seconds=video.duration_seconds)  # fmt: skip
             movie = _movie_of(output)
-            at = min(1.0, (movie.duration_seconds or 0.0) / 2)
-            self._run(program, ffmpeg_poster_arguments(self._profile, output, poster, at_seconds=at), video.id)
-            if not poster.exists() or not poster.stat().st_size:
-                raise EncodeFailed(f"ffmpeg made no poster of {video.id}")
+            self._make_poster(program, output, poster, video.id, seconds=movie.duration_seconds or 0.0)
             digest = _sha256(output)
             stored_poster = self._store.adopt(poster, request.poster_key)
             stored = self._store.adopt(output, request.output_key)
@@ -464,6 +462,18 @@ class FfmpegTranscoder(Transcoder):
             encode_seconds=round(time.monotonic() - started, 2),
             encoded_at=now(),
         )
+
+    def _make_poster(self, program: str, output: Path, poster: Path, name: str, *, seconds: float) -> None:
+        # A picture that stands still under its sound has one frame, and that at the very start.
+        for at in (min(1.0, seconds / 2), 0.0):
+            try:
+                self._run(program, ffmpeg_poster_arguments(self._profile, output, poster, at_seconds=at), name)
+            except EncodeFailed:
+                if at == 0.0:
+                    raise
+            if poster.exists() and poster.stat().st_size:
+                return
+        raise EncodeFailed(f"ffmpeg made no poster of {name}")
 
     def _run(self, program: str, arguments: list[str], name: str, *, seconds: float | None = None) -> None:
         """Runs ffmpeg to its end, saying every ten seconds how far it is."""
