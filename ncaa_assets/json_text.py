@@ -4,6 +4,7 @@ Numbers with a fraction or an exponent become `Decimal` and are written with all
 would turn 1e400 into Infinity and drop digits beyond the seventeenth. Text stays readable UTF-8.
 """
 
+from decimal import InvalidOperation
 from typing import Any
 
 import simplejson
@@ -13,10 +14,16 @@ def loads(data: bytes | str) -> Any:
     """A JSON value; numbers that are no integers as `Decimal`.
 
     Raises:
-        ValueError: `data` is no JSON (NaN and Infinity are none either).
+        ValueError: `data` is no JSON (NaN and Infinity are none either), or more than can be held: hundreds of levels
+            deep, an exponent of nineteen digits.
     """
     text = data.decode("utf-8") if isinstance(data, bytes) else data
-    return simplejson.loads(text, use_decimal=True, parse_constant=_refuse)
+    try:
+        return simplejson.loads(text, use_decimal=True, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except InvalidOperation:
+        raise ValueError("it holds a number whose exponent is out of range") from None
 
 
 def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> bytes:
