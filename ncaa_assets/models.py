@@ -52,7 +52,8 @@ class Highlight(BaseModel):
         if url is not None and not isinstance(url, str):
             raise ValueError(f"its url is {_kind(url)}, not text")
         if given is not None and str(given).strip():
-            key = str(given).strip()
+            # Half an emoji is legal in JSON, but no database takes it in a key.
+            key = str(given).strip().encode("utf-8", "backslashreplace").decode()
         elif url:
             key = "url-" + hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         else:
@@ -259,4 +260,4 @@ def parse_document(kind: type[D], data: bytes) -> D:
 
 def _kind(value: object) -> str:
     names = {bool: "true or false", int: "a number", str: "text", list: "a list", dict: "an object", type(None): "null"}
-    return names.get(type(value), "a number")
+    return names.get(type(value), "a number with a fraction or an exponent")
