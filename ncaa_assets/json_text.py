@@ -4,7 +4,7 @@ Numbers with a fraction or an exponent become `Decimal` and are written with all
 would turn 1e400 into Infinity and drop digits beyond the seventeenth. Text stays readable UTF-8.
 """
 
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import simplejson
@@ -19,7 +19,7 @@ def loads(data: bytes | str) -> Any:
     """
     text = data.decode("utf-8") if isinstance(data, bytes) else data
     try:
-        return simplejson.loads(text, use_decimal=True, parse_constant=_refuse)
+        return simplejson.loads(text, use_decimal=True, parse_int=_whole, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except InvalidOperation:
@@ -46,6 +46,11 @@ def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> 
         except UnicodeEncodeError:
             continue
     raise AssertionError("ASCII text always encodes")
+
+
+def _whole(digits: str) -> int | Decimal:
+    # An int has no negative zero.
+    return Decimal(digits) if digits == "-0" else int(digits)
 
 
 def _refuse(name: str) -> None:

@@ -47,7 +47,9 @@ def test_any_json_is_the_same_after_being_parsed_and_written_again(
     value = json_text.loads(text)
     written = json_text.dumps(value, indent=indent, sort_keys=sort_keys)
     assert shape(json_text.loads(written)) == shape(value)
-    assert shape(json.loads(written, parse_float=Decimal)) == shape(value), "another parser reads the same"
+    assert shape(json.loads(written, parse_float=Decimal, parse_int=Decimal)) == shape(value), (
+        "another parser reads the same"
+    )
 
 
 @settings(deadline=None, max_examples=100)
@@ -66,6 +68,7 @@ def test_a_number_keeps_its_value_and_each_of_its_digits(number: str) -> None:
     [
         ("0.1000", "0.1000"),
         ("1.0", "1.0"),
+        ("-0", "-0"),
         ("-0.0", "-0.0"),
         ("12345678901234567890.123", "12345678901234567890.123"),
         ("12345678901234567890123", "12345678901234567890123"),
