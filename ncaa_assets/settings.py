@@ -5,6 +5,7 @@ one line; a value that may be secret is never repeated in it.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -34,9 +35,19 @@ def _count(value: object) -> object:
     text = str(value).strip().lower()
     if text == "all":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ValueError("must be a whole number from 1, or 'all'")
     return int(text)
+
+
+def _day(value: object) -> object:
+    # pydantic would take a bare number for seconds since 1970.
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007
+    except ValueError:
+        raise ValueError("must be a date, written as YYYY-MM-DD") from None
 
 
 class Settings(BaseModel):
@@ -54,7 +65,7 @@ class Settings(BaseModel):
     league_name: str = Field("NCAA", min_length=1, description="the league that is asked for")
     limit: int | None = Field(None, ge=1, description="at most so many highlights a day; unset: all")
     timezone: str = Field("America/New_York", description="whose days the partitions are (an IANA name)")
-    start_date: date = Field(date(2024, 11, 1), description="the first partition")
+    start_date: Annotated[date, BeforeValidator(_day)] = Field(date(2024, 11, 1), description="the first partition")
     lookback_days: int = Field(3, ge=1, le=60, description="for how many days a day is looked at again")
     quota_reserve: int = Field(5, ge=0, description="API requests that are never spent")
 
@@ -85,11 +96,22 @@ class Settings(BaseModel):
     @field_validator("api_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # its text repeats the part that it could not read, which may be a password
+            usable = False
+        if not usable:
             raise ValueError("must be an http or https address")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must be a bare address, without user name, password, query or fragment")
+        return value
+
+    @field_validator("rapidapi_host")
+    @classmethod
+    def _bare_host(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]+)?", value):
+            raise ValueError(f"must be a host name alone, such as {urlsplit(DEFAULT_API_URL).hostname}")
         return value
 
     @field_validator("rapidapi_key")

@@ -1,0 +1,283 @@
+"""Every environment variable: its default, its meaning, and the sentence for a bad value."""
+
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ncaa_assets.failures import SettingsError
+from ncaa_assets.settings import DEFAULT_API_URL, Settings, load_dotenv
+
+KEY = "5f0c-a-secret-9e1d"
+
+
+def read(**environ: str) -> Settings:
+    return Settings.from_environment(environ)
+
+
+# The names and defaults that people and their scripts depend on.
+CONTRACT: dict[str, Any] = {
+    "NCAA_DEPLOYMENT": "local",
+    "API_URL": "https://sport-highlights-api.p.rapidapi.com/basketball/highlights",
+    "RAPIDAPI_HOST": None,
+    "RAPIDAPI_KEY": None,
+    "LEAGUE_NAME": "NCAA",
+    "LIMIT": None,
+    "TIMEZONE": "America/New_York",
+    "START_DATE": date(2024, 11, 1),
+    "LOOKBACK_DAYS": 3,
+    "QUOTA_RESERVE": 5,
+    "VIDEO_COUNT": 1,
+    "VIDEO_CONCURRENCY": 4,
+    "VIDEO_MAX_BYTES": 2 * 1024**3,
+    "VIDEO_MIN_BYTES_PER_SECOND": 20_000,
+    "VIDEO_ALLOW_PRIVATE_HOSTS": False,
+    "ENCODE_TIMEOUT": 7200,
+    "RETRY_COUNT": 3,
+    "RETRY_DELAY": 30,
+    "DATA_DIR": Path("data"),
+}
+
+
+def test_every_default_is_the_one_that_people_rely_on() -> None:
+    assert {name.upper(): value for name, value in read().model_dump().items()} == CONTRACT
+
+
+def test_every_variable_says_what_it_means() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert read(**dict.fromkeys(CONTRACT, ""), OTHER="x") == read()
+    assert read(**dict.fromkeys(CONTRACT, "  ")) == read()
+
+
+def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAGUE_NAME", "NBA")
+    assert Settings.from_environment().league_name == "NBA"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("LEAGUE_NAME", " NCAA Women ", "NCAA Women"),
+        ("LIMIT", "10", 10),
+        ("TIMEZONE", "Pacific/Honolulu", "Pacific/Honolulu"),
+        ("START_DATE", "2023-11-06", date(2023, 11, 6)),
+        ("LOOKBACK_DAYS", "7", 7),
+        ("QUOTA_RESERVE", "0", 0),
+        ("VIDEO_COUNT", "12", 12),
+        ("VIDEO_COUNT", "all", None),
+        ("VIDEO_COUNT", "ALL", None),
+        ("VIDEO_ALLOW_PRIVATE_HOSTS", "1", True),
+        ("VIDEO_ALLOW_PRIVATE_HOSTS", "0", False),
+        ("RETRY_COUNT", "0", 0),
+        ("RETRY_DELAY", "0.5", 0.5),
+        ("RETRY_DELAY", "0", 0.0),
+        ("DATA_DIR", "/srv/ncaa", Path("/srv/ncaa")),
+        ("RAPIDAPI_HOST", "sport-highlights-api.p.rapidapi.com", "sport-highlights-api.p.rapidapi.com"),
+    ],
+)
+def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> None:
+    assert getattr(read(**{name: text}), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("NCAA_DEPLOYMENT", "azure", "must be 'local' or 'aws'"),
+        ("NCAA_DEPLOYMENT", "aws", "not available in this version yet"),
+        ("API_URL", "sport-highlights-api.p.rapidapi.com", "must be an http or https address"),
+        ("API_URL", "ftp://example.com/x", "must be an http or https address"),
+        ("API_URL", "https://", "must be an http or https address"),
+        ("API_URL", "https://[::1", "must be an http or https address"),
+        ("API_URL", f"https://example.com:{KEY}/x", "must be an http or https address"),
+        ("API_URL", "https://example.com:0/x", "must be an http or https address"),
+        ("API_URL", "https://example.com:99999/x", "must be an http or https address"),
+        ("API_URL", f"https://user:{KEY}℀@example.com/x", "must be an http or https address"),
+        ("API_URL", f"https://user:{KEY}@example.com/x", "must be a bare address"),
+        ("API_URL", f"https://example.com/x?key={KEY}", "must be a bare address"),
+        ("API_URL", f"https://example.com/x#{KEY}", "must be a bare address"),
+        ("RAPIDAPI_HOST", "https://sport-highlights-api.p.rapidapi.com", "must be a host name alone"),
+        ("RAPIDAPI_HOST", "日本", "must be a host name alone"),
+        ("RAPIDAPI_HOST", "a\r\nX-Other: b", "must be a host name alone"),
+        ("RAPIDAPI_KEY", f"{KEY} {KEY}", "must be plain ASCII without spaces"),
+        ("RAPIDAPI_KEY", f"{KEY}\n{KEY}", "must be plain ASCII without spaces"),
+        ("RAPIDAPI_KEY", f"“{KEY}”", "must be plain ASCII without spaces"),
+        ("LIMIT", "ten", "must be a valid integer"),
+        ("LIMIT", "0", "must be greater than or equal to 1"),
+        ("LIMIT", "-1", "must be greater than or equal to 1"),
+        ("TIMEZONE", "Mars/Olympus", "must be an IANA time zone"),
+        ("TIMEZONE", "../../etc/passwd", "must be an IANA time zone"),
+        ("TIMEZONE", "America", "must be an IANA time zone"),
+        ("START_DATE", "yesterday", "must be a date, written as YYYY-MM-DD"),
+        ("START_DATE", "2025-02-30", "must be a date, written as YYYY-MM-DD"),
+        ("START_DATE", "1730419200", "must be a date, written as YYYY-MM-DD"),
+        ("START_DATE", "20241101", "must be a date, written as YYYY-MM-DD"),
+        ("LOOKBACK_DAYS", "0", "must be greater than or equal to 1"),
+        ("LOOKBACK_DAYS", "61", "must be less than or equal to 60"),
+        ("QUOTA_RESERVE", "-1", "must be greater than or equal to 0"),
+        ("VIDEO_COUNT", "0", "must be a whole number from 1, or 'all'"),
+        ("VIDEO_COUNT", "-1", "must be a whole number from 1, or 'all'"),
+        ("VIDEO_COUNT", "1.5", "must be a whole number from 1, or 'all'"),
+        ("VIDEO_COUNT", "some", "must be a whole number from 1, or 'all'"),
+        ("VIDEO_COUNT", "²", "must be a whole number from 1, or 'all'"),
+        ("VIDEO_CONCURRENCY", "0", "must be greater than or equal to 1"),
+        ("VIDEO_MAX_BYTES", "2 GiB", "must be a valid integer"),
+        ("VIDEO_MIN_BYTES_PER_SECOND", "-1", "must be greater than or equal to 0"),
+        ("VIDEO_ALLOW_PRIVATE_HOSTS", "maybe", "must be a valid boolean"),
+        ("ENCODE_TIMEOUT", "0", "must be greater than or equal to 1"),
+        ("RETRY_COUNT", "-1", "must be greater than or equal to 0"),
+        ("RETRY_COUNT", "21", "must be less than or equal to 20"),
+        ("RETRY_DELAY", "nan", "must be"),
+        ("RETRY_DELAY", "inf", "must be"),
+        ("RETRY_DELAY", "-1", "must be greater than or equal to 0"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_its_variable(name: str, text: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(**{"RAPIDAPI_KEY": KEY, name: text})
+    message = str(caught.value)
+    assert message.startswith(f"{name}: ")
+    assert reason in message
+    assert "\n" not in message
+    assert KEY not in message
+
+
+def test_a_bad_value_hides_a_key_that_is_good() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(RAPIDAPI_KEY=KEY, LIMIT="ten")
+    assert caught.value.__cause__ is None, "pydantic's own error would be printed below ours"
+    assert caught.value.__suppress_context__
+    assert KEY not in str(caught.value)
+
+
+def test_the_key_is_not_shown_with_the_settings() -> None:
+    assert KEY not in repr(read(RAPIDAPI_KEY=KEY))
+    assert KEY not in str(read(RAPIDAPI_KEY=KEY).model_dump())
+
+
+def test_an_endpoint_of_ones_own_needs_a_key() -> None:
+    with pytest.raises(SettingsError, match="^API_URL names an endpoint .*set the key .*or unset API_URL"):
+        read(API_URL="https://basketball.highlightly.net/highlights")
+    assert read(API_URL=DEFAULT_API_URL).uses_sample
+
+
+@pytest.mark.parametrize(
+    ("environ", "source", "host"),
+    [
+        ({}, "sample", "sport-highlights-api.p.rapidapi.com"),
+        (
+            {"RAPIDAPI_KEY": KEY},
+            "sport-highlights-api.p.rapidapi.com/basketball/highlights",
+            "sport-highlights-api.p.rapidapi.com",
+        ),
+        (
+            {"RAPIDAPI_KEY": KEY, "API_URL": "https://Basketball.Highlightly.net/highlights/"},
+            "basketball.highlightly.net/highlights",
+            None,
+        ),
+        (
+            {"RAPIDAPI_KEY": KEY, "API_URL": "http://127.0.0.1:8080/x", "RAPIDAPI_HOST": "other.p.rapidapi.com"},
+            "127.0.0.1:8080/x",
+            "other.p.rapidapi.com",
+        ),
+        ({"RAPIDAPI_KEY": KEY, "API_URL": "https://evilrapidapi.com/x"}, "evilrapidapi.com/x", None),
+    ],
+)
+def test_the_source_and_the_host_header_follow_from_the_address(
+    environ: dict[str, str], source: str, host: str | None
+) -> None:
+    settings = read(**environ)
+    assert settings.source == source
+    assert settings.api_host == host
+
+
+@pytest.mark.parametrize("folder", ["data", "deep/er/archive", "/srv/ncaa", "~/ncaa", "."])
+def test_sample_data_never_lie_in_the_real_archive(folder: str) -> None:
+    real, sample = read(DATA_DIR=folder, RAPIDAPI_KEY=KEY), read(DATA_DIR=folder)
+    assert not real.uses_sample
+    assert sample.uses_sample
+    assert real.archive_dir == Path(folder).expanduser().absolute()
+    assert sample.archive_dir == real.archive_dir.with_name(real.archive_dir.name + "-sample")
+    assert real.archive_dir not in sample.archive_dir.parents
+
+
+@pytest.mark.parametrize("environ", [{}, {"DAGSTER_HOME": "/srv/dagster"}, {"DAGSTER_HOME": "~/dagster"}])
+def test_sample_runs_have_an_instance_of_their_own(environ: dict[str, str]) -> None:
+    real, sample = read(RAPIDAPI_KEY=KEY).dagster_home(environ), read().dagster_home(environ)
+    assert real == Path(environ.get("DAGSTER_HOME", ".dagster")).expanduser().absolute()
+    assert sample == real.with_name(real.name + "-sample")
+
+
+def test_the_instance_is_the_environments_where_none_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert read(RAPIDAPI_KEY=KEY).dagster_home() == tmp_path / ".dagster"
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    assert read(RAPIDAPI_KEY=KEY).dagster_home() == tmp_path / "home"
+
+
+def test_today_is_the_date_in_the_time_zone_of_the_games() -> None:
+    # These two are 25 hours apart, so they never share a date.
+    west, east = read(TIMEZONE="Pacific/Pago_Pago"), read(TIMEZONE="Pacific/Kiritimati")
+    before = datetime.now(ZoneInfo("Pacific/Pago_Pago")).date()
+    assert before <= west.today() <= datetime.now(ZoneInfo("Pacific/Pago_Pago")).date()
+    assert west.today() < east.today()
+
+
+def test_the_default_day_is_yesterday_where_the_games_are() -> None:
+    settings = read()
+    before = settings.today()
+    assert settings.parse_day(None) in (before - timedelta(days=1), settings.today() - timedelta(days=1))
+
+
+def test_a_day_that_is_over_can_be_backed_up() -> None:
+    settings = read()
+    assert settings.parse_day("2025-03-09") == date(2025, 3, 9)
+    assert settings.parse_day("2024-11-01") == settings.start_date
+    yesterday = settings.today() - timedelta(days=1)
+    assert settings.parse_day(yesterday.isoformat()) == yesterday
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2025-02-30", "20250309", "2025-W10-7", "09.03.2025", "2025-03-09 "])
+def test_what_is_no_date_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"is not a date; write it as YYYY-MM-DD, for example \d{4}-\d\d-\d\d$"):
+        read().parse_day(text)
+
+
+def test_a_day_that_is_not_over_is_refused() -> None:
+    settings = read()
+    with pytest.raises(SettingsError, match="is not over yet in America/New_York; the newest day to back up is "):
+        settings.parse_day((settings.today() + timedelta(days=1)).isoformat())
+    with pytest.raises(SettingsError, match="is not over yet"):
+        settings.parse_day(settings.today().isoformat())
+
+
+def test_a_day_before_the_first_partition_is_refused_with_the_setting_that_admits_it() -> None:
+    with pytest.raises(SettingsError, match="2023-11-30 is before START_DATE .2024-11-01.; set START_DATE=2023-11-30"):
+        read().parse_day("2023-11-30")
+    assert read(START_DATE="2023-11-30").parse_day("2023-11-30") == date(2023, 11, 30)
+
+
+def test_the_env_file_overrides_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LEAGUE_NAME", "from the environment")
+    monkeypatch.setenv("TIMEZONE", "America/Chicago")
+    monkeypatch.setenv("LIMIT", "7")
+    monkeypatch.setenv("DATA_DIR", "")
+    (tmp_path / ".env").write_text("LEAGUE_NAME='from the file'\n#TIMEZONE=UTC\nLIMIT=\nDATA_DIR=${PWD:-x}/y\nBARE\n")
+    monkeypatch.setenv("PWD", "/here")
+    load_dotenv()
+    settings = Settings.from_environment()
+    assert settings.league_name == "from the file"
+    assert settings.timezone == "America/Chicago"
+    assert settings.limit is None, "an empty line in the file unsets"
+    assert settings.data_dir == Path("/here/y")
+    assert "BARE" not in os.environ
+
+
+def test_without_an_env_file_the_environment_stays_as_it_is() -> None:
+    before = dict(os.environ)
+    load_dotenv()
+    assert dict(os.environ) == before
