@@ -264,7 +264,9 @@ def test_retry_after_as_a_date_counts_from_now(zone: str) -> None:
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.one_of(st.text(st.characters(max_codepoint=255)), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\d+")))
+@given(
+    st.one_of(st.text(st.characters(max_codepoint=255)), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\d+"))
+)
 def test_no_retry_after_header_whatever_breaks_the_request(value: str) -> None:
     seconds = retry_after_seconds({"Retry-After": value})
     assert seconds is None or seconds >= 0

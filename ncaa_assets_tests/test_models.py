@@ -140,9 +140,7 @@ def test_documents_lie_where_the_readme_says(kind: type[HighlightsDay], key: str
 
 def test_records_are_viewed_in_their_stored_order() -> None:
     entry = RecordHistory(first_seen=now(), last_seen=now(), content_hash="")
-    day = HighlightsDay(
-        date="2025-03-09", data=[{"id": 2}, {"id": 1}], backup=Backup(records={"1": entry, "2": entry})
-    )
+    day = HighlightsDay(date="2025-03-09", data=[{"id": 2}, {"id": 1}], backup=Backup(records={"1": entry, "2": entry}))
     assert [(view.id, record) for view, record in day.highlights()] == [("2", {"id": 2}), ("1", {"id": 1})]
 
 
