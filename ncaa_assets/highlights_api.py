@@ -5,12 +5,20 @@ in its documentation; where a comment says "seen", a live answer showed it.
 """
 
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ncaa_assets import __version__, json_text
-from ncaa_assets.failures import SourceError, is_unreachable, retry_after_seconds, retrying, status_is_transient
+from ncaa_assets.failures import (
+    SourceError,
+    is_transient,
+    is_unreachable,
+    retry_after_seconds,
+    retrying,
+    status_is_transient,
+)
 from ncaa_assets.models import Highlight, now
 
 if TYPE_CHECKING:
@@ -20,6 +28,7 @@ log = logging.getLogger(__name__)
 
 PAGE = 40  # the most that the API gives a page, and its default; a larger `limit` is a 400
 MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a busy day of the whole league
+STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page again
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
 # Cloudflare in front of the direct host refused Python's default User-Agent (error 1010, seen).
 USER_AGENT = f"ncaa-assets/{__version__} (+https://pypi.org/project/ncaa-assets/)"
@@ -28,6 +37,8 @@ USER_AGENT = f"ncaa-assets/{__version__} (+https://pypi.org/project/ncaa-assets/
 @dataclass(frozen=True)
 class Fetch:
     """The answer to one day: its records as they came, without repeats, and what is known of the fetch.
+
+    A highlight that is listed twice with different contents is there with both.
 
     `complete` is True only where the listing was read to its end and adds up; `problems` says in sentences why not.
     `quota_remaining` and `quota_limit` are API requests a day, as the last answer's headers gave them.
@@ -71,12 +82,12 @@ class HighlightsApi:
                 pages held is given up with it: half a day is fetched again whole.
         """
         query = {"date": day, "timezone": self.timezone, "leagueName": self.league}
-        records: dict[object, Any] = {}
+        listed: dict[object, dict[bytes, Any]] = {}  # each highlight's distinct contents
         problems: list[str] = []
         total: int | None = None
         remaining: int | None = None
         quota: int | None = None
-        offset = pages = 0
+        offset = pages = stale = 0
         reached_end = False
         import requests  # noqa: PLC0415 - why here: failures.py
 
@@ -90,27 +101,33 @@ class HighlightsApi:
                         f"{self.quota_reserve}"
                     )
                     break
-                size = PAGE if self.limit is None else min(PAGE, self.limit - len(records))
+                size = PAGE if self.limit is None else min(PAGE, self.limit - len(listed))
                 answer = self._get(session, {**query, "limit": str(size), "offset": str(offset)})
                 pages += 1
                 quota = _number(answer.headers.get("x-ratelimit-requests-limit"), quota)
                 remaining = _number(answer.headers.get("x-ratelimit-requests-remaining"), remaining)
-                page, total, restriction = _listing(answer, total)
+                page, total, said = _listing(answer, total)
+                restriction = f"the API's plan limits the answer: {self._without_key(said)}" if said else None
                 if restriction and restriction not in problems:
                     problems.append(restriction)
                 offset += len(page)
+                before = len(listed)
                 for record in page:
-                    records.setdefault(_identity(record), record)
+                    content = json_text.dumps(record, sort_keys=True)
+                    listed.setdefault(_identity(record, content), {}).setdefault(content, record)
                 if not page or (total is not None and offset >= total):
                     reached_end = True
                     break
-                if self.limit is not None and len(records) >= self.limit:
+                if self.limit is not None and len(listed) >= self.limit:
+                    break
+                stale = stale + 1 if len(listed) == before else 0
+                if stale == STALE_PAGES:
+                    problems.append(f"stopped after {pages} pages: the last {stale} only repeated what others held")
                     break
             else:
                 problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
-        kept = list(records.values())
+        kept = list(listed.values())[: self.limit]
         if self.limit is not None:
-            kept = kept[: self.limit]
             problems.append(f"LIMIT={self.limit}: only that many highlights are asked for; unset it to keep all")
         elif reached_end and total is not None and len(kept) != total:
             problems.append(f"the API announced {total} highlights and listed {len(kept)}")
@@ -118,7 +135,7 @@ class HighlightsApi:
             log.warning("%s: %s", day, problem)
         return Fetch(
             at=now(),
-            records=kept,
+            records=[record for contents in kept for record in contents.values()],
             query={**query, **({"limit": str(self.limit)} if self.limit is not None else {})},
             complete=reached_end and not problems,
             total_count=total,
@@ -153,7 +170,7 @@ class HighlightsApi:
         return answer
 
     def _refusal(self, answer: "requests.Response") -> SourceError:
-        status, message = answer.status_code, _message(answer)
+        status, message = answer.status_code, self._without_key(_message(answer))
         transient = status_is_transient(status, message)
         said = f" ({message})" if message else ""
         if status in (301, 302, 303, 307, 308):
@@ -194,11 +211,15 @@ class HighlightsApi:
             text = f"{host} does not answer in time; try again later"
         else:
             text = f"the connection to {host} broke ({type(error).__name__}); try again later"
-        return SourceError(text, transient=False)
+        return SourceError(text, transient=is_transient(error))
+
+    def _without_key(self, text: str) -> str:
+        """What a server said, without the key where it repeats that. A key this short is no secret but a word."""
+        return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
 
 
 def _listing(answer: "requests.Response", total: int | None) -> tuple[list[Any], int | None, str | None]:
-    """A page's records, the announced total, and what the answer says the plan withholds (None: nothing).
+    """A page's records, the announced total, and what the answer says where the plan withholds something.
 
     Raises:
         SourceError: the answer is no listing.
@@ -227,15 +248,15 @@ def _listing(answer: "requests.Response", total: int | None) -> tuple[list[Any],
     said = plan.get("message") if isinstance(plan, dict) else None
     # A restricted answer comes with a 200 too; the only unrestricted wording seen starts like this.
     whole = not isinstance(said, str) or said.lower().startswith("all data available")
-    return body["data"], total, None if whole else f"the API's plan limits the answer: {said}"
+    return body["data"], total, None if whole else said
 
 
-def _identity(record: object) -> object:
+def _identity(record: object, content: bytes) -> object:
     """What makes two listed records the same: their key, or for what has none, their content."""
     try:
         return Highlight.parse(record).id
     except ValueError:
-        return json_text.dumps(record, sort_keys=True)
+        return content
 
 
 def _message(answer: "requests.Response") -> str:
@@ -249,4 +270,4 @@ def _message(answer: "requests.Response") -> str:
 
 
 def _number(text: str | None, otherwise: int | None) -> int | None:
-    return int(text) if text and text.isdigit() else otherwise
+    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else otherwise

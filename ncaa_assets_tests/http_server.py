@@ -82,6 +82,7 @@ class ScriptedServer(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     server: ScriptedServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, which it would set 40 ms apart
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
