@@ -55,7 +55,8 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
     known = {Highlight.parse(record).id: record for record in stored.data}
     bookkeeping = {key: entry.model_copy() for key, entry in stored.backup.records.items()}
     listed: dict[str, dict[str, Any]] = {}
-    rejected = [entry.model_copy() for entry in stored.backup.rejected]
+    repeats: list[tuple[str, dict[str, Any]]] = []
+    rejected = {content_hash(entry.record): entry.model_copy() for entry in stored.backup.rejected}
     refused = new = changed = returned = 0
 
     for record in fetch.records:
@@ -63,9 +64,11 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
             key = Highlight.parse(record).id
         except ValueError as error:
             refused += 1
-            _note_rejected(rejected, record, str(error), fetch.at)
+            first = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=record)
+            rejected.setdefault(content_hash(record), first).last_seen = fetch.at
             continue
-        listed.setdefault(key, record)
+        if listed.setdefault(key, record) is not record:
+            repeats.append((key, record))
 
     for key, record in listed.items():
         digest = content_hash(record)
@@ -81,6 +84,8 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
             if key in known:
                 entry.history = [*entry.history, Change(replaced_at=fetch.at, record=known[key])]
             entry.content_hash = digest
+    for key, record in repeats:
+        _keep_repeat(bookkeeping[key], record, fetch.at)
 
     removed = _mark_removed(bookkeeping, listed, fetch) if _may_mark(stored, fetch) else 0
     first, then = (listed, known) if fetch.complete else (known, listed)
@@ -90,7 +95,7 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
         data=data,
         backup=Backup(
             records=bookkeeping,
-            rejected=rejected,
+            rejected=list(rejected.values()),
             fetches=[
                 *stored.backup.fetches,
                 FetchRecord(
@@ -117,17 +122,17 @@ def _may_mark(stored: HighlightsDay, fetch: Fetch) -> bool:
 
 def _mark_removed(bookkeeping: dict[str, RecordHistory], listed: dict[str, dict[str, Any]], fetch: Fetch) -> int:
     count = 0
+    # A record that came back in a shape that cannot be understood is still listed under its id.
+    named = {str(record["id"]).strip() for record in fetch.records if isinstance(record, dict) and "id" in record}
     for key, entry in bookkeeping.items():
-        if key not in listed and entry.removed_upstream is None:
+        if key not in listed and key not in named and entry.removed_upstream is None:
             entry.removed_upstream = fetch.at
             count += 1
     return count
 
 
-def _note_rejected(rejected: list[Rejected], record: object, reason: str, at: str) -> None:
-    digest = content_hash(record)
-    for entry in rejected:
-        if content_hash(entry.record) == digest:
-            entry.last_seen = at
-            return
-    rejected.append(Rejected(first_seen=at, last_seen=at, reason=reason, record=record))
+def _keep_repeat(entry: RecordHistory, record: dict[str, Any], at: str) -> None:
+    """Keeps what a single answer listed under an id that it had listed already, once for each content."""
+    kept = {entry.content_hash, *(content_hash(change.record) for change in entry.history)}
+    if content_hash(record) not in kept:
+        entry.history = [*entry.history, Change(replaced_at=at, record=record)]
