@@ -11,7 +11,8 @@ _MOVING = ("last_seen", "fetch_date")
 
 def rows_of(day: HighlightsDay) -> list[Row]:
     """One row for each record of a day: the record's own fields, with `id` as text, and ours on top of them:
-    `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`, `removed_upstream`, `content_hash`."""
+    `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`, `removed_upstream`, `removed_from` (of the days, those
+    whose list lost it, and when), `content_hash`."""
     rows = []
     for record in day.data:
         key = Highlight.parse(record).id
@@ -24,6 +25,7 @@ def rows_of(day: HighlightsDay) -> list[Row]:
             "first_seen": entry.first_seen,
             "last_seen": entry.last_seen,
             "removed_upstream": entry.removed_upstream,
+            "removed_from": {day.date: entry.removed_upstream} if entry.removed_upstream else {},
             "content_hash": entry.content_hash,
         }
         rows.append({**record, **ours})
@@ -40,13 +42,17 @@ def merge_row(there: Row | None, row: Row) -> Row | None:
         return row
     days = sorted({*there["days"], *row["days"]})
     newer, older = (row, there) if row["last_seen"] >= there["last_seen"] else (there, row)
+    lost = {day: at for day, at in there.get("removed_from", {}).items() if day not in row["days"]}
+    lost |= row["removed_from"]
     merged = {
         **newer,
         "days": days,
         "game_date": days[0],
         "first_seen": min(newer["first_seen"], older["first_seen"]),
-        # A clip that one day's list lost and another's still holds has not vanished.
-        "removed_upstream": newer["removed_upstream"],
+        # A clip that one day's list lost and another's still holds has not vanished. `last_seen` cannot tell: it is
+        # not written for itself, so the table's may be days old.
+        "removed_upstream": max(lost.values()) if lost.keys() == set(days) else None,
+        "removed_from": lost,
     }
     return None if _still(merged) == _still(there) else merged
 
