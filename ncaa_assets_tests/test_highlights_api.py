@@ -478,7 +478,7 @@ def test_a_host_that_is_not_there_is_said_so() -> None:
 
 
 def test_a_certificate_that_cannot_be_trusted_is_said_so_at_once(server: ScriptedServer) -> None:
-    with pytest.raises(SourceError, match="certificate of .* cannot be trusted; check API_URL, and this machine's"):
+    with pytest.raises(SourceError, match=r"certificate of .* cannot be trusted; check API_URL, and this machine's"):
         api(f"https://127.0.0.1:{server.port}{PATH}").fetch_day(DAY)
 
 

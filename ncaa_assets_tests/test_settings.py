@@ -161,7 +161,7 @@ def test_the_key_is_not_shown_with_the_settings() -> None:
 
 
 def test_an_endpoint_of_ones_own_needs_a_key() -> None:
-    with pytest.raises(SettingsError, match="^API_URL names an endpoint .*set the key .*or unset API_URL"):
+    with pytest.raises(SettingsError, match=r"^API_URL names an endpoint .*set the key .*or unset API_URL"):
         read(API_URL="https://basketball.highlightly.net/highlights")
     assert read(API_URL=DEFAULT_API_URL).uses_sample
 
@@ -256,7 +256,9 @@ def test_a_day_that_is_not_over_is_refused() -> None:
 
 
 def test_a_day_before_the_first_partition_is_refused_with_the_setting_that_admits_it() -> None:
-    with pytest.raises(SettingsError, match="2023-11-30 is before START_DATE .2024-11-01.; set START_DATE=2023-11-30"):
+    with pytest.raises(
+        SettingsError, match=r"2023-11-30 is before START_DATE \(2024-11-01\); set START_DATE=2023-11-30"
+    ):
         read().parse_day("2023-11-30")
     assert read(START_DATE="2023-11-30").parse_day("2023-11-30") == date(2023, 11, 30)
 
