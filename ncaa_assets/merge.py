@@ -64,8 +64,8 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
             key = Highlight.parse(record).id
         except ValueError as error:
             refused += 1
-            first = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=record)
-            rejected.setdefault(content_hash(record), first).last_seen = fetch.at
+            fresh = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=record)
+            rejected.setdefault(content_hash(record), fresh).last_seen = fetch.at
             continue
         if listed.setdefault(key, record) is not record:
             repeats.append((key, record))

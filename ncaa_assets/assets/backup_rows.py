@@ -24,8 +24,8 @@ def backup_rows(
     """**One row for each of the day's highlights**, to look up by id or by game day.
 
     A row holds the record's own fields and ours: `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`,
-    `removed_upstream`, `content_hash`. A clip that two days list has one row, which belongs to the earlier day and
-    names both. Only rows that changed are written.
+    `removed_upstream`, `removed_from`, `content_hash`. A clip that two days list has one row, which belongs to the
+    earlier day and names both. Only rows that changed are written.
     """
     if day_lease.taken_by:
         return
