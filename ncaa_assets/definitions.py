@@ -31,13 +31,20 @@ def build_defs(settings: Settings) -> dg.Definitions:
     partitions = game_days(settings)
     job = daily_job()
     return dg.Definitions(
-        assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=partitions), ASSETS),
+        assets=dg.map_asset_specs(
+            lambda spec: spec.replace_attributes(partitions_def=partitions, group_name=group_name(settings)), ASSETS
+        ),
         asset_checks=build_checks(partitions),
         jobs=[job],
         schedules=[daily_schedule(job, settings)],
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
+
+
+def group_name(settings: Settings) -> str:
+    """The assets' group in the UI; sample data are told from real ones at the first look."""
+    return "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
 
 
 def build_resources(settings: Settings) -> dict[str, object]:

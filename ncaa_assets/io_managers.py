@@ -10,6 +10,7 @@ import dagster as dg
 from ncaa_assets import documents
 from ncaa_assets.backends.base import HighlightTable, ObjectStore, Row
 from ncaa_assets.models import Document
+from ncaa_assets.presentation import plural
 from ncaa_assets.rows import merge_row
 
 
@@ -20,7 +21,7 @@ class JsonDocumentIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Document) -> None:
         key = documents.save(self.store, obj)
-        context.add_output_metadata({"dagster/uri": self.store.uri(key)})
+        context.add_output_metadata({"dagster/uri": self.store.uri(key), "stored_at": self.store.uri(key)})
 
     def load_input(self, context: dg.InputContext) -> Document:
         kind = context.dagster_type.typing_type
@@ -38,7 +39,9 @@ class RowsIOManager(dg.ConfigurableIOManager):
         started = time.monotonic()
         written = self.table.merge(obj, merge_row)
         metadata: dict[str, Any] = {
+            "summary": f"{plural(len(obj), 'row')}: {written} written, {len(obj) - written} as they were",
             "dagster/uri": self.table.uri(),
+            "stored_at": self.table.uri(),
             "dagster/partition_row_count": len(obj),
             "rows_written": written,
             "rows_unchanged": len(obj) - written,

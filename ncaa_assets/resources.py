@@ -17,6 +17,7 @@ from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore
 from ncaa_assets.encoding import PROFILE
 from ncaa_assets.failures import LeaseHeld
 from ncaa_assets.highlights_api import HighlightsApi
+from ncaa_assets.settings import SAMPLE_SOURCE
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
 
 
@@ -127,6 +128,13 @@ class DayLease:
     identity: Identity
     lease: Lease | None = None
     taken_by: str | None = None
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Metadata that every materialization of this archive carries: what keeps sample data from passing for real."""
+        if self.identity.source != SAMPLE_SOURCE:
+            return {}
+        return {"SAMPLE": "made-up data from the sample API; set RAPIDAPI_KEY to back up real games"}
 
     def check(self) -> None:
         """Raises `LeaseLost` where this run no longer holds its day."""

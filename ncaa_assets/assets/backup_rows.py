@@ -6,13 +6,11 @@ import dagster as dg
 
 from ncaa_assets.backends.base import Row
 from ncaa_assets.models import HighlightsDay
-from ncaa_assets.presentation import plural
 from ncaa_assets.resources import DayLease
 from ncaa_assets.rows import rows_of
 
 
 @dg.asset(
-    group_name="ncaa_highlights",
     kinds={"table"},
     code_version="1",
     output_required=False,
@@ -31,4 +29,4 @@ def backup_rows(
         return
     rows = rows_of(highlights)
     day_lease.check()
-    yield dg.MaterializeResult(value=rows, metadata={"summary": f"{plural(len(rows), 'row')}", "rows": len(rows)})
+    yield dg.MaterializeResult(value=rows, metadata={"rows": len(rows), **day_lease.marks})

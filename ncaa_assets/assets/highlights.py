@@ -11,7 +11,7 @@ from ncaa_assets import documents
 from ncaa_assets.backends.base import ObjectStore
 from ncaa_assets.highlights_api import Fetch, HighlightsApi
 from ncaa_assets.merge import Growth, merge_fetch
-from ncaa_assets.models import HighlightsDay
+from ncaa_assets.models import HighlightsDay, content_hash
 from ncaa_assets.presentation import highlights_table, plural
 from ncaa_assets.resources import DayLease
 
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 
 @dg.asset(
-    group_name="ncaa_highlights",
     kinds={"json"},
     code_version="1",
     output_required=False,
@@ -44,8 +43,8 @@ def highlights(
         log.warning("skipped: %s", day_lease.taken_by)
         return
     day = context.partition_key
-    if api.trusted_origin:
-        log.warning("SAMPLE DATA: there is no RAPIDAPI_KEY, so the sample API answers; these are not real games")
+    for name, text in day_lease.marks.items():
+        log.warning("%s: %s", name, text)
     started = time.monotonic()
     fetch = api.fetch_day(day)
     seconds = time.monotonic() - started
@@ -54,11 +53,14 @@ def highlights(
     day_lease.identity.claim(store)
     day_lease.check()
     yield dg.MaterializeResult(
-        value=merged, metadata=_metadata(merged, fetch, growth, seconds=seconds, is_sample=bool(api.trusted_origin))
+        value=merged,
+        metadata={**_metadata(merged, fetch, growth, seconds=seconds), **day_lease.marks},
+        # Only contents count: a day that lists what it listed before leaves what is downstream up to date.
+        data_version=dg.DataVersion(content_hash([entry.content_hash for entry in merged.backup.records.values()])),
     )
 
 
-def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float, is_sample: bool) -> dict[str, Any]:
+def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "summary": _summary(day, fetch, growth),
         "highlights": len(day.data),
@@ -77,8 +79,6 @@ def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: floa
         metadata["api_requests_left_today"] = fetch.quota_remaining
     if fetch.problems:
         metadata["problems"] = dg.MetadataValue.md("\n".join(f"- {problem}" for problem in fetch.problems))
-    if is_sample:
-        metadata["SAMPLE"] = "made-up data from the sample API; set RAPIDAPI_KEY for real games"
     return metadata
 
 

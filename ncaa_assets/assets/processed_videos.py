@@ -28,7 +28,6 @@ class EncodeConfig(dg.Config):
 
 
 @dg.asset(
-    group_name="ncaa_highlights",
     kinds={"h264", "mp4"},
     code_version="1",
     output_required=False,
@@ -78,7 +77,10 @@ def processed_videos(
     day_lease.check()
     yield dg.MaterializeResult(
         value=manifest,
-        metadata=_metadata(manifest, encoded, store=store, seconds=time.monotonic() - started),
+        metadata={
+            **_metadata(manifest, encoded, store=store, seconds=time.monotonic() - started),
+            **day_lease.marks,
+        },
     )
 
 

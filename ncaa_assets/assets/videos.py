@@ -11,7 +11,7 @@ from pydantic import Field
 from ncaa_assets import documents
 from ncaa_assets.backends.base import ObjectStore
 from ncaa_assets.failures import BackupError, CopyFailed
-from ncaa_assets.models import CopiedVideo, HighlightsDay, SkippedVideo, VideosDay
+from ncaa_assets.models import CopiedVideo, HighlightsDay, SkippedVideo, VideosDay, content_hash
 from ncaa_assets.presentation import escaped, link, plural, size, skipped_table, table
 from ncaa_assets.resources import DayLease
 from ncaa_assets.video_copy import CopyPlan, VideoCopier, plan_copies, skipped
@@ -26,7 +26,6 @@ class CopyConfig(dg.Config):
 
 
 @dg.asset(
-    group_name="ncaa_highlights",
     kinds={"mp4"},
     code_version="1",
     output_required=False,
@@ -68,7 +67,11 @@ def videos(
     day_lease.check()
     yield dg.MaterializeResult(
         value=manifest,
-        metadata=_metadata(manifest, copied, uri=store.uri, seconds=time.monotonic() - started),
+        metadata={
+            **_metadata(manifest, copied, uri=store.uri, seconds=time.monotonic() - started),
+            **day_lease.marks,
+        },
+        data_version=dg.DataVersion(content_hash([video.sha256 for video in manifest.videos])),
     )
 
 
