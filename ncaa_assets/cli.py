@@ -6,12 +6,13 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a day
 
 import logging
 import os
-import shutil
+import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -38,11 +39,14 @@ def main() -> None:
 
 @main.command()
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The game day. Default: yesterday in TIMEZONE.")
+@click.option("--from", "first", metavar="YYYY-MM-DD", help="The first day of a range.")
+@click.option("--to", "last", metavar="YYYY-MM-DD", help="The last day of a range.")
+@click.option("--last", "count", type=click.IntRange(1, 3660), metavar="N", help="The last N days, up to yesterday.")
 @click.option("--force", is_flag=True, help="Copy and encode again what is there already.")
-@click.option("--debug", is_flag=True, help="Show tracebacks and Dagster's own log.")
-def backup(day: str | None, force: bool, debug: bool) -> None:
-    """Backs up one day: fetches and merges its highlights, copies and encodes what is missing."""
-    _run(lambda: _backup(day, force=force, debug=debug), debug=debug)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def backup(day: str | None, first: str | None, last: str | None, count: int | None, force: bool, debug: bool) -> None:
+    """Backs up a day or a range: fetches and merges its highlights, copies and encodes what is missing."""
+    _run(lambda: _backup(_Days(day, first, last, count), force=force, debug=debug), debug=debug)
 
 
 @main.command()
@@ -84,10 +88,41 @@ def _complain(error: Exception, *, debug: bool, code: int) -> int:
     return code
 
 
-def _backup(text: str | None, *, force: bool, debug: bool) -> int:
+@dataclass(frozen=True)
+class _Days:
+    """The days that a person named: one, a range, the last so many, or none for yesterday."""
+
+    day: str | None
+    first: str | None
+    last: str | None
+    count: int | None
+
+    def of(self, settings: Settings) -> list[date]:
+        """The days, oldest first.
+
+        Raises:
+            SettingsError: they cannot be backed up, or more than one way was used to name them.
+        """
+        if sum((self.day is not None, self.first is not None or self.last is not None, self.count is not None)) > 1:
+            raise SettingsError("name the days in one way: --date, --from and --to, or --last")
+        if self.count is not None:
+            newest = settings.parse_day(None)
+            days = [newest - timedelta(days=back) for back in range(self.count)]
+            return [day for day in reversed(days) if day >= settings.start_date]
+        if self.first is None and self.last is None:
+            return [settings.parse_day(self.day)]
+        if self.first is None or self.last is None:
+            raise SettingsError("a range needs both --from and --to")
+        first, last = settings.parse_day(self.first), settings.parse_day(self.last)
+        if first > last:
+            raise SettingsError(f"--from {first} is after --to {last}; swap them")
+        return [first + timedelta(days=step) for step in range((last - first).days + 1)]
+
+
+def _backup(named: _Days, *, force: bool, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
-    day = settings.parse_day(text)
+    days = named.of(settings)
     _log_to_terminal(debug=debug)
     if settings.uses_sample:
         click.secho(
@@ -96,28 +131,42 @@ def _backup(text: str | None, *, force: bool, debug: bool) -> int:
             "for real ones.",
             fg="yellow", err=True,
         )  # fmt: skip
-    click.echo(f"Backing up {day} …", err=True)
-
-    # Dagster takes seconds to import: what can be said about wrong usage was said before.
+    # Dagster takes seconds to import: what can be said before is said before.
     from ncaa_assets import archive  # noqa: PLC0415
     from ncaa_assets.backends.local import LocalStore  # noqa: PLC0415
 
     store = LocalStore(settings.archive_dir)
     archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).check(store)
-    if holder := archive.holder(store, day.isoformat()):
-        click.echo(f"{day} skipped: it is being backed up by {holder}; nothing was done here")
-        return 1
+    click.echo(f"Backing up {_span(days)} …", err=True)
 
-    from ncaa_assets.definitions import defs  # noqa: PLC0415
+    from ncaa_assets.definitions import build_defs  # noqa: PLC0415
     from ncaa_assets.instance import open_instance  # noqa: PLC0415
     from ncaa_assets.runs import execute_day  # noqa: PLC0415
 
+    failed = []
     with open_instance(settings.dagster_home()) as instance:
-        ended = execute_day(instance, defs, day, force=force, on_event=lambda _: None)
-    return _report(settings, day, ended, debug=debug)
+        defs = build_defs(settings)
+        for day in days:
+            if holder := archive.holder(store, day.isoformat()):
+                click.echo(f"{day} skipped: it is being backed up by {holder}; nothing was done here")
+                failed.append(day)
+            elif not _report(settings, day, execute_day(instance, defs, day, force=force), debug=debug):
+                failed.append(day)
+    if len(days) > 1:
+        click.echo(f"{len(days) - len(failed)} of {len(days)} days backed up")
+    if failed:
+        if len(days) > 1:
+            click.secho(f"not backed up: {', '.join(map(str, failed))}", fg="red", err=True)
+        return 1
+    _say_where(settings)
+    return 0
 
 
-def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> int:
+def _span(days: list[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} days)"
+
+
+def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> bool:
     if ended.cancelled:
         raise KeyboardInterrupt
     label = f"{day} (SAMPLE)" if settings.uses_sample else str(day)
@@ -129,11 +178,10 @@ def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> i
     missing = [name for name in ASSETS if name not in ended.summaries]
     if ended.succeeded and not missing and not ended.failed_checks:
         click.secho(f"{label} backed up", fg="green")
-        _where(settings)
-        return 0
+        return True
     if ended.succeeded and len(missing) == len(ASSETS):
         click.echo(f"{label} skipped: another run holds the day; nothing was done here")
-        return 1
+        return False
     for check in ended.failed_checks:
         click.secho(f"  check failed      {check}", fg="red", err=True)
     for step, error in ended.errors:
@@ -142,7 +190,7 @@ def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> i
         click.secho(f"ncaa-assets: {step + ': ' if step else ''}{_sentence(error, debug=debug)}", fg="red", err=True)
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
     click.secho(f"{label} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
-    return 1
+    return False
 
 
 def _sentence(error: "SerializableErrorInfo", *, debug: bool) -> str:
@@ -162,7 +210,7 @@ def _sentence(error: "SerializableErrorInfo", *, debug: bool) -> str:
     return f"unexpected {message[:500]}" + ("" if debug else "; --debug shows where")
 
 
-def _where(settings: Settings) -> None:
+def _say_where(settings: Settings) -> None:
     from ncaa_assets.backends.local import SQLITE_NAME  # noqa: PLC0415
 
     folder = _shown(settings.archive_dir)
@@ -170,15 +218,15 @@ def _where(settings: Settings) -> None:
     click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
     if settings.uses_sample:
         click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")
-    else:
-        # Clips arrive up to two days after a game, so the line asks for each of the last days.
-        click.echo("Daily:  add this line with `crontab -e` (no server needed):")
-        click.echo(f"        {_cron_line()}")
+    click.echo("Daily:  no server needed; add this line with `crontab -e`:")
+    click.echo(f"        {_cron_line(settings)}")
 
 
-def _cron_line() -> str:
-    program = shutil.which("ncaa-assets") or sys.argv[0]
-    return f"30 6 * * * cd {Path.cwd()} && {Path(program).absolute()} backup >> backup.log 2>&1"
+def _cron_line(settings: Settings) -> str:
+    # Each day is looked at again, because clips arrive up to two days after a game.
+    program = Path(sys.executable).with_name("ncaa-assets")
+    command = f"{shlex.quote(str(program))} backup --last {settings.lookback_days}"
+    return f"30 6 * * * cd {shlex.quote(str(Path.cwd()))} && {command} >> backup.log 2>&1".replace("%", r"\%")
 
 
 def _ui(port: int) -> int:

@@ -6,7 +6,7 @@ partition's tags. Some of what that takes is not Dagster's public interface: it 
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -35,7 +35,7 @@ TRIGGER_TAG = "ncaa_assets/trigger"
 
 @dataclass
 class DayRun:
-    """How a day's run ended: its assets' summaries in order, its failed checks, its error; `seconds` of each asset."""
+    """How a day's run ended: its assets' summaries in order, its failed checks, its error."""
 
     run_id: str
     succeeded: bool = False
@@ -46,14 +46,7 @@ class DayRun:
     errors: list[tuple[str, SerializableErrorInfo]] = field(default_factory=list)
 
 
-def execute_day(
-    instance: dg.DagsterInstance,
-    defs: dg.Definitions,
-    day: date,
-    *,
-    force: bool,
-    on_event: Callable[[dg.DagsterEvent], None],
-) -> DayRun:
+def execute_day(instance: dg.DagsterInstance, defs: dg.Definitions, day: date, *, force: bool) -> DayRun:
     """Runs the daily job for one day in this process and returns how it ended.
 
     SIGINT and SIGTERM end the run within moments; it is then recorded as cancelled.
@@ -76,7 +69,6 @@ def execute_day(
     ended = DayRun(run.run_id)
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
         _note(ended, event)
-        on_event(event)
     return ended
 
 

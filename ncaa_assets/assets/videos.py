@@ -56,9 +56,7 @@ def videos(
         count=copier.count,
         force=config.force,
     )
-    before = {video.key for video in manifest.videos}
-    failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
-    copied = [video for video in manifest.videos if video.key not in before]
+    copied, failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
     if failed:
         raise BackupError(
             f"{plural(len(failed), 'video')} could not be copied now ({failed[0]}); the other videos are stored. "
@@ -77,22 +75,30 @@ def videos(
 
 def _carry_out(
     plan: CopyPlan, manifest: VideosDay, *, store: ObjectStore, copier: VideoCopier, day_lease: DayLease
-) -> list[str]:
-    """Copies, recording each outcome as it is known: what a killed run copied is not copied again."""
-    failed = []
+) -> tuple[list[CopiedVideo], list[str]]:
+    """Copies, recording each outcome as it is known: what a killed run copied is not copied again.
+
+    Returns the copies that are new in the store, and a sentence for each that failed for a passing reason.
+    """
+    copied: list[CopiedVideo] = []
+    failed: list[str] = []
     for outcome in copier.copy(manifest.date, plan):
         day_lease.check()
         highlight, result = outcome.candidate.highlight, outcome.result
         manifest.skipped = [skip for skip in manifest.skipped if skip.id != highlight.id]
         if isinstance(result, CopiedVideo):
-            log.info("%s copied: %s", highlight.label, size(result.bytes))
             _put(manifest.videos, result)
+            if result.key in {earlier.key for earlier in outcome.candidate.earlier}:
+                log.info("%s fetched again: the same bytes as before", highlight.label)
+            else:
+                log.info("%s copied: %s", highlight.label, size(result.bytes))
+                copied.append(result)
         else:
             manifest.skipped.append(skipped(outcome, result))
         if isinstance(result, CopyFailed):
             failed.append(f"{highlight.label}: {result}")
         documents.save(store, manifest)
-    return failed
+    return copied, failed
 
 
 def _put(videos: list[CopiedVideo], video: CopiedVideo) -> None:

@@ -1,0 +1,151 @@
+"""The graph as Dagster sees it: its shape, its automation, and that it loads where nothing was loaded before."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+import ncaa_assets
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import KEY, settings_for
+
+PROJECT = Path(ncaa_assets.__file__).parents[1]
+
+
+@pytest.fixture
+def defs() -> dg.Definitions:
+    return build_defs(settings_for("http://api.example/highlights"))
+
+
+def test_the_graph_has_four_assets_with_these_dependencies_partitions_kinds_and_group(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    shape = {
+        key.to_user_string(): (
+            sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            sorted(graph.get(key).kinds),
+            graph.get(key).group_name,
+        )
+        for key in graph.get_all_asset_keys()
+    }
+    assert shape == {
+        "highlights": ([], ["json"], "ncaa_highlights"),
+        "backup_rows": (["highlights"], ["table"], "ncaa_highlights"),
+        "videos": (["highlights"], ["mp4"], "ncaa_highlights"),
+        "processed_videos": (["videos"], ["h264", "mp4"], "ncaa_highlights"),
+    }
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.partitions_def == dg.DailyPartitionsDefinition("2024-11-01", timezone="America/New_York")
+        assert node.description
+        assert node.code_version
+
+
+def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    assert sorted((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys) == [
+        ("backup_rows", "rows_match_json"),
+        ("highlights", "ids_are_unique"),
+        ("processed_videos", "outputs_are_stored"),
+        ("videos", "copies_are_stored"),
+        ("videos", "some_video_could_be_copied"),
+    ]
+    assert all(graph.get(key).partitions_def is not None for key in graph.asset_check_keys)
+
+
+def test_no_step_has_a_retry_policy_or_a_pool_and_steps_run_in_one_process(defs: dg.Definitions) -> None:
+    """A RetryPolicy answers Ctrl-C with another attempt; a killed run's pool slot blocks the next for ever."""
+    job = defs.resolve_job_def("daily_backup")
+    assert job.executor_def is dg.in_process_executor
+    for node in job.nodes:
+        assert node.retry_policy is None
+        assert isinstance(node.definition, dg.OpDefinition)
+        assert node.definition.pool is None
+
+
+def test_the_sample_has_a_group_of_its_own() -> None:
+    graph = build_defs(Settings()).resolve_asset_graph()
+    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} == {"SAMPLE_ncaa_highlights"}
+
+
+def test_the_schedule_is_on_at_six_in_the_timezone_and_asks_for_the_last_days_once(defs: dg.Definitions) -> None:
+    schedule = defs.resolve_schedule_def("daily_backup_schedule")
+    assert schedule.cron_schedule == "0 6 * * *"
+    assert schedule.execution_timezone == "America/New_York"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+    def tick() -> list[tuple[str | None, str | None]]:
+        context = dg.build_schedule_context(
+            scheduled_execution_time=datetime(2025, 3, 10, 10, tzinfo=UTC), repository_def=defs.get_repository_def()
+        )
+        requests = schedule.evaluate_tick(context).run_requests
+        assert requests is not None
+        return [(request.partition_key, request.run_key) for request in requests]
+
+    assert tick() == [
+        ("2025-03-09", "2025-03-10/2025-03-09"),
+        ("2025-03-08", "2025-03-10/2025-03-08"),
+        ("2025-03-07", "2025-03-10/2025-03-07"),
+    ]
+    assert tick() == tick()
+
+
+@pytest.mark.parametrize(
+    ("utc", "newest"),
+    [
+        (datetime(2025, 3, 9, 10, tzinfo=UTC), "2025-03-08"),  # clocks went forward that night: 06:00 is 10:00 UTC
+        (datetime(2025, 11, 2, 11, tzinfo=UTC), "2025-11-01"),  # clocks went back that night: 06:00 is 11:00 UTC
+        (datetime(2024, 11, 2, 10, tzinfo=UTC), "2024-11-01"),
+    ],
+)
+def test_the_newest_day_asked_for_is_yesterday_also_when_the_clocks_change(
+    defs: dg.Definitions, utc: datetime, newest: str
+) -> None:
+    schedule = defs.resolve_schedule_def("daily_backup_schedule")
+    context = dg.build_schedule_context(scheduled_execution_time=utc, repository_def=defs.get_repository_def())
+    requests = schedule.evaluate_tick(context).run_requests
+    assert requests is not None
+    assert requests[0].partition_key == newest
+    assert all(str(request.partition_key) >= "2024-11-01" for request in requests), "no day before START_DATE"
+
+
+def test_the_key_is_shown_as_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPIDAPI_KEY", KEY)
+    defs = build_defs(settings_for("http://api.example/highlights"))
+    from dagster._core.remote_representation.external_data import RepositorySnap
+    from dagster._serdes import serialize_value
+
+    shown = serialize_value(RepositorySnap.from_def(defs.get_repository_def()))
+    assert '"RAPIDAPI_KEY"' in shown.replace("\\", "")
+    assert KEY not in shown
+
+
+def test_the_definitions_load_in_a_fresh_interpreter_without_what_only_some_runs_need() -> None:
+    code = (
+        "import sys, ncaa_assets.definitions as d; assert d.defs.resolve_job_def('daily_backup');"
+        "print({'requests', 'dagster_aws', 'boto3', 'imageio_ffmpeg', 'tenacity'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "set()"
+    assert "Warning" not in done.stderr
+
+
+def test_dagster_validates_the_workspace(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("dagster")
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [program, "definitions", "validate", "-w", str(PROJECT / "workspace.yaml")],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workspace_that_ui_uses_says_what_the_one_at_the_top_says() -> None:
+    inside = PROJECT / "ncaa_assets" / "instance" / "workspace.yaml"
+    assert yaml.safe_load(inside.read_text()) == yaml.safe_load((PROJECT / "workspace.yaml").read_text())
