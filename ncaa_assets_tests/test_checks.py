@@ -1,6 +1,7 @@
 """Each asset check, on an archive that is right and on one that was tampered with."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,25 +13,25 @@ import pytest
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, record, run_day, serve_listing, settings_for
-from ncaa_assets_tests.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.http_server import Reply, ScriptedServer, scripted_server
 
 
-@pytest.fixture
-def settings(server: ScriptedServer, clip: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("RAPIDAPI_KEY", "")
+def settings_of(server: ScriptedServer, clip: Path, **values: Any) -> Settings:
     records = [record(1, server.on("/1.mp4", Reply(clip.read_bytes()))), record(2, None)]
-    return settings_for(serve_listing(server, lambda: records))
+    return settings_for(serve_listing(server, lambda: records), **values)
 
 
-@pytest.fixture
-def backed_up(
-    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    monkeypatch.setenv("DAGSTER_HOME", "")
-    ended = run_day(settings, tmp_path_factory.getbasetemp() / "home-of-checks")
+@pytest.fixture(scope="module")
+def good_archive(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day backed up once, for each test to copy."""
+    folder = tmp_path_factory.mktemp("good")
+    with scripted_server() as server, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAPIDAPI_KEY", "")
+        environment.setenv("DAGSTER_HOME", "")
+        ended = run_day(settings_of(server, clip, data_dir=folder / "data"), folder / "home")
     assert ended.succeeded
     assert ended.failed_checks == ended.warnings == []
-    return settings
+    return folder / "data"
 
 
 def failed_checks(settings: Settings) -> dict[str, str]:
@@ -101,19 +102,23 @@ def in_the_table(statement: str) -> None:
     ],
 )
 def test_a_check_finds_what_was_tampered_with_and_no_other_check_cries(
-    backed_up: Settings, check: str, says: str, tamper: Callable[[], object]
+    good_archive: Path, check: str, says: str, tamper: Callable[[], object]
 ) -> None:
-    assert failed_checks(backed_up) == {}
+    shutil.copytree(good_archive, "data")
+    settings = settings_for("http://not-asked.invalid/")
+    assert failed_checks(settings) == {}
     tamper()
-    found = failed_checks(backed_up)
+    found = failed_checks(settings)
     assert list(found) == [check]
     assert says in found[check]
 
 
 def test_a_day_whose_videos_could_none_of_them_be_copied_is_a_warning_that_says_why(
-    settings: Settings, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RAPIDAPI_KEY", "")
     monkeypatch.setenv("DAGSTER_HOME", "")
+    settings = settings_of(server, clip)
     server.on("/1.mp4", Reply(b"gone", status=404))
     ended = run_day(settings, tmp_path / "home")
     assert ended.succeeded
