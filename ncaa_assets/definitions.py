@@ -30,21 +30,21 @@ def build_defs(settings: Settings) -> dg.Definitions:
     """The whole project for one deployment's settings; tests build their own from it."""
     partitions = game_days(settings)
     job = daily_job()
+
+    def placed(spec: dg.AssetSpec) -> dg.AssetSpec:
+        # The mark and the group tell sample data from real ones at the first look at the graph.
+        mark = {"sample"} if settings.uses_sample else set()
+        group = "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
+        return spec.replace_attributes(partitions_def=partitions, group_name=group, kinds=spec.kinds | mark)
+
     return dg.Definitions(
-        assets=dg.map_asset_specs(
-            lambda spec: spec.replace_attributes(partitions_def=partitions, group_name=group_name(settings)), ASSETS
-        ),
+        assets=dg.map_asset_specs(placed, ASSETS),
         asset_checks=build_checks(partitions),
         jobs=[job],
         schedules=[daily_schedule(job, settings)],
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
-
-
-def group_name(settings: Settings) -> str:
-    """The assets' group in the UI; sample data are told from real ones at the first look."""
-    return "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
 
 
 def build_resources(settings: Settings) -> dict[str, object]:

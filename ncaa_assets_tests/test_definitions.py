@@ -68,9 +68,11 @@ def test_no_step_has_a_retry_policy_or_a_pool_and_steps_run_in_one_process(defs:
         assert node.definition.pool is None
 
 
-def test_the_sample_has_a_group_of_its_own() -> None:
+def test_the_sample_is_marked_on_every_asset() -> None:
     graph = build_defs(Settings()).resolve_asset_graph()
-    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} == {"SAMPLE_ncaa_highlights"}
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert {node.group_name for node in nodes} == {"SAMPLE_ncaa_highlights"}
+    assert all("sample" in node.kinds for node in nodes)
 
 
 def test_the_schedule_is_on_at_six_in_the_timezone_and_asks_for_the_last_days_once(defs: dg.Definitions) -> None:

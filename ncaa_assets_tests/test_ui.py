@@ -1,0 +1,136 @@
+"""The UI that `ncaa-assets ui` opens, asked as a browser asks it, and looked at in one."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ncaa_assets_tests.days import COMMAND, DAY
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The UI and daemon, as processes, on an instance where the command backed up one day of the sample."""
+    folder = tmp_path_factory.mktemp("ui")
+    environment = {name: value for name, value in os.environ.items() if name not in ("RAPIDAPI_KEY", "DAGSTER_HOME")}
+    done = subprocess.run(
+        [COMMAND, "backup", "--date", DAY], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "ui.log").open("wb") as log:
+        process = subprocess.Popen(
+            [COMMAND, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+        try:
+            base = f"http://127.0.0.1:{port}"
+            _until_it_answers(base, process, folder / "ui.log")
+            yield base
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _until_it_answers(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 150
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        try:
+            urllib.request.urlopen(f"{base}/server_info", timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+
+
+def ask(base: str, query: str) -> Any:
+    request = urllib.request.Request(
+        f"{base}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        body = json.load(answer)
+    assert "errors" not in body, body
+    return body["data"]
+
+
+def test_the_commands_run_is_there_as_an_ordinary_run_of_the_daily_job(ui: str) -> None:
+    (run,) = ask(
+        ui,
+        "{ runsOrError { ... on Runs { results { jobName status tags { key value } repositoryOrigin "
+        "{ repositoryName repositoryLocationName } assetMaterializations { assetKey { path } } } } } }",
+    )["runsOrError"]["results"]
+    assert (run["jobName"], run["status"]) == ("daily_backup", "SUCCESS")
+    assert {"key": "dagster/partition", "value": DAY} in run["tags"]
+    assert run["repositoryOrigin"] == {"repositoryName": "__repository__", "repositoryLocationName": "ncaa_assets"}
+    assert len(run["assetMaterializations"]) == 4
+
+
+def test_the_four_assets_are_there_with_descriptions_and_their_day(ui: str) -> None:
+    nodes = ask(
+        ui,
+        "{ assetNodes { assetKey { path } description dependencyKeys { path } partitionStats { numMaterialized } "
+        "assetMaterializations(limit: 1) { partition } } }",
+    )["assetNodes"]
+    assert {node["assetKey"]["path"][0]: [key["path"][0] for key in node["dependencyKeys"]] for node in nodes} == {
+        "highlights": [],
+        "backup_rows": ["highlights"],
+        "videos": ["highlights"],
+        "processed_videos": ["videos"],
+    }
+    for node in nodes:
+        assert node["description"].startswith("**")
+        assert node["partitionStats"]["numMaterialized"] == 1
+        assert node["assetMaterializations"] == [{"partition": DAY}]
+
+
+def test_the_daily_schedule_is_on_at_six(ui: str) -> None:
+    schedule = ask(
+        ui,
+        '{ scheduleOrError(scheduleSelector: {repositoryName: "__repository__", repositoryLocationName: "ncaa_assets", '
+        'scheduleName: "daily_backup_schedule"}) { ... on Schedule '
+        "{ cronSchedule executionTimezone scheduleState { status } } } }",
+    )["scheduleOrError"]
+    assert schedule["cronSchedule"] == "0 6 * * *"
+    assert schedule["executionTimezone"] == "America/New_York"
+    assert schedule["scheduleState"]["status"] == "RUNNING"
+
+
+def test_a_person_sees_the_graph_and_the_poster_in_a_browser(ui: str) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium")
+    assert chromium is not None, "CI must have Chromium"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        page = browser.new_page(viewport={"width": 1400, "height": 800})
+        page.goto(f"{ui}/asset-groups")
+        for name in ("highlights", "backup_rows", "videos", "processed_videos"):
+            page.get_by_text(name, exact=True).first.wait_for()
+        page.get_by_text("sample").first.wait_for()
+
+        page.goto(f"{ui}/assets/processed_videos?partition={DAY}")
+        page.get_by_text("[Show Markdown]").click()
+        picture = page.locator("img[src^='data:image/jpeg']")
+        picture.wait_for()
+        assert picture.evaluate("image => image.naturalWidth") == 640
+        browser.close()
