@@ -143,14 +143,28 @@ def _backup(named: _Days, *, force: bool, debug: bool) -> int:
     from ncaa_assets.instance import open_instance  # noqa: PLC0415
     from ncaa_assets.runs import execute_day  # noqa: PLC0415
 
-    failed = []
+    if len(days) > 1 and not settings.uses_sample:
+        _say_whether_it_fits(settings, days)
+    failed: list[date] = []
+    left: int | None = None
     with open_instance(settings.dagster_home()) as instance:
         defs = build_defs(settings)
         for day in days:
+            if left is not None and left <= settings.quota_reserve:
+                click.secho(
+                    f"stopped before {day}: {left} API requests are left today and QUOTA_RESERVE keeps "
+                    f"{settings.quota_reserve}; go on tomorrow with --from {day} --to {days[-1]}",
+                    fg="red", err=True,
+                )  # fmt: skip
+                failed += [one for one in days if one >= day]
+                break
             if holder := archive.holder(store, day.isoformat()):
                 click.echo(f"{day} skipped: it is being backed up by {holder}; nothing was done here")
                 failed.append(day)
-            elif not _report(settings, day, execute_day(instance, defs, day, force=force), debug=debug):
+                continue
+            ended = execute_day(instance, defs, day, force=force)
+            left = ended.requests_left
+            if not _report(settings, day, ended, debug=debug):
                 failed.append(day)
     if len(days) > 1:
         click.echo(f"{len(days) - len(failed)} of {len(days)} days backed up")
@@ -160,6 +174,20 @@ def _backup(named: _Days, *, force: bool, debug: bool) -> int:
         return 1
     _say_where(settings)
     return 0
+
+
+def _say_whether_it_fits(settings: Settings, days: list[date]) -> None:
+    """Says before a range starts that today's API requests will not do for it: each day takes at least one."""
+    from ncaa_assets.resources import HighlightsApiResource  # noqa: PLC0415
+
+    with HighlightsApiResource.of(settings).process_config_and_initialize_cm() as api:
+        left = api.requests_left(days[0].isoformat())
+    if left is not None and left - settings.quota_reserve < len(days):
+        click.secho(
+            f"{len(days)} days take at least {len(days)} API requests, and {max(0, left - settings.quota_reserve)} can "
+            f"be spent today ({left} left, QUOTA_RESERVE keeps {settings.quota_reserve}): this will stop on the way",
+            fg="yellow", err=True,
+        )  # fmt: skip
 
 
 def _span(days: list[date]) -> str:

@@ -52,18 +52,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
     folder = str(settings.archive_dir)
     store = LocalStoreResource(folder=folder)
     table = SqliteTableResource(folder=folder)
-    api = HighlightsApiResource(
-        url=settings.api_url,
-        host=settings.api_host,
-        api_key="" if settings.uses_sample else dg.EnvVar("RAPIDAPI_KEY"),
-        league=settings.league_name,
-        timezone=settings.timezone,
-        limit=settings.limit,
-        quota_reserve=settings.quota_reserve,
-        retry_count=settings.retry_count,
-        retry_delay_seconds=settings.retry_delay,
-        sample_folder=folder if settings.uses_sample else None,
-    )
+    api = HighlightsApiResource.of(settings)
     return {
         "store": store,
         "table": table,

@@ -6,6 +6,7 @@ in its documentation; where a comment says "seen", a live answer showed it.
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ PAGE = 40  # the most that the API gives a page, and its default; a larger `limi
 MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a busy day of the whole league
 STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page again
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
+_REMAINING = "x-ratelimit-requests-remaining"
 # Cloudflare in front of the direct host refused Python's default User-Agent (error 1010, seen).
 USER_AGENT = f"ncaa-assets/{__version__} (+https://pypi.org/project/ncaa-assets/)"
 
@@ -82,68 +84,56 @@ class HighlightsApi:
                 pages held is given up with it: half a day is fetched again whole.
         """
         query = {"date": day, "timezone": self.timezone, "leagueName": self.league}
-        listed: dict[object, dict[bytes, Any]] = {}  # each highlight's distinct contents
-        problems: list[str] = []
-        total: int | None = None
-        remaining: int | None = None
-        quota: int | None = None
-        offset = pages = stale = 0
-        reached_end = False
-        import requests  # noqa: PLC0415 - why here: failures.py
-
-        with requests.Session() as session:
-            session.trust_env = False  # no .netrc: the key is the only credential, and it goes to API_URL alone
-            session.headers.update(self._headers())
-            while pages < MOST_PAGES:
-                if pages and remaining is not None and remaining <= self.quota_reserve:
-                    problems.append(
-                        f"stopped after {pages} pages: {remaining} API requests are left today and QUOTA_RESERVE keeps "
-                        f"{self.quota_reserve}"
+        listing = _Listing(limit=self.limit)
+        with self._session() as session:
+            while not listing.ended:
+                if listing.pages and listing.quota_is_at(self.quota_reserve):
+                    listing.problems.append(
+                        f"stopped after {listing.pages} pages: {listing.remaining} API requests are left today and "
+                        f"QUOTA_RESERVE keeps {self.quota_reserve}"
                     )
                     break
-                size = PAGE if self.limit is None else min(PAGE, self.limit - len(listed))
-                answer = self._get(session, {**query, "limit": str(size), "offset": str(offset)})
-                pages += 1
-                quota = _number(answer.headers.get("x-ratelimit-requests-limit"), quota)
-                remaining = _number(answer.headers.get("x-ratelimit-requests-remaining"), remaining)
-                page, total, said = _listing(answer, total)
-                restriction = f"the API's plan limits the answer: {self._without_key(said)}" if said else None
-                if restriction and restriction not in problems:
-                    problems.append(restriction)
-                offset += len(page)
-                before = len(listed)
-                for record in page:
-                    content = json_text.dumps(record, sort_keys=True)
-                    listed.setdefault(_identity(record, content), {}).setdefault(content, record)
-                if not page or (total is not None and offset >= total):
-                    reached_end = True
-                    break
-                if self.limit is not None and len(listed) >= self.limit:
-                    break
-                stale = stale + 1 if len(listed) == before else 0
-                if stale == STALE_PAGES:
-                    problems.append(f"stopped after {pages} pages: the last {stale} only repeated what others held")
-                    break
-            else:
-                problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
-        kept = list(listed.values())[: self.limit]
+                page = {"limit": str(listing.next_size()), "offset": str(listing.offset)}
+                listing.add(self._get(session, {**query, **page}), self._without_key)
+        kept = list(listing.records.values())[: self.limit]
         if self.limit is not None:
-            problems.append(f"LIMIT={self.limit}: only that many highlights are asked for; unset it to keep all")
-        elif reached_end and total is not None and len(kept) != total:
-            problems.append(f"the API announced {total} highlights and listed {len(kept)}")
-        for problem in problems:
+            query["limit"] = str(self.limit)
+            listing.problems.append(
+                f"LIMIT={self.limit}: only that many highlights are asked for; unset it to keep all"
+            )
+        elif listing.reached_end and listing.total is not None and len(kept) != listing.total:
+            listing.problems.append(f"the API announced {listing.total} highlights and listed {len(kept)}")
+        for problem in listing.problems:
             log.warning("%s: %s", day, problem)
         return Fetch(
             at=now(),
             records=[record for contents in kept for record in contents.values()],
-            query={**query, **({"limit": str(self.limit)} if self.limit is not None else {})},
-            complete=reached_end and not problems,
-            total_count=total,
-            requests=pages,
-            quota_limit=quota,
-            quota_remaining=remaining,
-            problems=problems,
+            query=query,
+            complete=listing.reached_end and not listing.problems,
+            total_count=listing.total,
+            requests=listing.pages,
+            quota_limit=listing.quota,
+            quota_remaining=listing.remaining,
+            problems=listing.problems,
         )
+
+    def requests_left(self, day: str) -> int | None:
+        """How many API requests are left today, found out by one for a single record (None: the API does not say).
+
+        Raises:
+            SourceError: as `fetch_day`.
+        """
+        query = {"date": day, "timezone": self.timezone, "leagueName": self.league, "limit": "1", "offset": "0"}
+        with self._session() as session:
+            return _number(self._get(session, query).headers.get(_REMAINING))
+
+    def _session(self) -> "requests.Session":
+        import requests  # noqa: PLC0415 - why here: failures.py
+
+        session = requests.Session()
+        session.trust_env = False  # no .netrc: the key is the only credential, and it goes to API_URL alone
+        session.headers.update(self._headers())
+        return session
 
     def _headers(self) -> dict[str, str]:
         headers = {"X-RapidAPI-Key": self.key, "User-Agent": USER_AGENT, "Accept": "application/json"}
@@ -218,7 +208,53 @@ class HighlightsApi:
         return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
 
 
-def _listing(answer: "requests.Response", total: int | None) -> tuple[list[Any], int | None, str | None]:
+@dataclass
+class _Listing:
+    """A day's listing while its pages come in."""
+
+    limit: int | None
+    records: dict[object, dict[bytes, Any]] = field(default_factory=dict)  # each highlight's distinct contents
+    problems: list[str] = field(default_factory=list)
+    offset: int = 0
+    pages: int = 0
+    total: int | None = None
+    quota: int | None = None
+    remaining: int | None = None
+    ended: bool = False
+    reached_end: bool = False
+    _stale: int = 0
+
+    def next_size(self) -> int:
+        return PAGE if self.limit is None else min(PAGE, self.limit - len(self.records))
+
+    def quota_is_at(self, reserve: int) -> bool:
+        return self.remaining is not None and self.remaining <= reserve
+
+    def add(self, answer: "requests.Response", cleaned: Callable[[str], str]) -> None:
+        """Takes in one page and decides whether it was the last to ask for."""
+        self.pages += 1
+        self.quota = _number(answer.headers.get("x-ratelimit-requests-limit"), self.quota)
+        self.remaining = _number(answer.headers.get(_REMAINING), self.remaining)
+        page, self.total, said = _page(answer, self.total)
+        if said and (restriction := f"the API's plan limits the answer: {cleaned(said)}") not in self.problems:
+            self.problems.append(restriction)
+        before = len(self.records)
+        for record in page:
+            content = json_text.dumps(record, sort_keys=True)
+            self.records.setdefault(_identity(record, content), {}).setdefault(content, record)
+        self.offset += len(page)
+        self._stale = 0 if len(self.records) > before else self._stale + 1
+        self.reached_end = not page or (self.total is not None and self.offset >= self.total)
+        self.ended = self.reached_end or (self.limit is not None and len(self.records) >= self.limit)
+        if not self.ended and self._stale == STALE_PAGES:
+            self.problems.append(f"stopped after {self.pages} pages: the last {STALE_PAGES} only repeated what others held")
+            self.ended = True
+        if not self.ended and self.pages == MOST_PAGES:
+            self.problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
+            self.ended = True
+
+
+def _page(answer: "requests.Response", total: int | None) -> tuple[list[Any], int | None, str | None]:
     """A page's records, the announced total, and what the answer says where the plan withholds something.
 
     Raises:
@@ -269,5 +305,5 @@ def _message(answer: "requests.Response") -> str:
     return " ".join(text.split())[:300].rstrip(".")
 
 
-def _number(text: str | None, otherwise: int | None) -> int | None:
+def _number(text: str | None, otherwise: int | None = None) -> int | None:
     return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else otherwise

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import dagster as dg
 from pydantic import Field
@@ -17,7 +18,7 @@ from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore
 from ncaa_assets.encoding import PROFILE
 from ncaa_assets.failures import LeaseHeld
 from ncaa_assets.highlights_api import HighlightsApi
-from ncaa_assets.settings import SAMPLE_SOURCE
+from ncaa_assets.settings import SAMPLE_SOURCE, Settings
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
 
 
@@ -65,6 +66,21 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
     retry_count: int
     retry_delay_seconds: float
     sample_folder: str | None = Field(description="the sample archive's folder; null: the real API is asked")
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            url=settings.api_url,
+            host=settings.api_host,
+            api_key="" if settings.uses_sample else dg.EnvVar("RAPIDAPI_KEY"),
+            league=settings.league_name,
+            timezone=settings.timezone,
+            limit=settings.limit,
+            quota_reserve=settings.quota_reserve,
+            retry_count=settings.retry_count,
+            retry_delay_seconds=settings.retry_delay,
+            sample_folder=str(settings.archive_dir) if settings.uses_sample else None,
+        )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[HighlightsApi, None, None]:  # noqa: ARG002

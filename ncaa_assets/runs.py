@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.definitions.executor_definition import ExecutorDefinition
@@ -25,6 +25,7 @@ from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, 
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
+from ncaa_assets.assets.highlights import REQUESTS_LEFT
 from ncaa_assets.automation import JOB_NAME
 
 MODULE = "ncaa_assets.definitions"
@@ -35,12 +36,14 @@ TRIGGER_TAG = "ncaa_assets/trigger"
 
 @dataclass
 class DayRun:
-    """How a day's run ended: its assets' summaries in order, its failed checks, its error."""
+    """How a day's run ended: its assets' summaries in order, its failed checks, its errors, and how many API requests
+    were left (None: the API did not say)."""
 
     run_id: str
     succeeded: bool = False
     cancelled: bool = False
     summaries: dict[str, str] = field(default_factory=dict)
+    requests_left: int | None = None
     failed_checks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[tuple[str, SerializableErrorInfo]] = field(default_factory=list)
@@ -85,6 +88,8 @@ def _note(ended: DayRun, event: dg.DagsterEvent) -> None:
             materialization = event.step_materialization_data.materialization
             summary = materialization.metadata.get("summary")
             ended.summaries[materialization.asset_key.to_user_string()] = str(summary.value) if summary else ""
+            if left := materialization.metadata.get(REQUESTS_LEFT):
+                ended.requests_left = cast("int", left.value)
         case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:

@@ -137,10 +137,12 @@ def test_a_day_that_another_holds_is_not_run_and_exits_1(run: Callable[..., Resu
 def test_a_range_goes_on_past_a_failed_day_and_exits_1(run: Callable[..., Result], server: ScriptedServer) -> None:
     bad = Reply(b'{"message":"no"}', status=400)
     good = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
-    url = server.on(API_PATH, good, bad, good)
+    url = server.on(API_PATH, good, good, bad, good)
     result = run("backup", "--from", "2025-03-08", "--to", "2025-03-10", API_URL=url, RAPIDAPI_KEY=KEY)
     assert result.exit_code == 1
-    assert [asked.query["date"] for asked in server.asked] == ["2025-03-08", "2025-03-09", "2025-03-10"]
+    look, *days = server.asked
+    assert look.query["limit"] == "1", "one record asked for to see how many requests are left"
+    assert [asked.query["date"] for asked in days] == ["2025-03-08", "2025-03-09", "2025-03-10"]
     assert "2 of 3 days backed up" in result.stdout
     assert "not backed up: 2025-03-09" in result.stderr
 
@@ -151,9 +153,30 @@ def test_the_last_days_end_with_yesterday_and_the_cron_line_asks_for_them_again(
     url = server.on(API_PATH, Reply(b'{"data": [], "pagination": {"totalCount": 0}}'))
     result = run("backup", "--last", "2", API_URL=url, RAPIDAPI_KEY=KEY)
     assert result.exit_code == 0, result.output
-    assert [asked.query["date"] for asked in server.asked] == [str(TODAY - timedelta(days=back)) for back in (2, 1)]
+    assert [asked.query["date"] for asked in server.asked[1:]] == [str(TODAY - timedelta(days=back)) for back in (2, 1)]
     assert "ncaa-assets backup --last 3 >> backup.log 2>&1" in result.stdout
     assert f"cd {Path.cwd()} &&" in result.stdout
+
+
+def test_a_range_that_the_quota_will_not_do_for_is_told_so_before_it_starts_and_stops_at_the_reserve(
+    run: Callable[..., Result], server: ScriptedServer
+) -> None:
+    left = iter(range(9, 0, -1))
+
+    def answer(handler: Handler) -> None:
+        headers = {"x-ratelimit-requests-limit": "100", "x-ratelimit-requests-remaining": str(next(left))}
+        Reply(b'{"data": [], "pagination": {"totalCount": 0}}', headers=headers).send(handler)
+
+    url = server.on(API_PATH, answer)
+    result = run(
+        "backup", "--from", "2025-03-01", "--to", "2025-03-08", API_URL=url, RAPIDAPI_KEY=KEY, QUOTA_RESERVE="7"
+    )
+    assert result.exit_code == 1
+    told = result.stderr.index("8 days take at least 8 API requests, and 2 can be spent today (9 left")
+    assert told < result.stderr.index("stopped before 2025-03-03: 7 API requests are left")
+    assert "go on tomorrow with --from 2025-03-03 --to 2025-03-08" in result.stderr
+    assert len(server.asked) == 3, "one look and two days: the reserve is not touched"
+    assert "2 of 8 days backed up" in result.stdout
 
 
 def test_a_dotenv_file_overrides_the_environment_as_it_does_for_dagster(

@@ -82,6 +82,8 @@ def test_a_day_without_games_is_a_success_that_says_so(settings: Settings, recor
     assert ended.succeeded
     assert list(ended.summaries) == ALL
     assert "no games" in ended.summaries["highlights"]
+    assert "a day with games to try: 2025-03-09" in ended.summaries["highlights"], "a newcomer's first day"
+    assert "to try" not in run_day(settings, home).summaries["highlights"], "said once"
     assert ended.failed_checks == ended.warnings == []
 
 

@@ -17,6 +17,11 @@ from ncaa_assets.resources import DayLease
 
 log = logging.getLogger(__name__)
 
+REQUESTS_LEFT = "api_requests_left_today"
+
+# Named to a newcomer whose first day has no games: a Sunday at the end of a regular season.
+A_DAY_WITH_GAMES = "2025-03-09"
+
 
 @dg.asset(
     kinds={"json"},
@@ -52,17 +57,18 @@ def highlights(
     merged, growth = merge_fetch(stored, fetch)
     day_lease.identity.claim(store)
     day_lease.check()
+    is_first = next(store.list("highlights/"), None) is None
     yield dg.MaterializeResult(
         value=merged,
-        metadata={**_metadata(merged, fetch, growth, seconds=seconds), **day_lease.marks},
+        metadata={**_metadata(merged, fetch, growth, seconds=seconds, is_first=is_first), **day_lease.marks},
         # Only contents count: a day that lists what it listed before leaves what is downstream up to date.
         data_version=dg.DataVersion(content_hash([entry.content_hash for entry in merged.backup.records.values()])),
     )
 
 
-def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float) -> dict[str, Any]:
+def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: float, is_first: bool) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "summary": _summary(day, fetch, growth),
+        "summary": _summary(day, fetch, growth, is_first=is_first),
         "highlights": len(day.data),
         "new": growth.new,
         "changed": growth.changed,
@@ -76,17 +82,19 @@ def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: floa
         ),
     }
     if fetch.quota_remaining is not None:
-        metadata["api_requests_left_today"] = fetch.quota_remaining
+        metadata[REQUESTS_LEFT] = fetch.quota_remaining
     if fetch.problems:
         metadata["problems"] = dg.MetadataValue.md("\n".join(f"- {problem}" for problem in fetch.problems))
     return metadata
 
 
-def _summary(day: HighlightsDay, fetch: Fetch, growth: Growth) -> str:
+def _summary(day: HighlightsDay, fetch: Fetch, growth: Growth, *, is_first: bool) -> str:
     if day.data or growth.rejected:
         text = f"{plural(len(day.data), 'highlight')} kept: {growth}"
     else:
         text = "no games: the API lists no highlights for this day"
+        if is_first:
+            text += f" (a day with games to try: {A_DAY_WITH_GAMES})"
     if day.data and not growth.listed:
         text += " (it used to list some: nothing was removed)"
     if fetch.problems:
