@@ -27,6 +27,18 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         twice = sorted({key for key in ids if ids.count(key) > 1})
         return _result(twice, f"{plural(len(ids), 'highlight')}, each once")
 
+    @dg.asset_check(asset="highlights", partitions_def=partitions)
+    def day_is_still_listed(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+    ) -> dg.AssetCheckResult:
+        """A day that the API once listed highlights for has some in the latest answer too; nothing is lost if not."""
+        day = documents.load(store, HighlightsDay, context.partition_key)
+        last = day.backup.fetches[-1]
+        gone = f"{plural(len(day.data), 'highlight')} kept, and the API lists none any more ({last.at})"
+        wrong = [gone] if day.data and not last.received else []
+        good = f"{last.received} listed" if day.data else "the day has no highlights"
+        return _result(wrong, good, severity=dg.AssetCheckSeverity.WARN)
+
     @dg.asset_check(asset="backup_rows", partitions_def=partitions)
     def rows_match_json(
         context: dg.AssetCheckExecutionContext,
@@ -95,7 +107,14 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
                     wrong.append(f"{output.key}: lasts {difference:+.1f} s longer than its source")
         return _result(wrong, f"{plural(len(manifest.videos), 'output')} stored whole")
 
-    return [ids_are_unique, rows_match_json, copies_are_stored, some_video_could_be_copied, outputs_are_stored]
+    return [
+        ids_are_unique,
+        day_is_still_listed,
+        rows_match_json,
+        copies_are_stored,
+        some_video_could_be_copied,
+        outputs_are_stored,
+    ]
 
 
 def _missing(store: ObjectStore, expected: list[tuple[str, int]]) -> list[str]:

@@ -31,6 +31,7 @@ PAGE = 40  # the most that the API gives a page, and its default; a larger `limi
 MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a busy day of the whole league
 STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page again
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
+_REPEATED = f"the last {STALE_PAGES} only repeated what others held"
 _REMAINING = "x-ratelimit-requests-remaining"
 # Cloudflare in front of the direct host refused Python's default User-Agent (error 1010, seen).
 USER_AGENT = f"ncaa-assets/{__version__} (+https://pypi.org/project/ncaa-assets/)"
@@ -247,7 +248,7 @@ class _Listing:
         self.reached_end = not page or (self.total is not None and self.offset >= self.total)
         self.ended = self.reached_end or (self.limit is not None and len(self.records) >= self.limit)
         if not self.ended and self._stale == STALE_PAGES:
-            self.problems.append(f"stopped after {self.pages} pages: the last {STALE_PAGES} only repeated what others held")
+            self.problems.append(f"stopped after {self.pages} pages: {_REPEATED}")
             self.ended = True
         if not self.ended and self.pages == MOST_PAGES:
             self.problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")

@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from ncaa_assets import json_text
 from ncaa_assets.backends.base import Row
 from ncaa_assets.models import Highlight, HighlightsDay
+
+# DynamoDB takes 400 KB an item and counts up to three bytes for a list's element where JSON needs two ("Item sizes" in
+# its documentation), so this many bytes of JSON are safe whatever is in them.
+_LARGEST_ROW = 190_000
 
 # These move with every fetch; a row that differs in nothing else is not written again.
 _MOVING = ("last_seen", "fetch_date")
@@ -28,8 +33,25 @@ def rows_of(day: HighlightsDay) -> list[Row]:
             "removed_from": {day.date: entry.removed_upstream} if entry.removed_upstream else {},
             "content_hash": entry.content_hash,
         }
-        rows.append({**record, **ours})
+        rows.append(_fitted(record, ours, HighlightsDay.key(day.date)))
     return rows
+
+
+def _fitted(record: dict[str, Any], ours: dict[str, Any], document: str) -> Row:
+    """A row that every table takes: of a record too large for one, the largest fields stay in the day's JSON alone, and
+    `in_json` says which and where."""
+    row = {**record, **ours}
+    if len(json_text.dumps(row)) <= _LARGEST_ROW:
+        return row
+    sizes = {name: len(json_text.dumps(value)) for name, value in record.items() if name not in ours}
+    left_out: list[str] = []
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
+        del row[name]
+        left_out.append(name)
+        row["in_json"] = {"document": document, "fields": left_out}
+        if len(json_text.dumps(row)) <= _LARGEST_ROW:
+            break
+    return row
 
 
 def merge_row(there: Row | None, row: Row) -> Row | None:

@@ -41,7 +41,7 @@ def failed_checks(settings: Settings) -> dict[str, str]:
     with dg.DagsterInstance.ephemeral() as instance:
         result = defs.resolve_job_def("checks").execute_in_process(tags={"dagster/partition": DAY}, instance=instance)
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 5
+    assert len(evaluations) == 6
     assert all(evaluation.partition == DAY for evaluation in evaluations)
     return {one.check_name: str(one.description) for one in evaluations if not one.passed}
 

@@ -50,6 +50,7 @@ def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Defini
     graph = defs.resolve_asset_graph()
     assert sorted((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys) == [
         ("backup_rows", "rows_match_json"),
+        ("highlights", "day_is_still_listed"),
         ("highlights", "ids_are_unique"),
         ("processed_videos", "outputs_are_stored"),
         ("videos", "copies_are_stored"),

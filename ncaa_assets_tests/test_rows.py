@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ncaa_assets import json_text
 from ncaa_assets.backends.base import Row
 from ncaa_assets.backends.local import SqliteTable
 from ncaa_assets.highlights_api import Fetch
@@ -263,3 +264,16 @@ def test_numbers_nesting_and_text_come_back_from_the_table_as_they_went_in(table
     assert kept == rows_of(day)[0]
     assert str(kept["n"]) == "0.1000"
     assert table.get([kept["id"]]) == {kept["id"]: kept}
+
+
+def test_a_record_too_large_for_a_row_keeps_its_small_fields_and_points_to_the_days_json() -> None:
+    record = {"id": 7, "url": "http://x/7.mp4", "title": "small", "huge": "x" * 500_000, "big": ["y" * 9] * 20_000}
+    (row,) = rows_of(fetched(SUNDAY, 0, record))
+    assert (row["id"], row["title"], row["url"]) == ("7", "small", "http://x/7.mp4")
+    assert "huge" not in row
+    assert row["in_json"] == {"document": "highlights/2025-03-09.json", "fields": ["huge", "big"]}
+    assert len(json_text.dumps(row)) < 200_000
+
+    (row,) = rows_of(fetched(SUNDAY, 0, {**record, "big": 1}))
+    assert row["big"] == 1, "only what does not fit is left out"
+    assert row["in_json"]["fields"] == ["huge"]

@@ -73,6 +73,9 @@ def test_a_day_that_answers_none_any_more_removes_nothing_and_says_so(
     ended = run_day(settings, home)
     assert ended.succeeded
     assert "used to list" in ended.summaries["highlights"]
+    assert ended.failed_checks == []
+    (warning,) = ended.warnings
+    assert "2 highlights kept, and the API lists none any more" in warning
     assert {one["id"] for one in stored()["data"]} == {1, 2}
 
 
