@@ -308,7 +308,8 @@ def test_a_uri_tells_a_person_where_an_object_lies(objects: ObjectStore) -> None
 def row(key: str, day: str = DAY, **more: Any) -> Row:
     base: Row = {
         "id": key, "game_date": day, "days": [day], "fetch_date": day, "first_seen": f"{day}T00:00:00Z",
-        "last_seen": f"{day}T00:00:00Z", "removed_upstream": None, "content_hash": "", "title": f"Game {key}",
+        "last_seen": f"{day}T00:00:00Z", "removed_upstream": None, "removed_from": {}, "content_hash": "",
+        "title": f"Game {key}",
     }  # fmt: skip
     return base | more
 

@@ -231,14 +231,12 @@ def test_a_read_only_disk_is_said_and_can_still_be_read(small_disk: Path) -> Non
         lambda: store.upload(KEY, content_type="video/mp4"),
         lambda: store.delete(KEY),
         lambda: store.sweep(DAY),
+        lambda: table.merge([row], lambda _, given: given),
     ):
         with pytest.raises(StoreError, match="read-only file system; set DATA_DIR"):
             act()
-    with pytest.raises(StoreError, match="may be written"):
-        table.merge([row], lambda _, given: given)
     assert store.read(KEY)[0] == b"old"
     assert [info.key for info in store.list("")] == [KEY]
-    assert table.day(DAY) == [row]
 
 
 # ---- The table -------------------------------------------------------------------------------------------------------

@@ -300,11 +300,7 @@ CREATE INDEX IF NOT EXISTS by_game_date ON highlights (game_date, id);
 
 
 class SqliteTable(HighlightTable):
-    """Rows in one SQLite file: a busy timeout of 30 s, each merge one transaction.
-
-    No write-ahead log: processes that switch a new file to it at once meet "database is locked" whatever the timeout,
-    and a file with one cannot be read from a read-only disk.
-    """
+    """Rows in one SQLite file: write-ahead log, a busy timeout of 30 s, each merge one transaction."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -352,14 +348,18 @@ class SqliteTable(HighlightTable):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
             try:
-                connection.execute("PRAGMA synchronous = EXTRA")
-                connection.executescript(_SCHEMA)
+                # Of several processes that switch a new file to its log at once, some are told that it is locked,
+                # whatever their timeout: one at a time, and nobody looks at it before it is switched.
+                with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=30):
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(_SCHEMA)
+                connection.execute("PRAGMA synchronous = FULL")
                 yield connection
             finally:
                 connection.close()
         except OSError as error:
             _explain(error, self.path.parent, self.path.name)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, filelock.Timeout) as error:
             raise StoreError(
                 f"the table {self.path} cannot be used ({error}); see that its disk has space and may be written, "
                 "then run the day again. Its rows can always be made again from the JSON"
