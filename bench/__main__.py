@@ -1,4 +1,5 @@
-"""`make bench`: what the project adds to Dagster's import, and what a day costs beyond API, copy and encode.
+"""`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, and the pace
+of the rows and of a merge.
 
 Each measurement is a process of its own, so that memory (peak resident size) is its own too; the median of several is
 printed, and the aim beside it. Nothing is asserted: a person reads it.
@@ -50,9 +51,80 @@ print(json.dumps([days, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 102
 """
 
 
+# A season: 50,000 clips on 150 days into the table, and all of them back by day; beside them the plain loop.
+_ROWS = """
+import json, resource, sqlite3, sys, time
+from datetime import date, timedelta
+from pathlib import Path
+from ncaa_assets import json_text
+from ncaa_assets.backends.local import SqliteTable
+from ncaa_assets.rows import merge_row
+from ncaa_assets.sample_api.records import records_of
+
+days = [(date(2024, 11, 4) + timedelta(days=number)).isoformat() for number in range(150)]
+record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
+ours = {"fetch_date": days[0], "first_seen": "2024-11-05T06:00:00Z", "last_seen": "2024-11-05T06:00:00Z",
+        "removed_upstream": None, "removed_from": {}, "content_hash": "0" * 64}
+
+def rows(day, count):
+    return [{**record, **ours, "id": f"{day}-{number}", "game_date": day, "days": [day]} for number in range(count)]
+
+def one_put_a_row(folder, count):
+    with sqlite3.connect(Path(folder) / "loop.sqlite", isolation_level=None) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE IF NOT EXISTS highlights (id TEXT PRIMARY KEY, item TEXT)")
+        for row in rows(days[0], count):
+            connection.execute("INSERT OR REPLACE INTO highlights VALUES (?, ?)", (row["id"], json_text.dumps(row)))
+
+mode, folder = sys.argv[1].split(":", 1)
+started = time.perf_counter()
+if mode == "loop":
+    count = 5000
+    one_put_a_row(folder, count)
+else:
+    count = 50_000
+    table = SqliteTable(Path(folder) / "highlights.sqlite")
+    if mode == "put":
+        count = 1000
+        for row in rows("2024-11-01", count):
+            table.merge([row], merge_row)
+    elif mode == "read":
+        assert sum(len(table.day(day)) for day in days) == 49_950
+    else:
+        written = table.merge((row for day in days for row in rows(day, 333)), merge_row)
+        assert written == (49_950 if mode == "write" else 0)
+seconds = time.perf_counter() - started
+print(json.dumps([count / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+_MERGE = """
+import json, resource, sys, time
+from datetime import date
+from ncaa_assets.highlights_api import Fetch
+from ncaa_assets.merge import merge_fetch
+from ncaa_assets.models import HighlightsDay, now
+from ncaa_assets.sample_api.records import records_of
+
+record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
+def fetch(title):
+    records = [{**record, "id": number, "title": title} for number in range(1000)]
+    return Fetch(at=now(), records=records, query={}, complete=True, total_count=1000, requests=25)
+day, _ = merge_fetch(HighlightsDay(date="2025-03-08"), fetch("first"))
+taken = {}
+for title in ("first", "changed"):
+    started = time.perf_counter()
+    merge_fetch(day, fetch(title))
+    taken[title] = time.perf_counter() - started
+print(json.dumps([taken["first"], taken["changed"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
 def main() -> None:
     imports()
     day()
+    season()
+    merging()
 
 
 def imports() -> None:
@@ -84,6 +156,37 @@ def day() -> None:
         )
     median = statistics.median(one["overhead"] for one in days)
     print(f"  overhead, median: {median:.2f} s (aim: under 1.5 s); peak memory {memory:.0f} MB")
+
+
+def season() -> None:
+    """The table's own pace against a put for each row, as the pipeline had it that this grew from."""
+    print("\nA season's 50,000 rows in SQLite, rows a second, each in a new process")
+    with tempfile.TemporaryDirectory() as folder:
+        results = {mode: _measure(_ROWS, f"{mode}:{folder}") for mode in ("loop", "put", "write", "again", "read")}
+    names = {
+        "loop": "bare INSERT a row (5,000)",
+        "put": "one put a row (1,000)",
+        "write": "written",
+        "again": "again, nothing changed",
+        "read": "read back by day",
+    }
+    for mode, (pace, memory) in results.items():
+        print(f"  {names[mode]:<26} {pace:8.0f}   {memory:5.0f} MB")
+    for mode, aim in (
+        ("put", "   (aim: at least 10)"),
+        ("loop", "   (each INSERT a commit: as fast as the disk syncs)"),
+    ):
+        print(f"  against {names[mode]:<26} {results['write'][0] / results[mode][0]:6.1f}{aim}")
+
+
+def merging() -> None:
+    """Merging a day's answer of 1,000 records into 1,000 stored ones."""
+    rounds = [_measure(_MERGE, "") for _ in range(ROUNDS)]
+    same, changed, memory = (statistics.median(one[part] for one in rounds) for part in range(3))
+    print("\nMerging a day of 1,000 records, median of 5 rounds")
+    print(
+        f"  nothing changed {same:.3f} s, all changed {changed:.3f} s (aim: under 0.2 s); peak memory {memory:.0f} MB"
+    )
 
 
 def _measure(code: str, argument: str) -> list:  # type: ignore[type-arg]

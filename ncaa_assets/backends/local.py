@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 from uuid import uuid4
@@ -278,6 +279,8 @@ def _explain(error: OSError, root: Path, key: str) -> NoReturn:
 
 SQLITE_NAME = "highlights.sqlite"
 
+_BATCH = 500  # SQLite allowed 999 parameters before 3.32
+
 # `item` is the whole row as JSON; the other columns are read out of it, so that a person's SELECT finds them.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS highlights (
@@ -294,7 +297,7 @@ CREATE TABLE IF NOT EXISTS highlights (
     last_seen TEXT GENERATED ALWAYS AS (json_extract(item, '$.last_seen')) VIRTUAL,
     removed_upstream TEXT GENERATED ALWAYS AS (json_extract(item, '$.removed_upstream')) VIRTUAL,
     content_hash TEXT GENERATED ALWAYS AS (json_extract(item, '$.content_hash')) VIRTUAL
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS by_game_date ON highlights (game_date, id);
 """
 
@@ -306,19 +309,22 @@ class SqliteTable(HighlightTable):
         self.path = path.absolute()
 
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
-        given = list(rows)
-        changed: dict[str, Row] = {}
+        waiting = iter(rows)
+        written: set[str] = set()
         with self._transaction() as connection:
-            present = self._get(connection, list({row["id"]: None for row in given}))
-            for row in given:  # one after the other: two of them may have the same id
-                if (merged := merge(present.get(row["id"]), row)) is not None:
-                    present[row["id"]] = changed[row["id"]] = merged
-            connection.executemany(
-                "INSERT INTO highlights (id, game_date, item) VALUES (?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET game_date = excluded.game_date, item = excluded.item",
-                ((row["id"], row["game_date"], json_text.dumps(row).decode()) for row in changed.values()),
-            )
-        return len(changed)
+            while batch := list(islice(waiting, _BATCH)):  # a season's rows need not be in memory at once
+                present = self._get(connection, list({row["id"]: None for row in batch}))
+                changed: dict[str, Row] = {}
+                for row in batch:  # one after the other: two of them may have the same id
+                    if (merged := merge(present.get(row["id"]), row)) is not None:
+                        present[row["id"]] = changed[row["id"]] = merged
+                connection.executemany(
+                    "INSERT INTO highlights (id, game_date, item) VALUES (?, ?, ?) "
+                    "ON CONFLICT (id) DO UPDATE SET game_date = excluded.game_date, item = excluded.item",
+                    ((row["id"], row["game_date"], json_text.dumps(row).decode()) for row in changed.values()),
+                )
+                written |= changed.keys()
+        return len(written)
 
     def get(self, ids: Sequence[str]) -> dict[str, Row]:
         with self._connection() as connection:
@@ -335,8 +341,8 @@ class SqliteTable(HighlightTable):
     @staticmethod
     def _get(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
         rows: dict[str, Row] = {}
-        for start in range(0, len(ids), 500):  # SQLite allowed 999 parameters before 3.32
-            some = ids[start : start + 500]
+        for start in range(0, len(ids), _BATCH):
+            some = ids[start : start + _BATCH]
             marks = ",".join("?" * len(some))
             found = connection.execute(f"SELECT id, item FROM highlights WHERE id IN ({marks})", some)  # noqa: S608
             rows.update((key, json_text.loads(item)) for key, item in found)
