@@ -174,7 +174,7 @@ def season() -> None:
         print(f"  {names[mode]:<26} {pace:8.0f}   {memory:5.0f} MB")
     for mode, aim in (
         ("put", "   (aim: at least 10)"),
-        ("loop", "   (each INSERT a commit: as fast as the disk syncs)"),
+        ("loop", "   (a commit each: as fast as the disk syncs)"),
     ):
         print(f"  against {names[mode]:<26} {results['write'][0] / results[mode][0]:6.1f}{aim}")
 
