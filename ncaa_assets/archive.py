@@ -121,8 +121,12 @@ class Lease:
 
     def __enter__(self) -> Self:
         self._take()
-        self._store.sweep(self._day)
         self._heartbeat.start()
+        try:
+            self._store.sweep(self._day)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -145,7 +149,6 @@ class Lease:
             raise LeaseLost(f"this run lost its hold on {self._day} ({self._lost}) and stopped; run the day again")
 
     def _take(self) -> None:
-        key = _lease_key(self._day)
         expect: str | Expect = Expect.NOTHING
         found = _read_holder(self._store, self._day)
         if found is not None:
@@ -153,26 +156,30 @@ class Lease:
             if there is not None and not there.is_gone:
                 raise LeaseHeld(f"{self._day} is being backed up by {there}; nothing to do here")
         try:
-            self._version = self._store.write(key, self._record(), expect=expect)
+            self._write(expect)
         except WriteConflict:
             raise LeaseHeld(f"{self._day} was taken by another run at this very moment; nothing to do here") from None
 
-    def _record(self) -> bytes:
-        moment = datetime.now(UTC)
-        self._expires = moment + timedelta(seconds=self._seconds)
-        holder = Holder(owner=self._owner, host=_this_host(), pid=os.getpid(), since=self._since, expires=self._expires)
-        return holder.model_dump_json(indent=1).encode()
+    def _write(self, expect: str | Expect) -> None:
+        key, expires = _lease_key(self._day), datetime.now(UTC) + timedelta(seconds=self._seconds)
+        ours = Holder(owner=self._owner, host=_this_host(), pid=os.getpid(), since=self._since, expires=expires)
+        try:
+            version = self._store.write(key, ours.model_dump_json(indent=1).encode(), expect=expect)
+        except WriteConflict:
+            # Over a network a write can arrive and its answer not; then what is there is ours.
+            there, version = _read_holder(self._store, self._day) or (None, "")
+            if there is None or (there.owner, there.since) != (ours.owner, ours.since):
+                raise
+        self._version, self._expires = version, expires
 
     def _renew(self) -> None:
         while not self._ended.wait(self._seconds / 3):
-            before = self._expires
             try:
-                self._version = self._store.write(_lease_key(self._day), self._record(), expect=self._version)
+                self._write(self._version)
             except WriteConflict:
                 self._lost = "another run took it"
                 return
             except StoreError as trouble:
-                self._expires = before
                 log.warning("the lease of %s could not be renewed (%s); trying again", self._day, trouble)
 
 

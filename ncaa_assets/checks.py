@@ -66,7 +66,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         """Every copy that the day's manifest names is in the store with its size."""
         manifest = documents.load(store, VideosDay, context.partition_key)
         wrong = _missing(store, [(video.key, video.bytes) for video in manifest.videos])
-        return _result(wrong, f"{plural(len(manifest.videos), 'copy').replace('copys', 'copies')} stored whole")
+        return _result(wrong, f"{plural(len(manifest.videos), 'video')} stored whole")
 
     @dg.asset_check(asset="videos", partitions_def=partitions)
     def some_video_could_be_copied(

@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 import click
 
 from ncaa_assets import __version__
-from ncaa_assets.failures import BackupError, SettingsError
+from ncaa_assets.failures import BackupError, SettingsError, SourceError
 from ncaa_assets.settings import Settings, load_dotenv
 
 if TYPE_CHECKING:
@@ -46,7 +45,11 @@ def main() -> None:
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def backup(day: str | None, first: str | None, last: str | None, count: int | None, force: bool, debug: bool) -> None:
     """Backs up a day or a range: fetches and merges its highlights, copies and encodes what is missing."""
-    _run(lambda: _backup(_Days(day, first, last, count), force=force, debug=debug), debug=debug)
+
+    def days(settings: Settings) -> list[date]:
+        return _days(settings, day=day, first=first, last=last, count=count)
+
+    _run(lambda: _backup(days, force=force, debug=debug), debug=debug)
 
 
 @main.command()
@@ -88,41 +91,32 @@ def _complain(error: Exception, *, debug: bool, code: int) -> int:
     return code
 
 
-@dataclass(frozen=True)
-class _Days:
-    """The days that a person named: one, a range, the last so many, or none for yesterday."""
+def _days(settings: Settings, *, day: str | None, first: str | None, last: str | None, count: int | None) -> list[date]:
+    """The days that a person named, oldest first: one, a range, the last so many, or none for yesterday.
 
-    day: str | None
-    first: str | None
-    last: str | None
-    count: int | None
-
-    def of(self, settings: Settings) -> list[date]:
-        """The days, oldest first.
-
-        Raises:
-            SettingsError: they cannot be backed up, or more than one way was used to name them.
-        """
-        if sum((self.day is not None, self.first is not None or self.last is not None, self.count is not None)) > 1:
-            raise SettingsError("name the days in one way: --date, --from and --to, or --last")
-        if self.count is not None:
-            newest = settings.parse_day(None)
-            days = [newest - timedelta(days=back) for back in range(self.count)]
-            return [day for day in reversed(days) if day >= settings.start_date]
-        if self.first is None and self.last is None:
-            return [settings.parse_day(self.day)]
-        if self.first is None or self.last is None:
-            raise SettingsError("a range needs both --from and --to")
-        first, last = settings.parse_day(self.first), settings.parse_day(self.last)
-        if first > last:
-            raise SettingsError(f"--from {first} is after --to {last}; swap them")
-        return [first + timedelta(days=step) for step in range((last - first).days + 1)]
+    Raises:
+        SettingsError: they cannot be backed up, or more than one way was used to name them.
+    """
+    if sum((day is not None, first is not None or last is not None, count is not None)) > 1:
+        raise SettingsError("name the days in one way: --date, --from and --to, or --last")
+    if count is not None:
+        newest = settings.parse_day(None)
+        every = [newest - timedelta(days=back) for back in range(count)]
+        return [one for one in reversed(every) if one >= settings.start_date]
+    if first is None and last is None:
+        return [settings.parse_day(day)]
+    if first is None or last is None:
+        raise SettingsError("a range needs both --from and --to")
+    oldest, newest = settings.parse_day(first), settings.parse_day(last)
+    if oldest > newest:
+        raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
+    return [oldest + timedelta(days=step) for step in range((newest - oldest).days + 1)]
 
 
-def _backup(named: _Days, *, force: bool, debug: bool) -> int:
+def _backup(named: Callable[[Settings], list[date]], *, force: bool, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
-    days = named.of(settings)
+    days = named(settings)
     _log_to_terminal(debug=debug)
     if settings.uses_sample:
         click.secho(
@@ -143,10 +137,8 @@ def _backup(named: _Days, *, force: bool, debug: bool) -> int:
     from ncaa_assets.instance import open_instance  # noqa: PLC0415
     from ncaa_assets.runs import execute_day  # noqa: PLC0415
 
-    if len(days) > 1 and not settings.uses_sample:
-        _say_whether_it_fits(settings, days)
     failed: list[date] = []
-    left: int | None = None
+    left = _requests_left(settings, days) if len(days) > 1 and not settings.uses_sample else None
     with open_instance(settings.dagster_home()) as instance:
         defs = build_defs(settings)
         for day in days:
@@ -163,7 +155,8 @@ def _backup(named: _Days, *, force: bool, debug: bool) -> int:
                 failed.append(day)
                 continue
             ended = execute_day(instance, defs, day, force=force)
-            left = ended.requests_left
+            # A day that failed before its answer was stored spent at least one request too.
+            left = ended.requests_left if ended.requests_left is not None or left is None else left - 1
             if not _report(settings, day, ended, debug=debug):
                 failed.append(day)
     if len(days) > 1:
@@ -176,18 +169,24 @@ def _backup(named: _Days, *, force: bool, debug: bool) -> int:
     return 0
 
 
-def _say_whether_it_fits(settings: Settings, days: list[date]) -> None:
-    """Says before a range starts that today's API requests will not do for it: each day takes at least one."""
+def _requests_left(settings: Settings, days: list[date]) -> int | None:
+    """Asks how many API requests are left today and says, before a range starts, where they will not do for it: each
+    day takes at least one. None where the API does not say."""
     from ncaa_assets.resources import HighlightsApiResource  # noqa: PLC0415
 
-    with HighlightsApiResource.of(settings).process_config_and_initialize_cm() as api:
-        left = api.requests_left(days[0].isoformat())
+    try:
+        with HighlightsApiResource.of(settings).process_config_and_initialize_cm() as api:
+            left = api.requests_left(days[0].isoformat())
+    except SourceError as error:
+        click.secho(f"how many API requests are left could not be asked: {error}", fg="yellow", err=True)
+        return None
     if left is not None and left - settings.quota_reserve < len(days):
         click.secho(
             f"{len(days)} days take at least {len(days)} API requests, and {max(0, left - settings.quota_reserve)} can "
             f"be spent today ({left} left, QUOTA_RESERVE keeps {settings.quota_reserve}): this will stop on the way",
             fg="yellow", err=True,
         )  # fmt: skip
+    return left
 
 
 def _span(days: list[date]) -> str:

@@ -7,7 +7,7 @@ own video-on-demand solution: QVBR, single pass, 2 s GOP.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -33,10 +33,6 @@ class Profile:
             if height is not None and height <= limit:
                 return bitrate
         return max(self.max_bitrate_by_height.values())
-
-    def settings_hash(self) -> str:
-        """Sixteen hex digits that change when any of the profile's values does."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 PROFILE = Profile()
@@ -64,6 +60,17 @@ def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_hei
         "-c:a", "aac", "-b:a", str(profile.audio_bitrate), "-ar", str(profile.audio_sample_rate), "-ac", "2",
         "-movflags", "+faststart", "-f", "mp4", str(output),
     ]  # fmt: skip
+
+
+def ffmpeg_settings_hash(profile: Profile) -> str:
+    """Sixteen hex digits that change when ffmpeg would be asked for anything else."""
+    source, output = Path("source"), Path("output")
+    rendered = [
+        ffmpeg_arguments(profile, source, output, source_height=None),
+        ffmpeg_poster_arguments(profile, source, output, at_seconds=0),
+        sorted(profile.max_bitrate_by_height.items()),
+    ]
+    return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()[:16]
 
 
 def ffmpeg_poster_arguments(profile: Profile, video: Path, poster: Path, *, at_seconds: float) -> list[str]:

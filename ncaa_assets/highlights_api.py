@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ncaa_assets import __version__, json_text
+from ncaa_assets import USER_AGENT, json_text
 from ncaa_assets.failures import (
     SourceError,
     is_transient,
@@ -33,8 +33,6 @@ STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day 
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
 _REPEATED = f"the last {STALE_PAGES} only repeated what others held"
 _REMAINING = "x-ratelimit-requests-remaining"
-# Cloudflare in front of the direct host refused Python's default User-Agent (error 1010, seen).
-USER_AGENT = f"ncaa-assets/{__version__} (+https://pypi.org/project/ncaa-assets/)"
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,8 @@ class HighlightsApi:
         import requests  # noqa: PLC0415 - why here: failures.py
 
         session = requests.Session()
-        session.trust_env = False  # no .netrc: the key is the only credential, and it goes to API_URL alone
+        session.trust_env = self.trusted_origin is None  # a proxy cannot reach the sample on this machine's loopback
+        session.auth = _no_netrc
         session.headers.update(self._headers())
         return session
 
@@ -150,6 +149,9 @@ class HighlightsApi:
 
         try:
             return retry(self._get_once, session, parameters)
+        except requests.exceptions.InvalidHeader:
+            # Its message, and so the log, would hold the key.
+            raise SourceError("the key cannot be sent as a header; copy RAPIDAPI_KEY again") from None
         except requests.exceptions.RequestException as error:
             raise self._connection_error(error) from error
 
@@ -304,6 +306,11 @@ def _message(answer: "requests.Response") -> str:
     message = body.get("message", "") if isinstance(body, dict) else ""
     text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
     return " ".join(text.split())[:300].rstrip(".")
+
+
+def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+    """The key is the only credential; without this, requests would add one that a `.netrc` has for the host."""
+    return request
 
 
 def _number(text: str | None, otherwise: int | None = None) -> int | None:

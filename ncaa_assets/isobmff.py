@@ -32,10 +32,6 @@ class Movie:
     width: int | None
     height: int | None
 
-    @property
-    def is_quicktime(self) -> bool:
-        return self.brand in ("qt", "")
-
 
 def looks_like_movie(start: bytes) -> bool:
     """Whether a file's first bytes (at least 12) open an MP4 or QuickTime file."""

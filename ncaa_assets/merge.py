@@ -54,29 +54,28 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
     """
     known = {Highlight.parse(record).id: record for record in stored.data}
     bookkeeping = {key: entry.model_copy() for key, entry in stored.backup.records.items()}
+    answered: dict[str, list[dict[str, Any]]] = {}
     listed: dict[str, dict[str, Any]] = {}
-    repeats: list[tuple[str, dict[str, Any]]] = []
     rejected = {content_hash(entry.record): entry.model_copy() for entry in stored.backup.rejected}
     refused = new = changed = returned = 0
 
     for record in fetch.records:
         try:
-            key = Highlight.parse(record).id
+            answered.setdefault(Highlight.parse(record).id, []).append(record)
         except ValueError as error:
             refused += 1
             fresh = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=record)
             rejected.setdefault(content_hash(record), fresh).last_seen = fetch.at
-            continue
-        if listed.setdefault(key, record) is not record:
-            repeats.append((key, record))
 
-    for key, record in listed.items():
-        digest = content_hash(record)
+    for key, contents in answered.items():
         entry = bookkeeping.get(key)
+        by_hash = {content_hash(record): record for record in reversed(contents)}
+        # Of several contents in one answer the stored one stays: else each answer that swaps them would be a change.
+        digest = entry.content_hash if entry and entry.content_hash in by_hash else content_hash(contents[0])
+        listed[key] = by_hash.pop(digest)
         if entry is None:
             new += 1
-            bookkeeping[key] = RecordHistory(first_seen=fetch.at, last_seen=fetch.at, content_hash=digest)
-            continue
+            entry = bookkeeping[key] = RecordHistory(first_seen=fetch.at, last_seen=fetch.at, content_hash=digest)
         returned += entry.removed_upstream is not None
         entry.last_seen, entry.removed_upstream = fetch.at, None
         if entry.content_hash != digest:
@@ -84,8 +83,8 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
             if key in known:
                 entry.history = [*entry.history, Change(replaced_at=fetch.at, record=known[key])]
             entry.content_hash = digest
-    for key, record in repeats:
-        _keep_repeat(bookkeeping[key], record, fetch.at)
+        for record in by_hash.values():
+            _keep_repeat(entry, record, fetch.at)
 
     removed = _mark_removed(bookkeeping, listed, fetch) if _may_mark(stored, fetch) else 0
     first, then = (listed, known) if fetch.complete else (known, listed)

@@ -16,7 +16,7 @@ from ncaa_assets.archive import Identity, Lease
 from ncaa_assets.backends.base import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore, SqliteTable
 from ncaa_assets.encoding import PROFILE
-from ncaa_assets.failures import LeaseHeld
+from ncaa_assets.failures import LeaseHeld, SettingsError
 from ncaa_assets.highlights_api import HighlightsApi
 from ncaa_assets.settings import SAMPLE_SOURCE, Settings
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
@@ -96,7 +96,7 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
         return HighlightsApi(
             url=url,
             host=self.host,
-            key=key,
+            key=key.strip(),  # as the settings checked it; the variable may end in a carriage return
             league=self.league,
             timezone=self.timezone,
             limit=self.limit,
@@ -175,8 +175,7 @@ class DayLeaseResource(dg.ConfigurableResource[DayLease]):
         run = context.run
         day = run.tags.get("dagster/partition") if run else None
         if run is None or day is None:
-            yield DayLease(self.identity, taken_by="this run has no partition; choose a game day to materialize")
-            return
+            raise SettingsError("this run has no partition; choose the game day to materialize")
         self.identity.check(self.store)
         with ExitStack() as held:
             try:

@@ -7,9 +7,11 @@ rebinding); TLS still verifies the name. Redirects are followed here, one judged
 
 import contextlib
 import ipaddress
+import os
 import socket
 import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -21,11 +23,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from ncaa_assets import USER_AGENT
 from ncaa_assets.failures import VideoRefused
-from ncaa_assets.highlights_api import USER_AGENT
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_ADDRESSES = 4  # tried of one name: each that does not answer costs the whole connect timeout
 # IPv6 forms that carry an IPv4 address inside: what counts is the address that the packet ends at.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Not of the public internet (IANA's special-purpose registries), though not every supported Python knows it; the last
@@ -140,6 +143,13 @@ class _Connections:
             if self._ended:
                 self._shut(one)
 
+    @contextlib.contextmanager
+    def while_it_opens(self, one: socket.socket) -> Iterator[None]:
+        """Holds a second handle of a socket that still connects: TLS takes the first one over half-way."""
+        with socket.socket(fileno=os.dup(one.fileno())) as handle:
+            self.add(handle)
+            yield
+
     def end(self) -> None:
         with self._lock:
             self._ended = True
@@ -161,13 +171,14 @@ class _Guarded:
     host: str
     port: int
     timeout: Any
-    source_address: Any
     socket_options: Any
     _dns_host: str
+    _opening: contextlib.ExitStack
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self.connections.add(self.sock)
+        with contextlib.ExitStack() as self._opening:
+            super().connect()  # type: ignore[misc]
+            self.connections.add(self.sock)
 
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.rstrip(".")
@@ -177,23 +188,32 @@ class _Guarded:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         except UnicodeError as error:
             raise VideoRefused(f"{host} is no host name ({error})", kind="unsafe") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for address in addresses:
-            if not self.policy.allows(address, host.lower(), self.port):
+        for *_, address in found:
+            if not self.policy.allows(str(address[0]), host.lower(), self.port):
                 # No address in the sentence: what a name resolves to inside a network is that network's business.
                 raise VideoRefused(f"{host} is not a public address", kind="unsafe")
         last: OSError | None = None
-        for address in addresses:
+        for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
             try:
-                return urllib3.util.connection.create_connection(
-                    (address, self.port), self.timeout, source_address=self.source_address,
-                    socket_options=self.socket_options,
-                )  # fmt: skip
+                return self._open_socket(family, kind, protocol, address)
             except OSError as error:
                 last = error
         if isinstance(last, TimeoutError):
             raise urllib3.exceptions.ConnectTimeoutError(self, f"{host} does not answer") from last
         raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last  # type: ignore[arg-type]
+
+    def _open_socket(self, family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+        one = socket.socket(family, kind, protocol)
+        try:
+            for option in self.socket_options or ():
+                one.setsockopt(*option)
+            one.settimeout(self.timeout)
+            self._opening.enter_context(self.connections.while_it_opens(one))
+            one.connect(address)
+        except BaseException:
+            one.close()
+            raise
+        return one
 
 
 class _GuardedAdapter(requests.adapters.HTTPAdapter):

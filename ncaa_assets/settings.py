@@ -199,14 +199,13 @@ class Settings(BaseModel):
         Raises:
             SettingsError: it is no date, not over yet, or before `START_DATE`.
         """
-        newest = self.today() - timedelta(days=1)
-        if text is None:
-            return newest
-        try:
-            # `fromisoformat` also reads 20250309 and 2025-W10-7, which nobody means as a partition.
-            day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
-        except ValueError:
-            raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
+        day = newest = self.today() - timedelta(days=1)
+        if text is not None:
+            try:
+                # `fromisoformat` also reads 20250309 and 2025-W10-7, which nobody means as a partition.
+                day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
+            except ValueError:
+                raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
         if day > newest:
             raise SettingsError(f"{day} is not over yet in {self.timezone}; the newest day to back up is {newest}")
         if day < self.start_date:

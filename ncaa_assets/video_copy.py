@@ -10,7 +10,7 @@ import http.client
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
-TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between two pieces
+TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces
+SAY_EVERY = 10.0  # seconds between two lines about one copy's progress
 RATE_WINDOW = 60.0  # seconds over which a slow host is measured
 _TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "ts": "video/mp2t"}
 _TS_PACKET = 188
@@ -99,7 +100,7 @@ class VideoCopier:
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
 
-    def copy(self, day: str, plan: CopyPlan) -> Iterator[CopyOutcome]:
+    def copy(self, day: str, plan: CopyPlan) -> Generator[CopyOutcome, None, None]:
         """Carries out a plan, yielding each outcome as it is known.
 
         A fresh candidate that cannot be copied is replaced by the next; one that failed for a passing reason keeps its
@@ -193,12 +194,12 @@ class VideoCopier:
                 )
             raise VideoRefused(f"the host answers with status {status}", kind="gone")
         promised = answer.headers.get("Content-Length", "")
-        if promised.isdigit() and int(promised) > self._limits.max_bytes:
+        if promised.isdecimal() and int(promised) > self._limits.max_bytes:
             raise self._too_large()
 
     def _store_body(self, day: str, candidate: Candidate, url: str, answer: "requests.Response") -> CopiedVideo:
         highlight = candidate.highlight
-        pieces = self._pieces(answer)
+        pieces = self._pieces(answer, highlight.label)
         start = _at_least(4096, pieces)
         if not start and not _says_its_end(answer):
             raise CopyFailed("the connection ended before the first byte")
@@ -247,15 +248,21 @@ class VideoCopier:
         key = f"{name}.{video.sha256[:8]}.{video.container}" if candidate.earlier else f"{name}.{video.container}"
         return video.model_copy(update={"key": upload.commit(key).key})
 
-    def _pieces(self, answer: "requests.Response") -> Iterator[bytes]:
-        """The body's pieces, while they come at a bearable pace.
+    def _pieces(self, answer: "requests.Response", name: str) -> Iterator[bytes]:
+        """The body's pieces, while they come at a bearable pace; says every ten seconds how far it is.
 
         Each as soon as it is there: waiting for a full one, a host of one byte a second would never be measured.
         """
         window_start, window_bytes = time.monotonic(), 0
+        said, size, promised = time.monotonic(), 0, answer.headers.get("Content-Length", "")
         while piece := answer.raw.read1(CHUNK, decode_content=True):
             self._stop_if_ended()
             window_bytes += len(piece)
+            size += len(piece)
+            if time.monotonic() - said >= SAY_EVERY:
+                said = time.monotonic()
+                share = f" of {int(promised) / 1e6:.1f}" if promised.isdecimal() else ""
+                log.info("copying %s: %.1f%s MB", name, size / 1e6, share)
             elapsed = time.monotonic() - window_start
             if elapsed >= RATE_WINDOW:
                 if window_bytes < self._limits.min_bytes_per_second * elapsed:

@@ -114,9 +114,21 @@ def test_a_second_call_merges_once_more_copies_and_encodes_nothing_and_says_so(
         shown = metadata_of(instance, "highlights")
         assert shown["highlights"] == 95
         assert shown["api_requests_left_today"] == 77
-        assert "Team 2 vs\\. San José" in shown["listing"] or "Team 2 vs. San José" in shown["listing"]
+        assert f"[Team 2 vs. San José – Highlights](<{server.url('/sound.mp4')}>)" in shown["listing"]
         assert metadata_of(instance, "videos")["copied"] == 0
         assert "data:image/jpeg;base64," in metadata_of(instance, "processed_videos")["poster"]
+
+
+@pytest.mark.parametrize("spoilt", [f"{KEY}\r", f" {KEY}"])
+def test_a_key_with_a_stray_character_around_it_works_and_shows_nowhere(
+    endpoint: dict[str, str], server: ScriptedServer, tmp_path: Path, spoilt: str
+) -> None:
+    """A `.env` written on Windows ends its lines in a carriage return, which no header can carry."""
+    done = command("backup", "--date", DAY, "--debug", **{**endpoint, "RAPIDAPI_KEY": spoilt})
+    assert done.returncode == 0, done.stderr
+    assert {asked.headers.get("x-rapidapi-key") for asked in server.asked if asked.path == API_PATH} == {KEY}
+    assert KEY not in done.stdout + done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()] == []
 
 
 def test_without_a_key_the_sample_answers_in_a_store_and_an_instance_of_its_own(tmp_path: Path) -> None:

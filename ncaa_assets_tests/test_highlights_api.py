@@ -99,7 +99,7 @@ def test_the_headers_name_us_and_carry_the_key(server: ScriptedServer) -> None:
     headers = server.asked[0].headers
     assert headers["x-rapidapi-key"] == KEY
     assert headers["x-rapidapi-host"] == "sport-highlights-api.p.rapidapi.com"
-    assert headers["user-agent"].startswith(f"ncaa-assets/{__version__} ")
+    assert headers["user-agent"] == f"ncaa-assets/{__version__}"
     assert "python" not in headers["user-agent"].lower(), "Cloudflare refuses Python's own"
 
 

@@ -54,7 +54,6 @@ def test_a_real_clip_says_how_long_it_plays_its_size_and_that_it_has_sound(clip:
     assert (found.width, found.height) == (320, 180)
     assert found.has_video is True
     assert found.has_sound is True
-    assert not found.is_quicktime
 
 
 def test_a_silent_clip_has_no_sound(silent_clip: Path) -> None:
@@ -168,12 +167,6 @@ def test_media_are_passed_over_and_not_kept() -> None:
         reader.feed(bytes(2**20))
     held = sum(len(value) for value in vars(reader).values() if isinstance(value, bytes | bytearray))
     assert held + sum(map(len, reader._boxes.values())) < 10_000
-
-
-def test_a_quicktime_file_is_told_by_its_brand() -> None:
-    moov = box(b"moov", mvhd(1000) + trak(b"vide"))
-    assert read(box(b"ftyp", b"qt  \0\0\0\0") + moov + box(b"mdat", b"x")).is_quicktime
-    assert read(box(b"wide") + box(b"mdat", b"x") + moov).is_quicktime
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 from ncaa_assets.archive import Lease
 from ncaa_assets.backends.local import LocalStore
 from ncaa_assets.cli import _sentence
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.failures import SettingsError
 from ncaa_assets.runs import DayRun
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import API_PATH, DAY, metadata_of, record, run_day, serve_listing, settings_for
@@ -231,18 +233,10 @@ def test_a_run_is_the_daily_jobs_with_its_partition_and_code_location(settings: 
     assert any("copied" in line.user_message for line in lines), "what the modules log is among the run's events"
 
 
-def test_a_run_without_a_partition_does_nothing_and_says_what_to_choose(settings: Settings, home: Path) -> None:
-    from ncaa_assets.definitions import build_resources
-
-    resource = build_resources(settings)["day_lease"]
-    assert isinstance(resource, dg.ConfigurableResource)
-
-    @dg.op
-    def look(day_lease: dg.ResourceParam[Any]) -> str:
-        return str(day_lease.taken_by)
-
-    @dg.job(resource_defs=build_resources(settings))
-    def without_a_partition() -> None:
-        look()
-
-    assert "choose a game day" in without_a_partition.execute_in_process().output_for_node("look")
+def test_a_run_without_a_partition_fails_and_says_what_to_choose(settings: Settings) -> None:
+    job = build_defs(settings).resolve_job_def("daily_backup")
+    with pytest.raises(dg.DagsterError) as failed:
+        job.execute_in_process()
+    assert isinstance(failed.value.__cause__, SettingsError)
+    assert "choose the game day" in str(failed.value.__cause__)
+    assert not Path("data").exists()

@@ -759,7 +759,7 @@ def test_one_stalled_host_delays_no_other_and_closing_early_ends_its_copy(
     outcomes = copier(store, server, concurrency=2).copy(DAY, plan)
     assert {next(outcomes).candidate.highlight.id for _ in range(4)} == {"2", "3", "4", "5"}
     started = time.monotonic()
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     assert time.monotonic() - started < 2
     assert files(store) == [f"videos/{DAY}/{number}.mp4" for number in range(2, 6)]
 

@@ -57,12 +57,14 @@ def highlights(
     merged, growth = merge_fetch(stored, fetch)
     day_lease.identity.claim(store)
     day_lease.check()
-    is_first = next(store.list("highlights/"), None) is None
+    is_first = not merged.data and next(store.list("highlights/"), None) is None
     yield dg.MaterializeResult(
         value=merged,
         metadata={**_metadata(merged, fetch, growth, seconds=seconds, is_first=is_first), **day_lease.marks},
         # Only contents count: a day that lists what it listed before leaves what is downstream up to date.
-        data_version=dg.DataVersion(content_hash([entry.content_hash for entry in merged.backup.records.values()])),
+        data_version=dg.DataVersion(
+            content_hash([[one.content_hash, one.removed_upstream] for one in merged.backup.records.values()])
+        ),
     )
 
 
@@ -81,6 +83,8 @@ def _metadata(day: HighlightsDay, fetch: Fetch, growth: Growth, *, seconds: floa
             highlights_table((view, day.backup.records[view.id]) for view, _ in day.highlights())
         ),
     }
+    if fetch.quota_limit is not None:
+        metadata["api_requests_a_day"] = fetch.quota_limit
     if fetch.quota_remaining is not None:
         metadata[REQUESTS_LEFT] = fetch.quota_remaining
     if fetch.problems:

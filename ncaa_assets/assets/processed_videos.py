@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -48,28 +49,17 @@ def processed_videos(
     """
     if day_lease.taken_by:
         return
-    started = time.monotonic()
     manifest = documents.load_or_new(store, ProcessedDay, context.partition_key)
     wanted = transcoder.settings_hash()
+    requests = [_request(video) for video in videos.videos]
     todo = [
-        video
-        for video in videos.videos
-        if config.force or not any(_is_encode_of(video, done, wanted, store) for done in manifest.videos)
+        request
+        for request in requests
+        if config.force or not any(_is_done(request, done, wanted, store) for done in manifest.videos)
     ]
-    failed, encoded = [], []
-    for outcome in transcoder.encode([_request(video) for video in todo]):
-        day_lease.check()
-        if isinstance(outcome.result, EncodeFailed):
-            log.error("%s not encoded: %s", outcome.request.video.id, outcome.result)
-            failed.append(f"{outcome.request.video.id}: {outcome.result}")
-            continue
-        log.info(
-            "%s encoded in %.1f s: %s", outcome.result.id, outcome.result.encode_seconds, size(outcome.result.bytes)
-        )
-        manifest.videos = [there for there in manifest.videos if there.key != outcome.result.key]
-        manifest.videos.append(outcome.result)
-        encoded.append(outcome.result)
-        documents.save(store, manifest)
+    started = time.monotonic()
+    encoded, failed = _carry_out(todo, manifest, store=store, transcoder=transcoder, day_lease=day_lease)
+    seconds = time.monotonic() - started
     if failed:
         raise BackupError(
             f"{plural(len(failed), 'video')} could not be encoded ({failed[0]}); what was encoded is stored"
@@ -78,10 +68,37 @@ def processed_videos(
     yield dg.MaterializeResult(
         value=manifest,
         metadata={
-            **_metadata(manifest, encoded, store=store, seconds=time.monotonic() - started),
+            **_metadata(manifest, encoded, store=store, seconds=seconds),
             **day_lease.marks,
         },
     )
+
+
+def _carry_out(
+    todo: list[EncodeRequest],
+    manifest: ProcessedDay,
+    *,
+    store: ObjectStore,
+    transcoder: Transcoder,
+    day_lease: DayLease,
+) -> tuple[list[ProcessedVideo], list[str]]:
+    """Encodes, recording each output as it is known. Returns what was encoded, and a sentence for each that was not."""
+    encoded: list[ProcessedVideo] = []
+    failed: list[str] = []
+    with closing(transcoder.encode(todo)) as outcomes:  # a lost lease ends what is still under way
+        for outcome in outcomes:
+            day_lease.check()
+            result = outcome.result
+            if isinstance(result, EncodeFailed):
+                log.error("%s not encoded: %s", outcome.request.video.id, result)
+                failed.append(f"{outcome.request.video.id}: {result}")
+                continue
+            log.info("%s encoded in %.1f s: %s", result.id, result.encode_seconds, size(result.bytes))
+            manifest.videos = [there for there in manifest.videos if there.key != result.key]
+            manifest.videos.append(result)
+            encoded.append(result)
+            documents.save(store, manifest)
+    return encoded, failed
 
 
 def _request(video: CopiedVideo) -> EncodeRequest:
@@ -89,8 +106,9 @@ def _request(video: CopiedVideo) -> EncodeRequest:
     return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg")
 
 
-def _is_encode_of(video: CopiedVideo, done: ProcessedVideo, settings_hash: str, store: ObjectStore) -> bool:
-    if (done.source_sha256, done.settings_hash) != (video.sha256, settings_hash):
+def _is_done(request: EncodeRequest, done: ProcessedVideo, settings_hash: str, store: ObjectStore) -> bool:
+    wanted = (request.output_key, request.video.sha256, settings_hash)
+    if (done.key, done.source_sha256, done.settings_hash) != wanted:
         return False
     output, poster = store.info(done.key), store.info(done.poster.key)
     return output is not None and output.size == done.bytes and poster is not None

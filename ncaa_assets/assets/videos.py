@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -47,7 +48,6 @@ def videos(
     """
     if day_lease.taken_by:
         return
-    started = time.monotonic()
     manifest = documents.load_or_new(store, VideosDay, context.partition_key)
     plan = plan_copies(
         [view for view, _ in highlights.highlights()],
@@ -56,7 +56,9 @@ def videos(
         count=copier.count,
         force=config.force,
     )
+    started = time.monotonic()
     copied, failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
+    seconds = time.monotonic() - started
     if failed:
         raise BackupError(
             f"{plural(len(failed), 'video')} could not be copied now ({failed[0]}); the other videos are stored. "
@@ -66,7 +68,7 @@ def videos(
     yield dg.MaterializeResult(
         value=manifest,
         metadata={
-            **_metadata(manifest, copied, uri=store.uri, seconds=time.monotonic() - started),
+            **_metadata(manifest, copied, uri=store.uri, seconds=seconds),
             **day_lease.marks,
         },
         data_version=dg.DataVersion(content_hash([video.sha256 for video in manifest.videos])),
@@ -82,22 +84,23 @@ def _carry_out(
     """
     copied: list[CopiedVideo] = []
     failed: list[str] = []
-    for outcome in copier.copy(manifest.date, plan):
-        day_lease.check()
-        highlight, result = outcome.candidate.highlight, outcome.result
-        manifest.skipped = [skip for skip in manifest.skipped if skip.id != highlight.id]
-        if isinstance(result, CopiedVideo):
-            _put(manifest.videos, result)
-            if result.key in {earlier.key for earlier in outcome.candidate.earlier}:
-                log.info("%s fetched again: the same bytes as before", highlight.label)
+    with closing(copier.copy(manifest.date, plan)) as outcomes:  # a lost lease ends what is still under way
+        for outcome in outcomes:
+            day_lease.check()
+            highlight, result = outcome.candidate.highlight, outcome.result
+            manifest.skipped = [skip for skip in manifest.skipped if skip.id != highlight.id]
+            if isinstance(result, CopiedVideo):
+                _put(manifest.videos, result)
+                if result.key in {earlier.key for earlier in outcome.candidate.earlier}:
+                    log.info("%s fetched again: the same bytes as before", highlight.label)
+                else:
+                    log.info("%s copied: %s", highlight.label, size(result.bytes))
+                    copied.append(result)
             else:
-                log.info("%s copied: %s", highlight.label, size(result.bytes))
-                copied.append(result)
-        else:
-            manifest.skipped.append(skipped(outcome, result))
-        if isinstance(result, CopyFailed):
-            failed.append(f"{highlight.label}: {result}")
-        documents.save(store, manifest)
+                manifest.skipped.append(skipped(outcome, result))
+            if isinstance(result, CopyFailed):
+                failed.append(f"{highlight.label}: {result}")
+            documents.save(store, manifest)
     return copied, failed
 
 

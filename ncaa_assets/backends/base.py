@@ -5,7 +5,7 @@ and one suite of contract tests holds every backend to it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -182,7 +182,7 @@ class Transcoder(ABC):
         """Identifies the encoding settings: outputs made with others are made again."""
 
     @abstractmethod
-    def encode(self, requests: Sequence[EncodeRequest]) -> Iterator[EncodeOutcome]:
+    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
         """Encodes all requests, several at a time, and yields each outcome as soon as it is known, so that it can be
         recorded before the next. Closing the iterator ends what still runs. One failure delays no other.
         """

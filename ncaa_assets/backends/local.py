@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ from ncaa_assets.backends.base import (
     Transcoder,
     Upload,
 )
-from ncaa_assets.encoding import Profile, ffmpeg_arguments, ffmpeg_poster_arguments
+from ncaa_assets.encoding import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, RunEnded, StoreError, WriteConflict
 from ncaa_assets.isobmff import BoxReader, Movie, NotWhole
 from ncaa_assets.models import Poster, ProcessedVideo, now
@@ -108,7 +108,8 @@ class LocalStore(ObjectStore):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         found = []
         with self._reading(prefix):
-            for folder, folders, files in os.walk(self.root, onerror=_unless_missing):
+            top = self.root / prefix.rpartition("/")[0]
+            for folder, folders, files in os.walk(top, onerror=_unless_missing):
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 for name in files:
                     path = Path(folder, name)
@@ -270,6 +271,8 @@ def _explain(error: OSError, root: Path, key: str) -> NoReturn:
         text = f"{root} is on a read-only file system; set DATA_DIR to a folder that can be written"
     elif isinstance(error, PermissionError):
         text = f"{error.filename or root} may not be written or read by this user; mend its permissions or set DATA_DIR"
+    elif error.errno == errno.EXDEV:
+        text = f"parts of {root} lie on another disk; move the whole folder there and set DATA_DIR to it"
     elif isinstance(error, NotADirectoryError | FileExistsError):
         text = f"{root} is not a folder; set DATA_DIR to one"
     else:
@@ -414,9 +417,9 @@ class FfmpegTranscoder(Transcoder):
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def settings_hash(self) -> str:
-        return self._profile.settings_hash()
+        return ffmpeg_settings_hash(self._profile)
 
-    def encode(self, requests: Sequence[EncodeRequest]) -> Iterator[EncodeOutcome]:
+    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
         if not requests:
             return
         program = ffmpeg_program()
