@@ -8,6 +8,7 @@ import logging
 import os
 import shlex
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -53,7 +54,7 @@ def backup(day: str | None, first: str | None, last: str | None, count: int | No
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True, help="The port on localhost.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="The port on localhost.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def ui(port: int, debug: bool) -> None:
     """Opens the Dagster UI and daemon on this archive's runs, until Ctrl-C."""
@@ -262,9 +263,19 @@ def _ui(port: int) -> int:
     home = settings.dagster_home()
     from ncaa_assets.instance import prepare_home  # noqa: PLC0415
 
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        # Dagster would say so in the middle of its log and go on, with a second daemon on the same runs.
+        raise SettingsError(f"port {port} cannot be had ({error.strerror}); choose another with --port") from error
     prepare_home(home)
     workspace = Path(__file__).with_name("instance") / WORKSPACE
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "DATA_DIR": str(settings.data_dir.expanduser().absolute()),
+        "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
+    }
     click.echo(f"The Dagster UI opens on http://localhost:{port} (Ctrl-C ends it)", err=True)
     sys.stdout.flush()
     # In the home, because `dagster dev` lets a `.env` in its working directory override what is set here.

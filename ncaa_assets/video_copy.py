@@ -289,23 +289,22 @@ def plan_copies(
     """What a run still has to copy so that the first `count` videos of a day are there (None: all).
 
     Copies that the store has count, whichever records they are of; one whose URL changed is fetched again, to be kept
-    beside the old one if its bytes differ. A URL known to be a web page is not asked again. With `force` the first
-    `count` are fetched again whatever is there.
+    beside the old one if its bytes differ. A URL known to be a web page is not asked again. With `force` what is
+    there is fetched again, and where more are wanted, pages are asked again.
     """
     present = [video for video in manifest.videos if have(video)]
     pages = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind == "page"}
     renewed, fresh = [], []
     for highlight in highlights:
         earlier = tuple(video for video in present if video.id == highlight.id)
-        if force:
-            fresh.append(Candidate(highlight, earlier))
-        elif (highlight.id, highlight.url) in pages:
+        known = any(highlight.url in (video.source_url, *video.other_urls) for video in earlier)
+        if not force and (known or (highlight.id, highlight.url) in pages):
             continue
-        elif not earlier:
-            fresh.append(Candidate(highlight))
-        elif not any(highlight.url in (video.source_url, *video.other_urls) for video in earlier):
+        if earlier:
             renewed.append(Candidate(highlight, earlier))
-    there = 0 if force else len({video.id for video in present})
+        else:
+            fresh.append(Candidate(highlight))
+    there = len({video.id for video in present})
     return CopyPlan(renewed, fresh, None if count is None else max(0, count - there))
 
 

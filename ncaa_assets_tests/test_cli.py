@@ -319,6 +319,15 @@ def _until(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def test_a_port_that_is_taken_is_said_before_anything_starts(run: Callable[..., Result]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("ui", "--port", str(port))
+    assert result.exit_code == 2
+    assert f"port {port} cannot be had" in result.stderr
+    assert run("ui", "--port", "99999").exit_code == 2
+
+
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0

@@ -19,7 +19,7 @@ from ncaa_assets.rows import rows_of
 def backup_rows(
     highlights: HighlightsDay, day_lease: dg.ResourceParam[DayLease]
 ) -> Iterator[dg.MaterializeResult[list[Row]]]:
-    """**One row for each of the day's highlights**, to look up by id or by game day.
+    """One row for each of the day's highlights, to look up by id or by game day.
 
     A row holds the record's own fields and ours: `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`,
     `removed_upstream`, `removed_from`, `content_hash`. A clip that two days list has one row, which belongs to the

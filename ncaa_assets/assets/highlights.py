@@ -35,7 +35,7 @@ def highlights(
     store: dg.ResourceParam[ObjectStore],
     day_lease: dg.ResourceParam[DayLease],
 ) -> Iterator[dg.MaterializeResult[HighlightsDay]]:
-    """**The day's highlights, as the Sport Highlights API lists them.**
+    """The day's highlights, as the Sport Highlights API lists them.
 
     Asks the API for every page of the game day and merges the answer into `highlights/<day>.json`. The records are kept
     word for word under `data`. Nothing is ever removed: a record that the API no longer lists is marked

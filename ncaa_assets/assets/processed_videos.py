@@ -42,7 +42,7 @@ def processed_videos(
     transcoder: dg.ResourceParam[Transcoder],
     day_lease: dg.ResourceParam[DayLease],
 ) -> Iterator[dg.MaterializeResult[ProcessedDay]]:
-    """**The day's videos, encoded for the web, each with a poster frame.**
+    """The day's videos, encoded for the web, each with a poster frame.
 
     H.264 and AAC in an MP4 that starts playing before it is loaded. Stored as `processed_videos/<day>/<id>.mp4` and
     `.jpg`. What was encoded from the same bytes with the same settings is not encoded again.

@@ -40,7 +40,7 @@ def videos(
     copier: dg.ResourceParam[VideoCopier],
     day_lease: dg.ResourceParam[DayLease],
 ) -> Iterator[dg.MaterializeResult[VideosDay]]:
-    """**Copies of the day's first videos, byte for byte.**
+    """Copies of the day's first videos, byte for byte.
 
     Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, streams each to `videos/<day>/<id>.mp4`,
     and keeps it only when it is a whole video: never a web page, never half a file. What is there already is not
@@ -57,7 +57,7 @@ def videos(
         force=config.force,
     )
     started = time.monotonic()
-    copied, failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
+    copied, again, failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
     seconds = time.monotonic() - started
     if failed:
         raise BackupError(
@@ -68,7 +68,7 @@ def videos(
     yield dg.MaterializeResult(
         value=manifest,
         metadata={
-            **_metadata(manifest, copied, uri=store.uri, seconds=seconds),
+            **_metadata(manifest, copied, again, uri=store.uri, seconds=seconds),
             **day_lease.marks,
         },
         data_version=dg.DataVersion(content_hash([video.sha256 for video in manifest.videos])),
@@ -77,13 +77,15 @@ def videos(
 
 def _carry_out(
     plan: CopyPlan, manifest: VideosDay, *, store: ObjectStore, copier: VideoCopier, day_lease: DayLease
-) -> tuple[list[CopiedVideo], list[str]]:
+) -> tuple[list[CopiedVideo], int, list[str]]:
     """Copies, recording each outcome as it is known: what a killed run copied is not copied again.
 
-    Returns the copies that are new in the store, and a sentence for each that failed for a passing reason.
+    Returns the copies that are new in the store, how many were fetched again and were the same, and a sentence for each
+    that failed for a passing reason.
     """
     copied: list[CopiedVideo] = []
     failed: list[str] = []
+    again = 0
     with closing(copier.copy(manifest.date, plan)) as outcomes:  # a lost lease ends what is still under way
         for outcome in outcomes:
             day_lease.check()
@@ -92,6 +94,7 @@ def _carry_out(
             if isinstance(result, CopiedVideo):
                 _put(manifest.videos, result)
                 if result.key in {earlier.key for earlier in outcome.candidate.earlier}:
+                    again += 1
                     log.info("%s fetched again: the same bytes as before", highlight.label)
                 else:
                     log.info("%s copied: %s", highlight.label, size(result.bytes))
@@ -101,7 +104,7 @@ def _carry_out(
             if isinstance(result, CopyFailed):
                 failed.append(f"{highlight.label}: {result}")
             documents.save(store, manifest)
-    return copied, failed
+    return copied, again, failed
 
 
 def _put(videos: list[CopiedVideo], video: CopiedVideo) -> None:
@@ -119,16 +122,16 @@ def _is_stored(store: ObjectStore, video: CopiedVideo) -> bool:
 
 
 def _metadata(
-    manifest: VideosDay, copied: list[CopiedVideo], *, uri: Callable[[str], str], seconds: float
+    manifest: VideosDay, copied: list[CopiedVideo], again: int, *, uri: Callable[[str], str], seconds: float
 ) -> dict[str, Any]:
-    summary = (
-        f"{plural(len(copied), 'video')} copied ({size(sum(video.bytes for video in copied))})"
-        if copied
-        else "nothing to copy"
-    )
-    if len(manifest.videos) > len(copied):
-        summary += f", {len(manifest.videos) - len(copied)} there already"
-    summary += _skips(manifest.skipped)
+    parts = []
+    if copied:
+        parts.append(f"{plural(len(copied), 'video')} copied ({size(sum(video.bytes for video in copied))})")
+    if again:
+        parts.append(f"{again} fetched again, the same bytes")
+    if there := len(manifest.videos) - len(copied) - again:
+        parts.append(f"{there} there already")
+    summary = ", ".join(parts if copied or again else ["nothing to copy", *parts]) + _skips(manifest.skipped)
     metadata: dict[str, Any] = {
         "summary": summary,
         "videos": len(manifest.videos),
