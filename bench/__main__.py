@@ -34,7 +34,7 @@ from ncaa_assets.settings import Settings
 
 settings = Settings(data_dir=Path(sys.argv[1]) / "data")
 days = []
-with open_instance(Path(sys.argv[1]) / "home") as instance:
+with open_instance(Path(sys.argv[1]) / "home-sample") as instance:
     defs = build_defs(settings)
     for number in range(1, 6):
         started = time.perf_counter()

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from ncaa_assets import __version__
-from ncaa_assets.failures import BackupError, SettingsError, SourceError
+from ncaa_assets import __version__, failures
+from ncaa_assets.failures import BackupError, QuotaSpent, SettingsError, SourceError
 from ncaa_assets.settings import Settings, load_dotenv
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ def _backup(named: Callable[[Settings], list[date]], *, force: bool, debug: bool
             ended = execute_day(instance, defs, day, force=force)
             # A day that failed before its answer was stored spent at least one request too.
             left = ended.requests_left if ended.requests_left is not None or left is None else left - 1
+            if any(_written_for_people(error)[0] is QuotaSpent for _, error in ended.errors):
+                left = 0
             if not _report(settings, day, ended, debug=debug):
                 failed.append(day)
     if len(days) > 1:
@@ -223,19 +225,20 @@ def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> b
 
 def _sentence(error: "SerializableErrorInfo", *, debug: bool) -> str:
     """The cause that was written for people, else the innermost error and how to see more of it."""
-    import ncaa_assets.failures  # noqa: PLC0415
-
-    inner = error
-    while inner.cause is not None:
-        kind = getattr(ncaa_assets.failures, inner.cls_name or "", None)
-        if isinstance(kind, type) and issubclass(kind, BackupError):
-            break
-        inner = inner.cause
-    kind = getattr(ncaa_assets.failures, inner.cls_name or "", None)
-    message = " ".join(inner.message.split())
-    if isinstance(kind, type) and issubclass(kind, BackupError):
+    kind, message = _written_for_people(error)
+    if kind is not None:
         return message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
     return f"unexpected {message[:500]}" + ("" if debug else "; --debug shows where")
+
+
+def _written_for_people(error: "SerializableErrorInfo") -> tuple[type[BackupError] | None, str]:
+    """The first cause that is one of our errors, with its message; else None and the innermost cause's message."""
+    while True:
+        kind = getattr(failures, error.cls_name or "", None)
+        ours = kind if isinstance(kind, type) and issubclass(kind, BackupError) else None
+        if ours is not None or error.cause is None:
+            return ours, " ".join(error.message.split())
+        error = error.cause
 
 
 def _say_where(settings: Settings) -> None:

@@ -45,6 +45,10 @@ class SourceError(BackupError):
         self.retry_after = retry_after
 
 
+class QuotaSpent(SourceError):
+    """Today's API requests are used up: no other day can be fetched either."""
+
+
 class StoreError(BackupError):
     """The object store or the table could not be read or written."""
 

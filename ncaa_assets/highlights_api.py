@@ -6,6 +6,7 @@ in its documentation; where a comment says "seen", a live answer showed it.
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ncaa_assets import USER_AGENT, json_text
 from ncaa_assets.failures import (
+    QuotaSpent,
     SourceError,
     is_transient,
     is_unreachable,
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 PAGE = 40  # the most that the API gives a page, and its default; a larger `limit` is a 400
 MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a busy day of the whole league
 STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page again
+MOST_BYTES = 64 * 10**6
+MOST_SECONDS = 120.0
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
 _REPEATED = f"the last {STALE_PAGES} only repeated what others held"
 _REMAINING = "x-ratelimit-requests-remaining"
@@ -42,7 +46,8 @@ class Fetch:
     A highlight that is listed twice with different contents is there with both.
 
     `complete` is True only where the listing was read to its end and adds up; `problems` says in sentences why not.
-    `quota_remaining` and `quota_limit` are API requests a day, as the last answer's headers gave them.
+    `quota_remaining` and `quota_limit` are API requests a day, as the last answer's headers gave them. `error` is what
+    ended the listing after some pages had come: keep what is here, then raise it.
     """
 
     at: str
@@ -54,6 +59,7 @@ class Fetch:
     quota_limit: int | None = None
     quota_remaining: int | None = None
     problems: list[str] = field(default_factory=list)
+    error: SourceError | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ class HighlightsApi:
         """All of a day's records, page by page.
 
         Raises:
-            SourceError: the API could not be reached, refused, or answered something that is no listing. What earlier
-                pages held is given up with it: half a day is fetched again whole.
+            SourceError: the API could not be reached, refused, or answered something that is no listing. Where earlier
+                pages had come, they are returned instead, with the error.
         """
         query = {"date": day, "timezone": self.timezone, "leagueName": self.league}
         listing = _Listing(limit=self.limit)
@@ -93,7 +99,14 @@ class HighlightsApi:
                     )
                     break
                 page = {"limit": str(listing.next_size()), "offset": str(listing.offset)}
-                listing.add(self._get(session, {**query, **page}), self._without_key)
+                try:
+                    listing.add(self._get(session, {**query, **page}), self._without_key)
+                except SourceError as error:
+                    if not listing.records:
+                        raise
+                    listing.error = error
+                    listing.problems.append(f"page {listing.pages + 1} did not come: {error}")
+                    break
         kept = list(listing.records.values())[: self.limit]
         if self.limit is not None:
             query["limit"] = str(self.limit)
@@ -114,6 +127,7 @@ class HighlightsApi:
             quota_limit=listing.quota,
             quota_remaining=listing.remaining,
             problems=listing.problems,
+            error=listing.error,
         )
 
     def requests_left(self, day: str) -> int | None:
@@ -146,24 +160,27 @@ class HighlightsApi:
         what = f"highlights of {parameters['date']} from {parameters['offset']}"
         retry = retrying(count=self.retry_count, max_delay=self.retry_delay, what=what, log=log)
         import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
 
         try:
             return retry(self._get_once, session, parameters)
         except requests.exceptions.InvalidHeader:
             # Its message, and so the log, would hold the key.
             raise SourceError("the key cannot be sent as a header; copy RAPIDAPI_KEY again") from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._connection_error(error) from error
 
     def _get_once(self, session: "requests.Session", parameters: dict[str, str]) -> "requests.Response":
         # A redirect would carry the key to another host; the API has no reason to send one.
-        answer = session.get(self.url, params=parameters, timeout=TIMEOUT, allow_redirects=False)
+        answer = session.get(self.url, params=parameters, timeout=TIMEOUT, allow_redirects=False, stream=True)
+        with answer:
+            answer._content = _body(answer)
         if answer.status_code != 200:
             raise self._refusal(answer)
         return answer
 
     def _refusal(self, answer: "requests.Response") -> SourceError:
-        status, message = answer.status_code, self._without_key(_message(answer))
+        status, message = answer.status_code, _message(answer, self._without_key)
         transient = status_is_transient(status, message)
         said = f" ({message})" if message else ""
         if status in (301, 302, 303, 307, 308):
@@ -188,10 +205,12 @@ class HighlightsApi:
             text = f"the API is down (status {status}){said}; try again later"
         else:
             text = f"the API answered with status {status}{said}"
-        return SourceError(text, transient=transient, retry_after=retry_after_seconds(answer.headers))
+        kind = QuotaSpent if status == 429 and not transient else SourceError
+        return kind(text, transient=transient, retry_after=retry_after_seconds(answer.headers))
 
-    def _connection_error(self, error: "requests.exceptions.RequestException") -> SourceError:
+    def _connection_error(self, error: Exception) -> SourceError:
         import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
 
         host = urlsplit(self.url).netloc
         if isinstance(error, requests.exceptions.SSLError):
@@ -200,7 +219,7 @@ class HighlightsApi:
             )
         elif is_unreachable(error):
             text = f"{host} cannot be reached (unknown name or refused connection); check API_URL and the network"
-        elif isinstance(error, requests.exceptions.Timeout):
+        elif isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
             text = f"{host} does not answer in time; try again later"
         else:
             text = f"the connection to {host} broke ({type(error).__name__}); try again later"
@@ -223,6 +242,7 @@ class _Listing:
     total: int | None = None
     quota: int | None = None
     remaining: int | None = None
+    error: SourceError | None = None
     ended: bool = False
     reached_end: bool = False
     _stale: int = 0
@@ -238,7 +258,7 @@ class _Listing:
         self.pages += 1
         self.quota = _number(answer.headers.get("x-ratelimit-requests-limit"), self.quota)
         self.remaining = _number(answer.headers.get(_REMAINING), self.remaining)
-        page, self.total, said = _page(answer, self.total)
+        page, self.total, said = _page(answer, self.total, cleaned)
         if said and (restriction := f"the API's plan limits the answer: {cleaned(said)}") not in self.problems:
             self.problems.append(restriction)
         before = len(self.records)
@@ -257,7 +277,9 @@ class _Listing:
             self.ended = True
 
 
-def _page(answer: "requests.Response", total: int | None) -> tuple[list[Any], int | None, str | None]:
+def _page(
+    answer: "requests.Response", total: int | None, cleaned: Callable[[str], str]
+) -> tuple[list[Any], int | None, str | None]:
     """A page's records, the announced total, and what the answer says where the plan withholds something.
 
     Raises:
@@ -268,11 +290,11 @@ def _page(answer: "requests.Response", total: int | None) -> tuple[list[Any], in
     except ValueError:
         kind = answer.headers.get("Content-Type", "no type").split(";")[0]
         raise SourceError(
-            f"the API answered something that is not JSON ({kind}, {len(answer.content)} bytes); check API_URL"
+            f"the API answered something that is not JSON ({cleaned(kind)}, {len(answer.content)} bytes); check API_URL"
         ) from None
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         shape = (
-            f"an object with {', '.join(sorted(map(str, body))[:5]) or 'nothing'}"
+            f"an object with {cleaned(', '.join(sorted(map(str, body))[:5])) or 'nothing'}"
             if isinstance(body, dict)
             else "no object"
         )
@@ -298,14 +320,32 @@ def _identity(record: object, content: bytes) -> object:
         return content
 
 
-def _message(answer: "requests.Response") -> str:
+def _body(answer: "requests.Response") -> bytes:
+    """An answer's body, within bounds: a page of forty records has about 40 kB, and a run must not wait for ever.
+
+    Raises:
+        SourceError: it is larger than `MOST_BYTES`, or takes longer than `MOST_SECONDS`.
+    """
+    body = bytearray()
+    started = time.monotonic()
+    # `read1` hands over what is there: waiting for a full piece, a byte every other second would never be noticed.
+    while piece := answer.raw.read1(64 * 1024, decode_content=True):
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise SourceError(f"the API's answer is larger than {MOST_BYTES // 10**6} MB; check API_URL")
+        if time.monotonic() - started > MOST_SECONDS:
+            raise SourceError(f"the API's answer took longer than {MOST_SECONDS:.0f} s; try again later")
+    return bytes(body)
+
+
+def _message(answer: "requests.Response", cleaned: Callable[[str], str]) -> str:
     try:
         body = json_text.loads(answer.content[:10_000])
     except ValueError:
         return ""
     message = body.get("message", "") if isinstance(body, dict) else ""
     text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
-    return " ".join(text.split())[:300].rstrip(".")
+    return cleaned(" ".join(text.split()))[:300].rstrip(".")
 
 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":

@@ -9,6 +9,7 @@ import dagster as dg
 
 from ncaa_assets import documents
 from ncaa_assets.backends.base import HighlightTable, ObjectStore, Row
+from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.models import Document
 from ncaa_assets.presentation import plural
 from ncaa_assets.rows import merge_row
@@ -27,7 +28,13 @@ class JsonDocumentIOManager(dg.ConfigurableIOManager):
         kind = context.dagster_type.typing_type
         if not (isinstance(kind, type) and issubclass(kind, Document)):
             raise dg.DagsterInvariantViolationError(f"declare which Document {context.name!r} is, not {kind}")
-        return documents.load(self.store, kind, context.partition_key)
+        try:
+            return documents.load(self.store, kind, context.partition_key)
+        except ObjectMissing as error:
+            there = self.store.uri(kind.key(context.partition_key))
+            raise ObjectMissing(
+                f"{kind.asset} of {context.partition_key} is not there yet ({there}); materialize {kind.asset} first"
+            ) from error
 
 
 class RowsIOManager(dg.ConfigurableIOManager):

@@ -50,8 +50,21 @@ def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> 
 
 
 def _whole(digits: str) -> int | Decimal:
-    # An int has no negative zero.
-    return Decimal(digits) if digits == "-0" else int(digits)
+    # An int has no negative zero, and Python makes none of more than 4,300 digits.
+    return Decimal(digits) if digits == "-0" or len(digits) > 4000 else int(digits)
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in one another more than so many levels deep."""
+    layer = [value]
+    for _ in range(levels + 1):
+        inside: list[Any] = []
+        for one in layer:
+            inside += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        if not inside:
+            return False
+        layer = inside
+    return True
 
 
 def _refuse(name: str) -> None:

@@ -7,6 +7,7 @@ mark a record as removed upstream.
 from dataclasses import dataclass
 from typing import Any
 
+from ncaa_assets import json_text
 from ncaa_assets.highlights_api import Fetch
 from ncaa_assets.models import (
     Backup,
@@ -18,6 +19,10 @@ from ncaa_assets.models import (
     Rejected,
     content_hash,
 )
+
+# JSON can be read only some 950 levels deep, and a document lays a few around each record: what is deeper by far than
+# any record that was seen (five) is kept as text, so that a document can always be read again.
+_DEEPEST = 400
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,12 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
 
     for record in fetch.records:
         try:
+            if json_text.is_deeper(record, _DEEPEST):
+                raise ValueError(f"it is nested more than {_DEEPEST} levels deep; it is kept as text")
             answered.setdefault(Highlight.parse(record).id, []).append(record)
         except ValueError as error:
+            if json_text.is_deeper(record, _DEEPEST):
+                record = json_text.dumps(record).decode()  # noqa: PLW2901
             refused += 1
             fresh = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=record)
             rejected.setdefault(content_hash(record), fresh).last_seen = fetch.at

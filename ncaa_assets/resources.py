@@ -158,6 +158,23 @@ class DayLease:
             self.lease.check()
 
 
+def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None:
+    """Keeps runs on made-up data out of the instance of real ones, and the other way round; the commands choose the
+    right one by themselves. A temporary instance takes either.
+
+    Raises:
+        SettingsError: this instance is the other's.
+    """
+    if instance is None or not instance.is_persistent:
+        return
+    home = Path(instance.root_directory)
+    if home.name.startswith(".tmp_dagster_home") or home.name.endswith("-sample") == is_sample:
+        return
+    other = home.with_name(f"{home.name}-sample" if is_sample else home.name.removesuffix("-sample"))
+    what = "made-up data (there is no RAPIDAPI_KEY)" if is_sample else "real data"
+    raise SettingsError(f"runs on {what} are not recorded in {home}; set DAGSTER_HOME={other}, or use `ncaa-assets ui`")
+
+
 class DayLeaseResource(dg.ConfigurableResource[DayLease]):
     """The archive's identity, checked, and the day's lease, held from the run's first step to its last."""
 
@@ -176,6 +193,7 @@ class DayLeaseResource(dg.ConfigurableResource[DayLease]):
         day = run.tags.get("dagster/partition") if run else None
         if run is None or day is None:
             raise SettingsError("this run has no partition; choose the game day to materialize")
+        _check_home(context.instance, is_sample=self.source == SAMPLE_SOURCE)
         self.identity.check(self.store)
         with ExitStack() as held:
             try:

@@ -40,17 +40,20 @@ def rows_of(day: HighlightsDay) -> list[Row]:
 def _fitted(record: dict[str, Any], ours: dict[str, Any], document: str) -> Row:
     """A row that every table takes: of a record too large for one, the largest fields stay in the day's JSON alone, and
     `in_json` says which and where."""
-    row = {**record, **ours}
-    if len(json_text.dumps(row)) <= _LARGEST_ROW:
+    row: Row = {**record, **ours}
+    size = len(json_text.dumps(row))
+    if size <= _LARGEST_ROW:
         return row
     sizes = {name: len(json_text.dumps(value)) for name, value in record.items() if name not in ours}
     left_out: list[str] = []
+    size += 100  # what `in_json` takes without the names; each of those only moves there
     for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
         del row[name]
         left_out.append(name)
-        row["in_json"] = {"document": document, "fields": left_out}
-        if len(json_text.dumps(row)) <= _LARGEST_ROW:
+        size -= sizes[name]
+        if size <= _LARGEST_ROW:
             break
+    row["in_json"] = {"document": document, "fields": left_out if size <= _LARGEST_ROW else "all"}
     return row
 
 

@@ -84,6 +84,17 @@ class Settings(BaseModel):
 
     data_dir: Path = Field(Path("data"), description="the folder of the local archive")
 
+    @field_validator("data_dir")
+    @classmethod
+    def _a_folder_of_its_own(cls, value: Path) -> Path:
+        try:
+            place = Path(os.path.abspath(value.expanduser()))  # noqa: PTH100
+        except RuntimeError:
+            raise ValueError("names the home of a user who is not there") from None
+        if place == Path(place.anchor):
+            raise ValueError("must be a folder of its own, not the root of the disk")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -180,14 +191,18 @@ class Settings(BaseModel):
     @property
     def archive_dir(self) -> Path:
         """The local archive's absolute folder; sample data have one of their own beside the real one."""
-        folder = self.data_dir.expanduser().absolute()
-        return folder.with_name(folder.name + "-sample") if self.uses_sample else folder
+        return self._place(self.data_dir)
 
     def dagster_home(self, environ: Mapping[str, str] | None = None) -> Path:
         """The absolute folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster`; the sample has its own."""
         environ = os.environ if environ is None else environ
-        home = Path(environ.get("DAGSTER_HOME") or ".dagster").expanduser().absolute()
-        return home.with_name(home.name + "-sample") if self.uses_sample else home
+        return self._place(Path(environ.get("DAGSTER_HOME") or ".dagster"))
+
+    def _place(self, given: Path) -> Path:
+        place = Path(os.path.abspath(given.expanduser()))  # noqa: PTH100 - `absolute` keeps a `..`
+        if not self.uses_sample or place.name.endswith("-sample"):
+            return place
+        return place.with_name(place.name + "-sample")
 
     def today(self) -> date:
         """Today's date in `TIMEZONE`."""
@@ -204,6 +219,8 @@ class Settings(BaseModel):
             try:
                 # `fromisoformat` also reads 20250309 and 2025-W10-7, which nobody means as a partition.
                 day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
+                if day.isoformat() != text:
+                    raise ValueError
             except ValueError:
                 raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
         if day > newest:
@@ -214,5 +231,13 @@ class Settings(BaseModel):
 
 
 def load_dotenv() -> None:
-    """Puts the working directory's `.env` into the environment exactly as `dagster dev` does: it overrides."""
-    os.environ.update({name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value is not None})
+    """Puts the working directory's `.env` into the environment exactly as `dagster dev` does: it overrides.
+
+    Raises:
+        SettingsError: it is there and cannot be read.
+    """
+    try:
+        values = dotenv_values(Path.cwd() / ".env")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f".env cannot be read ({error}); it must be a text file in UTF-8") from error
+    os.environ.update({name: value for name, value in values.items() if value is not None})

@@ -198,6 +198,16 @@ def test_a_range_that_the_quota_will_not_do_for_is_told_so_before_it_starts_and_
     assert f"go on tomorrow with --from {day} --to 2025-03-08" in result.stderr
 
 
+def test_a_range_stops_when_the_days_quota_is_spent(run: Callable[..., Result], server: ScriptedServer) -> None:
+    good = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
+    spent = Reply(b'{"message":"You have exceeded the DAILY quota"}', status=429)
+    url = server.on(API_PATH, good, good, spent)
+    result = run("backup", "--from", "2025-03-01", "--to", "2025-03-08", API_URL=url, RAPIDAPI_KEY=KEY)
+    assert result.exit_code == 1
+    assert len(server.asked) == 3
+    assert "stopped before 2025-03-03" in result.stderr
+
+
 def test_a_range_whose_quota_cannot_be_asked_says_so_and_tries_its_days(
     run: Callable[..., Result], server: ScriptedServer
 ) -> None:
@@ -245,6 +255,24 @@ def test_a_home_that_cannot_be_written_is_said(run: Callable[..., Result], monke
     done = command("backup", "--date", DAY, **HOME)
     assert done.returncode == 1
     assert "home-sample, where Dagster records its runs, cannot be written" in done.stderr
+
+
+def test_ctrl_c_in_a_terminal_prints_one_line_and_no_traceback(server: ScriptedServer) -> None:
+    """A terminal sends it to every process of the group, helpers included."""
+    url = server.on(API_PATH, lambda handler: time.sleep(60))
+    environment = {**os.environ, **HOME, "API_URL": url, "RAPIDAPI_KEY": KEY}
+    process = subprocess.Popen(
+        [COMMAND, "backup", "--date", DAY],
+        env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _until(lambda: server.times(API_PATH) > 0, process)
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in output + errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,16 +1,18 @@
 """The API's client over real HTTP: what it sends, how it pages, and what it says when the API misbehaves."""
 
+import contextlib
 import json
 import logging
 import re
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ncaa_assets import __version__
-from ncaa_assets.failures import SourceError
+from ncaa_assets import __version__, highlights_api
+from ncaa_assets.failures import QuotaSpent, SourceError
 from ncaa_assets.highlights_api import MOST_PAGES, Fetch, HighlightsApi
 from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer
 
@@ -408,8 +410,50 @@ def test_a_server_that_asks_for_more_patience_than_retry_delay_is_left_alone(ser
     assert server.times(PATH) == 1
 
 
-def test_a_failure_on_a_later_page_gives_up_the_day_whole(server: ScriptedServer) -> None:
-    refused(server, page([record(1)], 2), reply({"message": "You are not subscribed to this API."}, status=403))
+def test_a_failure_on_a_later_page_hands_on_what_came_before_it_with_the_error(server: ScriptedServer) -> None:
+    spent = reply({"message": "You have exceeded the DAILY quota for Requests on your current plan."}, status=429)
+    answer = fetch(server, page([record(1)], 2), spent)
+    assert ids(answer) == [1]
+    assert not answer.complete
+    assert isinstance(answer.error, QuotaSpent)
+    assert answer.problems == [f"page 2 did not come: {answer.error}"]
+
+
+def test_an_answer_without_end_is_left_at_the_limit(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(highlights_api, "MOST_BYTES", 10**6)
+
+    def endless(handler: Handler) -> None:
+        Reply(b"[", length=10**9).send(handler)
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b" " * 65536)
+
+    assert "larger than 1 MB" in str(refused(server, endless))
+
+
+def test_an_answer_that_drips_is_left_after_a_while(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(highlights_api, "MOST_SECONDS", 0.2)
+
+    def drip(handler: Handler) -> None:
+        Reply(b"[", length=10**6).send(handler)
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                time.sleep(0.05)
+                handler.wfile.write(b" ")
+
+    assert "took longer than" in str(refused(server, drip))
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        reply({"message": "x" * 288 + KEY}, status=403),
+        reply({KEY: 1}),
+        Reply(b"no", content_type=f"text/{KEY}"),
+    ],
+)
+def test_a_key_that_the_server_says_back_anywhere_is_in_no_error(server: ScriptedServer, echo: Reply) -> None:
+    assert KEY[:10] not in str(refused(server, echo))
 
 
 def test_a_web_page_instead_of_json_is_said_so(server: ScriptedServer) -> None:

@@ -1,6 +1,7 @@
 """Whole days in this process: what a run does when the source, the archive or another run is not as it was."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ncaa_assets.definitions import build_defs
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.runs import DayRun
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import API_PATH, DAY, metadata_of, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import API_PATH, DAY, KEY, metadata_of, record, run_day, serve_listing, settings_for
 from ncaa_assets_tests.http_server import Reply, ScriptedServer
 
 ALL = ["highlights", "backup_rows", "videos", "processed_videos"]
@@ -240,3 +241,52 @@ def test_a_run_without_a_partition_fails_and_says_what_to_choose(settings: Setti
     assert isinstance(failed.value.__cause__, SettingsError)
     assert "choose the game day" in str(failed.value.__cause__)
     assert not Path("data").exists()
+
+
+def test_what_came_before_a_page_that_failed_is_kept_and_the_day_has_failed(
+    settings: Settings, server: ScriptedServer, home: Path
+) -> None:
+    first = {"data": [record(1, None)], "pagination": {"totalCount": 2}}
+    server.on(API_PATH, Reply(json.dumps(first).encode()), Reply(status=404))
+    ended = run_day(settings, home)
+    assert not ended.succeeded
+    assert "there is nothing at" in why(ended)
+    assert [one["id"] for one in stored()["data"]] == [1]
+    assert stored()["backup"]["fetches"][0]["complete"] is False
+
+
+def test_a_record_nested_too_deeply_is_kept_as_text_and_the_day_goes_on_for_ever(
+    settings: Settings, records: list[Any], home: Path
+) -> None:
+    for title in ("first", "second", "third"):
+        deep: Any = title
+        for _ in range(900):
+            deep = [deep]
+        records[1:] = [record(2, None, deep=deep)]
+        assert run_day(settings, home).succeeded
+    assert len(stored()["data"]) == 1
+    kept = [json.loads(entry["record"])["id"] for entry in stored()["backup"]["rejected"]]
+    assert kept == [2, 2, 2]
+
+
+@pytest.mark.parametrize("is_sample", [True, False])
+def test_runs_on_sample_and_on_real_data_are_refused_in_one_anothers_instance(
+    settings: Settings, tmp_path: Path, is_sample: bool
+) -> None:
+    wrong = tmp_path / ("home" if is_sample else "home-sample")
+    ended = run_day(Settings() if is_sample else settings, wrong)
+    assert not ended.succeeded
+    assert "set DAGSTER_HOME=" in why(ended)
+    assert not list(tmp_path.glob("data*/highlights"))
+
+
+def test_an_asset_whose_upstream_was_never_materialized_says_what_to_do_first(settings: Settings, home: Path) -> None:
+    os.environ["RAPIDAPI_KEY"] = KEY
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        job = build_defs(settings).resolve_job_def("daily_backup")
+        result = job.execute_in_process(
+            partition_key=DAY, instance=instance, asset_selection=[dg.AssetKey("videos")], raise_on_error=False
+        )
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.error is not None
+    assert "materialize highlights first" in _sentence(failure.step_failure_data.error, debug=False)

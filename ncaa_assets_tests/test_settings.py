@@ -206,6 +206,26 @@ def test_sample_data_never_lie_in_the_real_archive(folder: str) -> None:
     assert real.archive_dir not in sample.archive_dir.parents
 
 
+def test_a_folder_that_is_already_named_as_the_samples_gets_no_second_ending() -> None:
+    assert read(DATA_DIR="data-sample").archive_dir.name == "data-sample"
+
+
+@pytest.mark.parametrize(("folder", "says"), [("/", "not the root of the disk"), ("~nosuchuser/x", "is not there")])
+def test_a_folder_that_can_be_none_is_refused(folder: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=f"^DATA_DIR: .*{says}"):
+        read(DATA_DIR=folder)
+
+
+def test_a_folder_with_dots_in_it_is_the_one_that_they_mean(tmp_path: Path) -> None:
+    assert read(DATA_DIR=f"{tmp_path}/a/../b", RAPIDAPI_KEY=KEY).archive_dir == tmp_path / "b"
+
+
+def test_a_dotenv_that_is_no_text_is_said() -> None:
+    Path(".env").write_bytes(b"LEAGUE_NAME=\xff\xfe")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load_dotenv()
+
+
 @pytest.mark.parametrize("environ", [{}, {"DAGSTER_HOME": "/srv/dagster"}, {"DAGSTER_HOME": "~/dagster"}])
 def test_sample_runs_have_an_instance_of_their_own(environ: dict[str, str]) -> None:
     real, sample = read(RAPIDAPI_KEY=KEY).dagster_home(environ), read().dagster_home(environ)

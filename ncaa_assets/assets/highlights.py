@@ -57,6 +57,9 @@ def highlights(
     merged, growth = merge_fetch(stored, fetch)
     day_lease.identity.claim(store)
     day_lease.check()
+    if fetch.error is not None:
+        documents.save(store, merged)  # what came before the error is kept; the day has failed all the same
+        raise fetch.error
     is_first = not merged.data and next(store.list("highlights/"), None) is None
     yield dg.MaterializeResult(
         value=merged,

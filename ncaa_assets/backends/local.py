@@ -55,7 +55,7 @@ class LocalStore(ObjectStore):
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - `absolute` keeps a `..`, and keys are checked against it
 
     def read(self, key: str) -> tuple[bytes, str]:
         with self._reading(key):
@@ -128,8 +128,9 @@ class LocalStore(ObjectStore):
     def sweep(self, day: str) -> None:
         with self._writing(day), self._locked():
             # Documents and leases are written under the lock that is held here, so theirs are nobody's any more.
-            for path in (self.root / ".tmp").glob(f"*.{day}.*"):
-                if path.name.lstrip(".").split(".")[1] == day:  # not an id that looks like this day, of another one
+            for path in (self.root / ".tmp").glob("*"):
+                parts = path.name.lstrip(".").split(".")  # the key's, as `scratch` joins them
+                if parts[1:2] == [day] or parts[:2] == ["archive", "json"]:
                     path.unlink(missing_ok=True)
 
     def uri(self, key: str) -> str:
