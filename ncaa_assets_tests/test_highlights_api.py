@@ -567,3 +567,16 @@ def test_a_key_that_is_a_mere_word_does_not_garble_messages(server: ScriptedServ
 
 def test_the_client_does_not_show_its_key() -> None:
     assert KEY not in repr(api("http://127.0.0.1/"))
+
+
+def test_the_pages_of_a_day_come_over_one_connection(server: ScriptedServer) -> None:
+    ports: set[int] = set()
+
+    def answer(handler: Handler) -> None:
+        ports.add(handler.client_address[1])
+        offset = int(server.asked[-1].query["offset"])
+        page([record(key) for key in range(offset, min(offset + 40, 100))], 100).send(handler)
+
+    assert len(fetch(server, answer).records) == 100
+    assert server.times(PATH) == 3
+    assert len(ports) == 1

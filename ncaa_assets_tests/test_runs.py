@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 
 from ncaa_assets.archive import Lease
+from ncaa_assets.automation import game_days
 from ncaa_assets.backends.local import LocalStore
 from ncaa_assets.cli import _sentence
-from ncaa_assets.definitions import build_defs
+from ncaa_assets.definitions import build_defs, build_resources
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.runs import DayRun
 from ncaa_assets.settings import Settings
@@ -290,3 +291,20 @@ def test_an_asset_whose_upstream_was_never_materialized_says_what_to_do_first(se
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_failure_data.error is not None
     assert "materialize highlights first" in _sentence(failure.step_failure_data.error, debug=False)
+
+
+def test_an_asset_downstream_of_the_rows_is_given_the_days_rows(settings: Settings, home: Path) -> None:
+    assert run_day(settings, home).succeeded
+    given: list[Any] = []
+    partitions = game_days(settings)
+
+    @dg.asset(partitions_def=partitions, ins={"backup_rows": dg.AssetIn(input_manager_key="rows")})
+    def report(backup_rows: list[Any]) -> None:
+        given.extend(backup_rows)
+
+    upstream = dg.AssetSpec("backup_rows", partitions_def=partitions)
+    assert dg.materialize([report, upstream], partition_key=DAY, resources=build_resources(settings)).success
+    assert [(row["id"], row["game_date"], row["match"]["odds"]) for row in given] == [
+        ("1", DAY, [1.5, 2, None, True]),
+        ("2", DAY, [1.5, 2, None, True]),
+    ]
