@@ -79,6 +79,7 @@ def _killed_at(context: ForkServerContext, point: int, settings: Settings, home:
     return child.exitcode != 0
 
 
+@pytest.mark.timeout(1200)  # some thirty days' work, a few seconds each
 @pytest.mark.parametrize("is_second", [False, True], ids=["first fetch", "later fetch"])
 def test_a_run_killed_at_any_point_is_taken_up_by_the_next_and_nothing_is_lost_or_doubled(
     server: ScriptedServer,
