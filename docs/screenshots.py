@@ -3,46 +3,30 @@
 Needs Chromium on PATH (Debian: apt-get install chromium). `make screenshots` runs it.
 """
 
-import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample_day
+
 PICTURES = Path(__file__).parent
-COMMAND = Path(sys.executable).with_name("ncaa-assets")
 DAY = "2025-03-08"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 def main() -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("there is no Chromium on PATH; on Debian: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("RAPIDAPI_KEY", "DAGSTER_HOME")
-        }
-        subprocess.run([COMMAND, "backup", "--date", DAY], cwd=folder, env=environment, check=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        ui = subprocess.Popen([COMMAND, "ui", "--port", str(port)], cwd=folder, env=environment)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/server_info", ui)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-                _photograph(browser.new_page(viewport={"width": 1400, "height": 800}), f"http://127.0.0.1:{port}")
-                browser.close()
-        finally:
-            ui.terminate()
-            ui.wait()
+    program = chromium()
+    if program is None:
+        sys.exit(NO_CHROMIUM)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ui_with_a_sample_day(Path(folder), DAY) as base,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
+        _photograph(browser.new_page(viewport={"width": 1400, "height": 800}), base)
+        browser.close()
 
 
 def _photograph(page: Page, base: str) -> None:
@@ -56,19 +40,6 @@ def _photograph(page: Page, base: str) -> None:
     page.locator("img[src^='data:image/jpeg']").wait_for()
     page.wait_for_timeout(500)
     page.screenshot(path=PICTURES / "poster.png")
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            sys.exit("the UI ended; see above")
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    sys.exit("the UI did not open within two minutes")
 
 
 if __name__ == "__main__":

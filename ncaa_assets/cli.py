@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -288,27 +288,28 @@ def _ui(port: int) -> int:
     os.execve(program, arguments, environment)  # noqa: S606 - our own interpreter's neighbour, fixed arguments
 
 
-class _TerminalHandler(logging.Handler):
-    """Log lines for a person, on the terminal that the command started with: a step's own output is captured."""
+class _TerminalFormatter(logging.Formatter):
+    """Log lines for a person: the message alone, in colour where it is a warning or worse and a terminal shows it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, *, colours: bool) -> None:
         super().__init__()
-        self._stream = stream
+        self._colours = colours
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = f"  {record.getMessage()}"
-            if record.levelno >= logging.WARNING:
-                text = click.style(text, fg="yellow" if record.levelno < logging.ERROR else "red")
-            click.echo(text, file=self._stream)
-        except Exception:  # noqa: BLE001 - a log line must never end a backup
-            self.handleError(record)
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"  {record.getMessage()}"
+        if not self._colours or record.levelno < logging.WARNING:
+            return text
+        return click.style(text, fg="yellow" if record.levelno < logging.ERROR else "red")
 
 
 def _log_to_terminal(*, debug: bool) -> None:
+    # A handle of our own: an instance that captures a step's output would take the lines away with it.
+    stream = os.fdopen(os.dup(2), "w", buffering=1)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_TerminalFormatter(colours=stream.isatty()))
     logger = logging.getLogger("ncaa_assets")
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
-    logger.addHandler(_TerminalHandler(os.fdopen(os.dup(2), "w", buffering=1)))
+    logger.addHandler(handler)
     logger.propagate = False
 
 

@@ -65,16 +65,16 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
     refused = new = changed = returned = 0
 
     for record in fetch.records:
+        too_deep = json_text.is_deeper(record, _DEEPEST)
         try:
-            if json_text.is_deeper(record, _DEEPEST):
+            if too_deep:
                 raise ValueError(f"it is nested more than {_DEEPEST} levels deep; it is kept as text")
             answered.setdefault(Highlight.parse(record).id, []).append(record)
         except ValueError as error:
-            if json_text.is_deeper(record, _DEEPEST):
-                record = json_text.dumps(record).decode()  # noqa: PLW2901
             refused += 1
-            fresh = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=record)
-            rejected.setdefault(content_hash(record), fresh).last_seen = fetch.at
+            kept = json_text.dumps(record).decode() if too_deep else record
+            fresh = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=str(error), record=kept)
+            rejected.setdefault(content_hash(kept), fresh).last_seen = fetch.at
 
     for key, contents in answered.items():
         entry = bookkeeping.get(key)

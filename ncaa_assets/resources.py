@@ -18,7 +18,7 @@ from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore
 from ncaa_assets.encoding import PROFILE
 from ncaa_assets.failures import LeaseHeld, SettingsError
 from ncaa_assets.highlights_api import HighlightsApi
-from ncaa_assets.settings import SAMPLE_SOURCE, Settings
+from ncaa_assets.settings import SAMPLE_ENDING, SAMPLE_SOURCE, Settings
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
 
 
@@ -168,9 +168,9 @@ def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None
     if instance is None or not instance.is_persistent:
         return
     home = Path(instance.root_directory)
-    if home.name.startswith(".tmp_dagster_home") or home.name.endswith("-sample") == is_sample:
+    if home.name.startswith(".tmp_dagster_home") or home.name.endswith(SAMPLE_ENDING) == is_sample:
         return
-    other = home.with_name(f"{home.name}-sample" if is_sample else home.name.removesuffix("-sample"))
+    other = home.with_name(home.name + SAMPLE_ENDING if is_sample else home.name.removesuffix(SAMPLE_ENDING))
     what = "made-up data (there is no RAPIDAPI_KEY)" if is_sample else "real data"
     raise SettingsError(f"runs on {what} are not recorded in {home}; set DAGSTER_HOME={other}, or use `ncaa-assets ui`")
 

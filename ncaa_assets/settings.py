@@ -29,6 +29,7 @@ from ncaa_assets.failures import SettingsError
 
 DEFAULT_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
 SAMPLE_SOURCE = "sample"
+SAMPLE_ENDING = "-sample"  # of the folders, archive and instance, that hold made-up data
 
 
 def _count(value: object) -> object:
@@ -200,9 +201,9 @@ class Settings(BaseModel):
 
     def _place(self, given: Path) -> Path:
         place = Path(os.path.abspath(given.expanduser()))  # noqa: PTH100 - `absolute` keeps a `..`
-        if not self.uses_sample or place.name.endswith("-sample"):
+        if not self.uses_sample or place.name.endswith(SAMPLE_ENDING):
             return place
-        return place.with_name(place.name + "-sample")
+        return place.with_name(place.name + SAMPLE_ENDING)
 
     def today(self) -> date:
         """Today's date in `TIMEZONE`."""

@@ -59,7 +59,7 @@ class CopyLimits:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A highlight whose video is to be copied, and the copy that an earlier run made of it from another URL."""
+    """A highlight whose video is to be copied, and the copies that the store has of it."""
 
     highlight: Highlight
     earlier: tuple[CopiedVideo, ...] = ()
@@ -67,7 +67,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CopyPlan:
-    """What to copy: `renewed`, whose URL changed, and the first `missing` of `fresh` that can be copied (None: all)."""
+    """What to copy: `renewed`, of which there are copies (the URL changed, or a person forced it), and the first
+    `missing` of `fresh` that can be copied (None: all)."""
 
     renewed: Sequence[Candidate]
     fresh: Sequence[Candidate]

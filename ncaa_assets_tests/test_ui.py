@@ -2,62 +2,22 @@
 
 import json
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ncaa_assets_tests.days import COMMAND, DAY
+from ncaa_assets_tests.days import DAY
+from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample_day
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The UI and daemon, as processes, on an instance where the command backed up one day of the sample."""
-    folder = tmp_path_factory.mktemp("ui")
-    environment = {name: value for name, value in os.environ.items() if name not in ("RAPIDAPI_KEY", "DAGSTER_HOME")}
-    done = subprocess.run(
-        [COMMAND, "backup", "--date", DAY], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (folder / "ui.log").open("wb") as log:
-        process = subprocess.Popen(
-            [COMMAND, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
-        )
-        try:
-            base = f"http://127.0.0.1:{port}"
-            _until_it_answers(base, process, folder / "ui.log")
-            yield base
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _until_it_answers(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 150
-    while True:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        try:
-            urllib.request.urlopen(f"{base}/server_info", timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.3)
+    with ui_with_a_sample_day(tmp_path_factory.mktemp("ui"), DAY) as base:
+        yield base
 
 
 def ask(base: str, query: str) -> Any:
@@ -114,15 +74,14 @@ def test_the_daily_schedule_is_on_at_six(ui: str) -> None:
 
 
 def test_a_person_sees_the_graph_and_the_poster_in_a_browser(ui: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium")
-    assert chromium is not None, "CI must have Chromium"
+    program = chromium()
+    if program is None and not os.environ.get("CI"):
+        pytest.skip(NO_CHROMIUM)
+    assert program is not None, "CI must have Chromium"
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 800})
         page.goto(f"{ui}/asset-groups")
         for name in ("highlights", "backup_rows", "videos", "processed_videos"):

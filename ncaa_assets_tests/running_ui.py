@@ -1,0 +1,62 @@
+"""The real UI on a sample day, and Chromium to look at it: for the test of the UI and for the README's pictures."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ncaa_assets_tests.days import COMMAND
+
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+NO_CHROMIUM = "there is no Chromium on PATH; on Debian: apt-get install chromium"
+
+
+def chromium() -> str | None:
+    """The path of the machine's Chromium, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def ui_with_a_sample_day(folder: Path, day: str) -> Iterator[str]:
+    """Backs up a day of the sample in `folder`, opens the UI and daemon on it as processes, and gives its address."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("RAPIDAPI_KEY", "DAGSTER_HOME")}
+    done = subprocess.run(
+        [COMMAND, "backup", "--date", day], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "ui.log").open("wb") as log:
+        process = subprocess.Popen(
+            [COMMAND, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+        try:
+            base = f"http://127.0.0.1:{port}"
+            _until_it_answers(base, process, folder / "ui.log")
+            yield base
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _until_it_answers(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 150
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        try:
+            urllib.request.urlopen(f"{base}/server_info", timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.3)
