@@ -32,7 +32,8 @@ COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url -
 	--custom-compile-command "make lock" pyproject.toml --group build
 lock:
 	$(COMPILE) --extra local -o requirements/local.lock
-	$(COMPILE) --extra local --group dev -o requirements/dev.lock
+	$(COMPILE) --extra aws -o requirements/aws.lock
+	$(COMPILE) --extra local --extra aws --extra pages --group dev -o requirements/dev.lock
 
 $(VENV)/.local-ready: requirements/local.lock pyproject.toml
 	@$(call install,requirements/local.lock)
