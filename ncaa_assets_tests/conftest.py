@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,13 +12,16 @@ from ncaa_assets.sample_api.clips import make_clip
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.http_server import ScriptedServer, scripted_server
 
+if TYPE_CHECKING:
+    from ncaa_assets_tests.cloud import Cloud
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tests start without the settings, the `.env` and the Dagster home of whoever runs them."""
     for name in (*Settings.model_fields, "dagster_home"):
         monkeypatch.delenv(name.upper(), raising=False)
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -43,3 +47,21 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def silent_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of real H.264 without sound, 320×180."""
     return make_clip(tmp_path_factory.mktemp("clips") / "silent.mp4", seconds=2, height=180, sound=False)
+
+
+@pytest.fixture(scope="session")
+def _running_cloud() -> Iterator["Cloud"]:
+    from ncaa_assets_tests.cloud import running_cloud  # moto takes a second and a half, which most tests never need
+
+    with running_cloud() as running:
+        yield running
+
+
+@pytest.fixture
+def cloud(_running_cloud: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iterator["Cloud"]:
+    """AWS on loopback, empty, with this process's environment leading there; the server is one for all tests."""
+    _running_cloud.reset()
+    for name, value in _running_cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    yield _running_cloud
+    assert _running_cloud.problems == []
