@@ -63,8 +63,8 @@ class Identity(BaseModel):
             if theirs != ours:
                 raise SettingsError(
                     f"this archive's {name} is {theirs!r} but the settings say {ours!r}: nothing was written. "
-                    f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR to another "
-                    f"folder. The archive: {store.uri(IDENTITY_KEY)}"
+                    f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (on aws, "
+                    f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )
         return True
 

@@ -20,7 +20,7 @@ import click
 
 from ncaa_assets import __version__, failures
 from ncaa_assets.failures import BackupError, QuotaSpent, SettingsError, SourceError
-from ncaa_assets.settings import Settings, load_dotenv
+from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
@@ -126,11 +126,13 @@ def _backup(named: Callable[[Settings], list[date]], *, force: bool, debug: bool
             "for real ones.",
             fg="yellow", err=True,
         )  # fmt: skip
+    if settings.lacks_key:
+        raise SettingsError(NO_KEY)
     # Dagster takes seconds to import: what can be said before is said before.
     from ncaa_assets import archive  # noqa: PLC0415
-    from ncaa_assets.backends.local import LocalStore  # noqa: PLC0415
+    from ncaa_assets.backends import open_store  # noqa: PLC0415
 
-    store = LocalStore(settings.archive_dir)
+    store = open_store(settings)
     archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).check(store)
     click.echo(f"Backing up {_span(days)} …", err=True)
 
@@ -242,10 +244,16 @@ def _written_for_people(error: "SerializableErrorInfo") -> tuple[type[BackupErro
 
 
 def _say_where(settings: Settings) -> None:
-    from ncaa_assets.backends.local import SQLITE_NAME  # noqa: PLC0415
+    from ncaa_assets.backends import open_store  # noqa: PLC0415
 
-    folder = _shown(settings.archive_dir)
-    click.echo(f"\nFiles:  {folder}/ (highlights, videos, processed_videos), rows in {folder}/{SQLITE_NAME}")
+    if settings.ncaa_deployment == "aws":
+        place, rows = open_store(settings).uri(""), f"the table {settings.dynamodb_table}"
+    else:
+        from ncaa_assets.backends.local import SQLITE_NAME  # noqa: PLC0415
+
+        place = f"{_shown(settings.archive_dir)}/"
+        rows = f"{place}{SQLITE_NAME}"
+    click.echo(f"\nFiles:  {place} (highlights, videos, processed_videos), rows in {rows}")
     click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
     if settings.uses_sample:
         click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")

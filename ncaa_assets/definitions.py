@@ -18,6 +18,9 @@ from ncaa_assets.resources import (
     HighlightsApiResource,
     LocalStoreResource,
     SqliteTableResource,
+    StoreResource,
+    TableResource,
+    TranscoderResource,
     VideoCopierResource,
 )
 from ncaa_assets.settings import Settings
@@ -49,9 +52,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
 
 def build_resources(settings: Settings) -> dict[str, object]:
     """The services behind the assets, by resource key."""
-    folder = str(settings.archive_dir)
-    store = LocalStoreResource(folder=folder)
-    table = SqliteTableResource(folder=folder)
+    store, table, transcoder = _services(settings)
     api = HighlightsApiResource.of(settings)
     return {
         "store": store,
@@ -68,15 +69,27 @@ def build_resources(settings: Settings) -> dict[str, object]:
             retry_count=settings.retry_count,
             retry_delay_seconds=settings.retry_delay,
         ),
-        "transcoder": FfmpegResource(
-            folder=folder, concurrency=settings.video_concurrency, timeout_seconds=settings.encode_timeout
-        ),
+        "transcoder": transcoder,
         "day_lease": DayLeaseResource(
             store=store, source=settings.source, league=settings.league_name, timezone=settings.timezone
         ),
         "documents": JsonDocumentIOManager(store=store),
         "rows": RowsIOManager(table=table),
     }
+
+
+def _services(settings: Settings) -> tuple[StoreResource, TableResource, TranscoderResource]:
+    """The three services that a deployment swaps, and nothing else."""
+    if settings.ncaa_deployment == "aws":
+        from ncaa_assets.backends.aws import aws_services  # noqa: PLC0415 - dagster_aws takes longer than all of Dagster
+
+        return aws_services(settings)
+    folder = str(settings.archive_dir)
+    return (
+        LocalStoreResource(folder=folder),
+        SqliteTableResource(folder=folder),
+        FfmpegResource(folder=folder, concurrency=settings.video_concurrency, timeout_seconds=settings.encode_timeout),
+    )
 
 
 defs = build_defs(Settings.from_environment())

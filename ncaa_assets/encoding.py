@@ -1,14 +1,16 @@
-"""The one encoding profile, rendered to ffmpeg arguments: what "web-ready" means here.
+"""The one encoding profile, rendered to ffmpeg's arguments and to MediaConvert's job settings: what "web-ready" means.
 
 MP4 with the index in front (fast start), H.264 High in 4:2:0, quality-defined bitrate with a ceiling by picture height,
-a key frame every 2 s so that players can seek and cut, AAC-LC at 48 kHz, and never scaled up. The values follow AWS's
-own video-on-demand solution: QVBR, single pass, 2 s GOP.
+a key frame every 2 s so that players can seek and cut, AAC-LC at 48 kHz, never scaled up, one poster frame. The values
+follow AWS's own video-on-demand solution: QVBR, single pass, 2 s GOP. QVBR with a single pass stays in MediaConvert's
+basic price tier; more passes do not.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Profile:
     """One profile. Heights and widths in pixels, bitrates in bits a second, durations in seconds."""
 
     max_height: int = 1080
-    crf: int = 21
+    crf: int = 21  # x264's quality: lower is better
+    qvbr_quality: int = 8  # MediaConvert's, of 10; AWS calls 6 to 9 broadcast quality
     # The ceiling for pictures up to that height; QVBR's maximum on MediaConvert, VBV's with x264.
     max_bitrate_by_height: dict[int, int] = field(
         default_factory=lambda: {360: 1_200_000, 480: 2_000_000, 720: 4_500_000, 1080: 8_000_000}
@@ -25,6 +28,7 @@ class Profile:
     audio_bitrate: int = 128_000
     audio_sample_rate: int = 48_000
     poster_quality: int = 3  # ffmpeg's JPEG scale: 2 is best, 31 worst
+    poster_percent: int = 85  # MediaConvert's: 100 is best
     poster_max_width: int = 1280
 
     def max_bitrate(self, height: int | None) -> int:
@@ -33,6 +37,10 @@ class Profile:
             if height is not None and height <= limit:
                 return bitrate
         return max(self.max_bitrate_by_height.values())
+
+    def height(self, source_height: int) -> int:
+        """The output's height: the source's, made even and at most `max_height`."""
+        return min(self.max_height, source_height // 2 * 2)
 
 
 PROFILE = Profile()
@@ -69,6 +77,102 @@ def ffmpeg_settings_hash(profile: Profile) -> str:
         ffmpeg_arguments(profile, source, output, source_height=None),
         ffmpeg_poster_arguments(profile, source, output, at_seconds=0),
         sorted(profile.max_bitrate_by_height.items()),
+    ]
+    return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()[:16]
+
+
+def mediaconvert_settings(
+    profile: Profile,
+    *,
+    source: str,
+    destination: str,
+    name_modifier: str = "",
+    has_sound: bool | None,
+    width: int | None,
+    height: int | None,
+) -> dict[str, Any]:
+    """The `Settings` of a MediaConvert job that encodes `source` (an `s3://` address).
+
+    The outputs are `destination` + `name_modifier` + `.mp4` and `.0000000.jpg` (frame captures are numbered from the
+    first frame). `width` and `height` are the source's picture in pixels (None: unknown; then nothing is scaled and the
+    highest ceiling holds). A source that is known to be silent gets no audio output: a job that asks for one fails.
+    """
+    scaled: dict[str, Any] = {}
+    if height is not None and profile.height(height) != height:
+        scaled = {"Height": profile.height(height)}  # without a width the picture keeps its shape
+    poster_scaled = {"Width": profile.poster_max_width} if width and width > profile.poster_max_width else {}
+    sound = {"Audio Selector 1": {"DefaultSelection": "DEFAULT"}}
+    file_group = {"Type": "FILE_GROUP_SETTINGS", "FileGroupSettings": {"Destination": destination}}
+    name = {"NameModifier": name_modifier} if name_modifier else {}
+    h264 = {
+        "RateControlMode": "QVBR",
+        "QvbrSettings": {"QvbrQualityLevel": profile.qvbr_quality},
+        "MaxBitrate": profile.max_bitrate(height),
+        "QualityTuningLevel": "SINGLE_PASS_HQ",
+        "CodecProfile": "HIGH",
+        "CodecLevel": "AUTO",
+        "GopSize": profile.gop_seconds,
+        "GopSizeUnits": "SECONDS",
+        "SceneChangeDetect": "TRANSITION_DETECTION",  # as the API reference advises with QVBR
+        "FramerateControl": "INITIALIZE_FROM_SOURCE",
+        "ParControl": "INITIALIZE_FROM_SOURCE",
+    }
+    aac = {
+        "CodecProfile": "LC",
+        "CodingMode": "CODING_MODE_2_0",
+        "RateControlMode": "CBR",
+        "Bitrate": profile.audio_bitrate,
+        "SampleRate": profile.audio_sample_rate,
+    }
+    video: dict[str, Any] = {
+        **name,
+        "ContainerSettings": {"Container": "MP4", "Mp4Settings": {"MoovPlacement": "PROGRESSIVE_DOWNLOAD"}},
+        "VideoDescription": {**scaled, "CodecSettings": {"Codec": "H_264", "H264Settings": h264}},
+    }
+    if has_sound is not False:
+        video["AudioDescriptions"] = [
+            {"AudioSourceName": "Audio Selector 1", "CodecSettings": {"Codec": "AAC", "AacSettings": aac}}
+        ]
+    capture = {
+        "FramerateNumerator": 1,
+        "FramerateDenominator": profile.gop_seconds,
+        "MaxCaptures": 1,
+        "Quality": profile.poster_percent,
+    }
+    poster = {
+        **name,
+        "ContainerSettings": {"Container": "RAW"},
+        "VideoDescription": {
+            **poster_scaled,
+            "CodecSettings": {"Codec": "FRAME_CAPTURE", "FrameCaptureSettings": capture},
+        },
+    }
+    return {
+        "TimecodeConfig": {"Source": "ZEROBASED"},
+        "Inputs": [
+            {
+                "FileInput": source,
+                "TimecodeSource": "ZEROBASED",
+                "VideoSelector": {"Rotate": "AUTO"},  # as ffmpeg does: a phone's upright picture stays upright
+                **({"AudioSelectors": sound} if has_sound is not False else {}),
+            }
+        ],
+        "OutputGroups": [
+            {"Name": "video", "OutputGroupSettings": file_group, "Outputs": [video]},
+            {"Name": "poster", "OutputGroupSettings": file_group, "Outputs": [poster]},
+        ],
+    }
+
+
+def mediaconvert_settings_hash(profile: Profile) -> str:
+    """Sixteen hex digits that change when MediaConvert would be asked for anything else."""
+    sizes = [(None, None), (3840, 2160), *((16 * limit // 9, limit) for limit in profile.max_bitrate_by_height)]
+    rendered = [
+        mediaconvert_settings(
+            profile, source="source", destination="output", has_sound=has_sound, width=width, height=height
+        )
+        for width, height in sizes
+        for has_sound in (True, False)
     ]
     return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()[:16]
 

@@ -57,6 +57,10 @@ class ObjectMissing(StoreError):
     """There is no object under this key."""
 
 
+class StoreBusy(StoreError):
+    """The store took only part of the work, or its answer broke off; asking again may help."""
+
+
 class WriteConflict(StoreError):
     """A conditional write found another version than the one that it was made from."""
 
@@ -136,7 +140,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, SourceError):
         return error.transient
     if isinstance(error, BackupError):
-        return isinstance(error, CopyFailed)
+        return isinstance(error, CopyFailed | StoreBusy)
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
 

@@ -173,6 +173,8 @@ class CopiedVideo(BaseModel):
     container: str
     duration_seconds: float | None
     has_sound: bool | None
+    width: int | None = None
+    height: int | None = None
     copied_at: str
 
 
@@ -220,6 +222,7 @@ class ProcessedVideo(BaseModel):
     poster: Poster
     encoder: str
     job_id: str | None = None
+    job_url: str | None = None
     encode_seconds: float
     encoded_at: str
 

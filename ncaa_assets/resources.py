@@ -18,8 +18,12 @@ from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore
 from ncaa_assets.encoding import PROFILE
 from ncaa_assets.failures import LeaseHeld, SettingsError
 from ncaa_assets.highlights_api import HighlightsApi
-from ncaa_assets.settings import SAMPLE_ENDING, SAMPLE_SOURCE, Settings
+from ncaa_assets.settings import NO_KEY, SAMPLE_ENDING, SAMPLE_SOURCE, Settings
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
+
+StoreResource = dg.ConfigurableResource[ObjectStore]
+TableResource = dg.ConfigurableResource[HighlightTable]
+TranscoderResource = dg.ConfigurableResource[Transcoder]
 
 
 class LocalStoreResource(dg.ConfigurableResource[ObjectStore]):
@@ -59,6 +63,7 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
     url: str = Field(description="the highlights endpoint")
     host: str | None = Field(description="the X-RapidAPI-Host header")
     api_key: str = Field(description="the environment variable's value; never shown")
+    secret_id: str | None = Field(description="the secret that holds the key where the environment does not")
     league: str
     timezone: str
     limit: int | None = Field(description="at most so many highlights a day")
@@ -72,7 +77,8 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
         return cls(
             url=settings.api_url,
             host=settings.api_host,
-            api_key="" if settings.uses_sample else dg.EnvVar("RAPIDAPI_KEY"),
+            api_key="" if settings.rapidapi_key is None else dg.EnvVar("RAPIDAPI_KEY"),
+            secret_id=settings.rapidapi_secret_id if settings.rapidapi_key is None else None,
             league=settings.league_name,
             timezone=settings.timezone,
             limit=settings.limit,
@@ -85,18 +91,27 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[HighlightsApi, None, None]:  # noqa: ARG002
         if self.sample_folder is None:
-            yield self._client(self.url, self.api_key, None)
+            yield self._client(self.url, self._key(), None)
             return
         from ncaa_assets.sample_api import SAMPLE_KEY, serve_sample  # noqa: PLC0415 - only a run without a key needs it
 
         with serve_sample(Path(self.sample_folder)) as server:
             yield self._client(server.url, SAMPLE_KEY, server.origin)
 
+    def _key(self) -> str:
+        if self.api_key:
+            return self.api_key.strip()  # as the settings checked it; the variable may end in a carriage return
+        if self.secret_id is None:
+            raise SettingsError(NO_KEY)
+        from ncaa_assets.backends.boto import read_secret  # noqa: PLC0415 - only an aws deployment has boto3
+
+        return read_secret(self.secret_id)
+
     def _client(self, url: str, key: str, origin: tuple[str, int] | None) -> HighlightsApi:
         return HighlightsApi(
             url=url,
             host=self.host,
-            key=key.strip(),  # as the settings checked it; the variable may end in a carriage return
+            key=key,
             league=self.league,
             timezone=self.timezone,
             limit=self.limit,

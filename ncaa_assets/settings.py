@@ -29,6 +29,10 @@ from ncaa_assets.failures import SettingsError
 
 DEFAULT_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
 SAMPLE_SOURCE = "sample"
+NO_KEY = (
+    "there is no API key: set RAPIDAPI_KEY, or RAPIDAPI_SECRET_ID to the secret that holds it (an aws deployment never "
+    "backs up made-up data)"
+)
 SAMPLE_ENDING = "-sample"  # of the folders, archive and instance, that hold made-up data
 
 
@@ -63,6 +67,9 @@ class Settings(BaseModel):
         None, description="the `X-RapidAPI-Host` header; default: the host of a RapidAPI `API_URL`"
     )
     rapidapi_key: SecretStr | None = Field(None, description="the API key; without one the sample API answers")
+    rapidapi_secret_id: str | None = Field(
+        None, description="on aws, the name or ARN of the Secrets Manager secret that holds the key"
+    )
     league_name: str = Field("NCAA", min_length=1, description="the league that is asked for")
     limit: int | None = Field(None, ge=1, description="at most so many highlights a day; unset: all")
     timezone: str = Field("America/New_York", description="whose days the partitions are (an IANA name)")
@@ -84,6 +91,15 @@ class Settings(BaseModel):
     retry_delay: float = Field(30.0, ge=0, le=3600, description="the most seconds between two retries")
 
     data_dir: Path = Field(Path("data"), description="the folder of the local archive")
+
+    s3_bucket_name: str | None = Field(None, description="the bucket of the archive on aws")
+    s3_prefix: str = Field("", description="what its keys begin with: a folder in the bucket")
+    dynamodb_table: str = Field("SportsHighlights", description="the table of the rows on aws")
+    mediaconvert_role_arn: str | None = Field(
+        None, description="the role by which MediaConvert reads the copies and writes the encodes"
+    )
+    mediaconvert_endpoint: str | None = Field(None, description="an endpoint of the account's own; no longer needed")
+    mediaconvert_queue: str | None = Field(None, description="a MediaConvert queue; default: the account's default")
 
     @field_validator("data_dir")
     @classmethod
@@ -129,15 +145,39 @@ class Settings(BaseModel):
     @field_validator("rapidapi_key")
     @classmethod
     def _plain_key(cls, value: SecretStr | None) -> SecretStr | None:
-        text = value.get_secret_value() if value else ""
-        # requests repeats a header value that it cannot send in its error, which would put the key into a log.
-        if value and (not text.isascii() or not text.isprintable() or " " in text):
-            raise ValueError("must be plain ASCII without spaces; copy the key again (its value is not shown here)")
+        if value:
+            check_key(value.get_secret_value())
         return value
+
+    @field_validator("s3_bucket_name")
+    @classmethod
+    def _bucket_alone(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{3,255}", value):
+            raise ValueError("must be a bucket's name alone; a folder in it goes into S3_PREFIX")
+        return value
+
+    @field_validator("s3_prefix")
+    @classmethod
+    def _a_path(cls, value: str) -> str:
+        parts = [part for part in value.split("/") if part]
+        if any(part.startswith(".") for part in parts) or "\\" in value or ":" in value:
+            raise ValueError("must be a path of plain names, such as backups/ncaa")
+        return "/".join(parts)
+
+    @model_validator(mode="after")
+    def _complete_for_its_deployment(self) -> Self:
+        if self.ncaa_deployment == "local":
+            if self.rapidapi_secret_id is not None and self.rapidapi_key is None:
+                raise ValueError("RAPIDAPI_SECRET_ID is read by NCAA_DEPLOYMENT=aws only: set RAPIDAPI_KEY here")
+            return self
+        for name in ("s3_bucket_name", "mediaconvert_role_arn"):
+            if getattr(self, name) is None:
+                raise ValueError(f"{name.upper()} is unset: NCAA_DEPLOYMENT=aws needs it")
+        return self
 
     @model_validator(mode="after")
     def _no_endpoint_without_key(self) -> Self:
-        if self.rapidapi_key is None and self.api_url != DEFAULT_API_URL:
+        if self.uses_sample and self.api_url != DEFAULT_API_URL:
             raise ValueError(
                 "API_URL names an endpoint of your own but RAPIDAPI_KEY is unset: set the key (any text, if the "
                 "endpoint needs none), or unset API_URL to use the sample API"
@@ -166,16 +206,17 @@ class Settings(BaseModel):
             name = str(problem["loc"][0]).upper() if problem["loc"] else ""
             reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
             raise SettingsError(f"{name}: {reason}" if name else reason) from None
-        if settings.ncaa_deployment == "aws":
-            raise SettingsError(
-                "NCAA_DEPLOYMENT: `aws` is not available in this version yet; unset it to back up locally"
-            )
         return settings
 
     @property
     def uses_sample(self) -> bool:
-        """Whether the sample API answers because there is no key."""
-        return self.rapidapi_key is None
+        """Whether the sample API answers because there is no key; never on aws."""
+        return self.rapidapi_key is None and self.ncaa_deployment == "local"
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether no run can start: on aws, made-up data are nothing to put among real ones."""
+        return self.ncaa_deployment == "aws" and self.rapidapi_key is None and self.rapidapi_secret_id is None
 
     @property
     def source(self) -> str:
@@ -229,6 +270,17 @@ class Settings(BaseModel):
         if day < self.start_date:
             raise SettingsError(f"{day} is before START_DATE ({self.start_date}); set START_DATE={day} or earlier")
         return day
+
+
+def check_key(text: str) -> None:
+    """Makes sure that an API key can be sent as a header.
+
+    Raises:
+        ValueError: it cannot; the message does not repeat it.
+    """
+    # requests repeats a header value that it cannot send in its error, which would put the key into a log.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be plain ASCII without spaces; copy the key again (its value is not shown here)")
 
 
 def load_dotenv() -> None:

@@ -209,7 +209,10 @@ class VideoCopier:
         digest = hashlib.sha256()
         verifier = _verifier(container)
         size = 0
-        with self._store.upload(f"{name}.{container}", content_type=_TYPES[container]) as upload:
+        kept_beside = bool(candidate.earlier)
+        with self._store.upload(
+            f"{name}.{container}", content_type=_TYPES[container], provisional=kept_beside
+        ) as upload:
             try:
                 for piece in _chain(start, pieces):
                     size += len(piece)
@@ -231,6 +234,8 @@ class VideoCopier:
                 id=highlight.id, title=highlight.title, source_url=url, key="", bytes=size, sha256=sha256,
                 container=container,
                 duration_seconds=movie.duration_seconds if movie else None,
+                width=movie.width if movie else None,
+                height=movie.height if movie else None,
                 has_sound=movie.has_sound if movie else None,
                 copied_at=now(),
             ))  # fmt: skip

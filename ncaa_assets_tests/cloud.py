@@ -130,6 +130,11 @@ class Cloud:
         # moto checks a condition and then changes, in threads without a lock; S3 and DynamoDB do both at once. Reads
         # take it too, because moto's listings fail while a write goes on beside them.
         self._one_at_a_time = {"s3": threading.Lock(), "dynamodb": threading.Lock()}
+        # One session for all clients: the models of the services are read once.
+        session = botocore.session.Session()
+        session.set_config_variable("config_file", os.devnull)
+        session.set_config_variable("credentials_file", os.devnull)
+        self._session = boto3.session.Session(botocore_session=session)
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -175,10 +180,7 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client to look at things with: it is not counted, meets no fault and calls no hook."""
-        session = botocore.session.Session()
-        session.set_config_variable("config_file", os.devnull)
-        session.set_config_variable("credentials_file", os.devnull)
-        return boto3.session.Session(botocore_session=session).client(
+        return self._session.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.url,
             region_name=REGION,

@@ -39,6 +39,19 @@ CONTRACT: dict[str, Any] = {
     "RETRY_COUNT": 3,
     "RETRY_DELAY": 30,
     "DATA_DIR": Path("data"),
+    "RAPIDAPI_SECRET_ID": None,
+    "S3_BUCKET_NAME": None,
+    "S3_PREFIX": "",
+    "DYNAMODB_TABLE": "SportsHighlights",
+    "MEDIACONVERT_ROLE_ARN": None,
+    "MEDIACONVERT_ENDPOINT": None,
+    "MEDIACONVERT_QUEUE": None,
+}
+
+AWS = {
+    "NCAA_DEPLOYMENT": "aws",
+    "S3_BUCKET_NAME": "my-highlights",
+    "MEDIACONVERT_ROLE_ARN": "arn:aws:iam::123456789012:role/mediaconvert",
 }
 
 
@@ -89,7 +102,10 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> Non
     ("name", "text", "reason"),
     [
         ("NCAA_DEPLOYMENT", "azure", "must be 'local' or 'aws'"),
-        ("NCAA_DEPLOYMENT", "aws", "not available in this version yet"),
+        ("S3_BUCKET_NAME", "s3://bucket/folder", "must be a bucket's name alone"),
+        ("S3_BUCKET_NAME", "bucket/folder", "a folder in it goes into S3_PREFIX"),
+        ("S3_PREFIX", "../elsewhere", "must be a path of plain names"),
+        ("S3_PREFIX", ".hidden", "must be a path of plain names"),
         ("API_URL", "sport-highlights-api.p.rapidapi.com", "must be an http or https address"),
         ("API_URL", "ftp://example.com/x", "must be an http or https address"),
         ("API_URL", "https://", "must be an http or https address"),
@@ -303,3 +319,36 @@ def test_without_an_env_file_the_environment_stays_as_it_is() -> None:
     before = dict(os.environ)
     load_dotenv()
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("missing", ["S3_BUCKET_NAME", "MEDIACONVERT_ROLE_ARN"])
+def test_an_aws_deployment_says_what_it_needs(missing: str) -> None:
+    with pytest.raises(SettingsError, match=f"{missing} is unset: NCAA_DEPLOYMENT=aws needs it"):
+        read(**{**AWS, missing: ""})
+
+
+def test_an_aws_deployment_never_uses_the_sample_and_says_when_it_has_no_key() -> None:
+    settings = read(**AWS)
+    assert not settings.uses_sample
+    assert settings.lacks_key
+    assert settings.source == "sport-highlights-api.p.rapidapi.com/basketball/highlights"
+    assert settings.archive_dir.name == "data"
+    assert not read(**AWS, RAPIDAPI_KEY=KEY).lacks_key
+    assert not read(**AWS, RAPIDAPI_SECRET_ID="ncaa/key").lacks_key
+    assert not read().lacks_key
+
+
+def test_a_secret_is_no_key_on_a_local_deployment() -> None:
+    with pytest.raises(SettingsError, match="RAPIDAPI_SECRET_ID is read by NCAA_DEPLOYMENT=aws only"):
+        read(RAPIDAPI_SECRET_ID="ncaa/key")
+    assert read(RAPIDAPI_SECRET_ID="ncaa/key", RAPIDAPI_KEY=KEY).rapidapi_key is not None
+
+
+def test_an_endpoint_of_ones_own_may_take_its_key_from_the_secret_on_aws() -> None:
+    settings = read(**AWS, RAPIDAPI_SECRET_ID="ncaa/key", API_URL="https://basketball.highlightly.net/highlights")
+    assert settings.source == "basketball.highlightly.net/highlights"
+
+
+@pytest.mark.parametrize(("text", "prefix"), [("", ""), ("/", ""), ("ncaa", "ncaa"), ("/a/b//c/", "a/b/c")])
+def test_a_prefix_is_a_path_without_slashes_around_it(text: str, prefix: str) -> None:
+    assert read(S3_PREFIX=text).s3_prefix == prefix

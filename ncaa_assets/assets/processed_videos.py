@@ -13,7 +13,7 @@ from ncaa_assets import documents
 from ncaa_assets.backends.base import EncodeRequest, ObjectStore, Transcoder
 from ncaa_assets.failures import BackupError, EncodeFailed
 from ncaa_assets.models import CopiedVideo, ProcessedDay, ProcessedVideo, VideosDay
-from ncaa_assets.presentation import escaped, picture, plural, size, table
+from ncaa_assets.presentation import escaped, link, picture, plural, size, table
 from ncaa_assets.resources import DayLease
 
 log = logging.getLogger(__name__)
@@ -51,14 +51,14 @@ def processed_videos(
         return
     manifest = documents.load_or_new(store, ProcessedDay, context.partition_key)
     wanted = transcoder.settings_hash()
-    requests = [_request(video) for video in videos.videos]
+    requests = [_request(video, again=config.force) for video in videos.videos]
     todo = [
         request
         for request in requests
         if config.force or not any(_is_done(request, done, wanted, store) for done in manifest.videos)
     ]
     started = time.monotonic()
-    encoded, failed = _carry_out(todo, manifest, store=store, transcoder=transcoder, day_lease=day_lease)
+    encoded, reused, failed = _carry_out(todo, manifest, store=store, transcoder=transcoder, day_lease=day_lease)
     seconds = time.monotonic() - started
     if failed:
         raise BackupError(
@@ -68,7 +68,7 @@ def processed_videos(
     yield dg.MaterializeResult(
         value=manifest,
         metadata={
-            **_metadata(manifest, encoded, store=store, seconds=seconds),
+            **_metadata(manifest, encoded, reused, store=store, seconds=seconds),
             **day_lease.marks,
         },
     )
@@ -81,10 +81,12 @@ def _carry_out(
     store: ObjectStore,
     transcoder: Transcoder,
     day_lease: DayLease,
-) -> tuple[list[ProcessedVideo], list[str]]:
-    """Encodes, recording each output as it is known. Returns what was encoded, and a sentence for each that was not."""
+) -> tuple[list[ProcessedVideo], int, list[str]]:
+    """Encodes, recording each output as it is known. Returns what was encoded, how many outputs were there already
+    because the same bytes had been encoded before, and a sentence for each video that was not encoded."""
     encoded: list[ProcessedVideo] = []
     failed: list[str] = []
+    reused = 0
     with closing(transcoder.encode(todo)) as outcomes:  # a lost lease ends what is still under way
         for outcome in outcomes:
             day_lease.check()
@@ -93,17 +95,21 @@ def _carry_out(
                 log.error("%s not encoded: %s", outcome.request.video.id, result)
                 failed.append(f"{outcome.request.video.id}: {result}")
                 continue
-            log.info("%s encoded in %.1f s: %s", result.id, result.encode_seconds, size(result.bytes))
+            if outcome.reused:
+                log.info("%s: the same bytes were encoded before; nothing to pay again", result.id)
+                reused += 1
+            else:
+                log.info("%s encoded in %.1f s: %s", result.id, result.encode_seconds, size(result.bytes))
+                encoded.append(result)
             manifest.videos = [there for there in manifest.videos if there.key != result.key]
             manifest.videos.append(result)
-            encoded.append(result)
             documents.save(store, manifest)
-    return encoded, failed
+    return encoded, reused, failed
 
 
-def _request(video: CopiedVideo) -> EncodeRequest:
+def _request(video: CopiedVideo, *, again: bool) -> EncodeRequest:
     base = "processed_" + video.key.rpartition(".")[0]
-    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg")
+    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg", again=again)
 
 
 def _is_done(request: EncodeRequest, done: ProcessedVideo, settings_hash: str, store: ObjectStore) -> bool:
@@ -115,12 +121,14 @@ def _is_done(request: EncodeRequest, done: ProcessedVideo, settings_hash: str, s
 
 
 def _metadata(
-    manifest: ProcessedDay, encoded: list[ProcessedVideo], *, store: ObjectStore, seconds: float
+    manifest: ProcessedDay, encoded: list[ProcessedVideo], reused: int, *, store: ObjectStore, seconds: float
 ) -> dict[str, Any]:
     minutes = sum(video.duration_seconds or 0.0 for video in encoded) / 60
     summary = f"{plural(len(encoded), 'video')} encoded in {seconds:.1f} s" if encoded else "nothing to encode"
-    if len(manifest.videos) > len(encoded):
-        summary += f", {len(manifest.videos) - len(encoded)} there already"
+    if reused:
+        summary += f", {reused} with the same bytes as an earlier one"
+    if (there := len(manifest.videos) - len(encoded) - reused) > 0:
+        summary += f", {there} there already"
     metadata: dict[str, Any] = {
         "summary": summary,
         "videos": len(manifest.videos),
@@ -140,7 +148,7 @@ def _metadata(
 
 def _outputs(videos: list[ProcessedVideo], uri: Callable[[str], str]) -> str:
     return table(
-        ["id", "title", "size", "seconds", "picture", "file"],
+        ["id", "title", "size", "seconds", "picture", "encoder", "file"],
         [
             [
                 escaped(video.id),
@@ -148,6 +156,7 @@ def _outputs(videos: list[ProcessedVideo], uri: Callable[[str], str]) -> str:
                 size(video.bytes),
                 f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
                 f"{video.width}×{video.height}" if video.width else "",
+                link(f"job {video.job_id}", video.job_url) if video.job_url else escaped(video.encoder),
                 escaped(uri(video.key), most=300),
             ]
             for video in videos

@@ -44,7 +44,7 @@ class Upload(ABC):
 
     @abstractmethod
     def commit(self, key: str | None = None) -> ObjectInfo:
-        """Makes the object appear, whole, under the key that it was opened for, or under `key`."""
+        """Makes the object appear, whole, under the key that it was opened for; a provisional one under `key`."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -93,8 +93,8 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
-    def upload(self, key: str, *, content_type: str) -> Upload:
-        """Opens an object of any size for writing in pieces."""
+    def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
+        """Opens an object of any size for writing in pieces. `provisional`: the commit may name another key."""
 
     @abstractmethod
     def download(self, key: str) -> AbstractContextManager[BinaryIO]:
@@ -159,19 +159,23 @@ class HighlightTable(ABC):
 
 @dataclass(frozen=True)
 class EncodeRequest:
-    """One video to encode: the copy, and the keys that its output and poster go to."""
+    """One video to encode: the copy, and the keys that its output and poster go to. `again`: a person asked for a new
+    encode, whatever is there."""
 
     video: CopiedVideo
     output_key: str
     poster_key: str
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class EncodeOutcome:
-    """How one request ended: with a processed video, or with an error."""
+    """How one request ended: with a processed video, or with an error. `reused`: nothing was encoded, because an encode
+    of the same bytes was there."""
 
     request: EncodeRequest
     result: ProcessedVideo | EncodeFailed
+    reused: bool = False
 
 
 class Transcoder(ABC):

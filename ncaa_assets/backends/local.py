@@ -86,8 +86,8 @@ class LocalStore(ObjectStore):
                 self._rename(temporary, path)
         return _version(data)
 
-    def upload(self, key: str, *, content_type: str) -> Upload:
-        del content_type
+    def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
+        del content_type, provisional  # every upload is a temporary file until its commit
         with self._writing(key):
             return _LocalUpload(self, key)
 
