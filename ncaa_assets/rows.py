@@ -66,7 +66,7 @@ def merge_row(there: Row | None, row: Row) -> Row | None:
     if there is None:
         return row
     if "last_seen" not in there:  # a row of another program's, such as the pipeline that this grew from
-        return {**there, **row}
+        return row
     days = sorted({*there["days"], *row["days"]})
     newer, older = (row, there) if row["last_seen"] >= there["last_seen"] else (there, row)
     lost = {day: at for day, at in there.get("removed_from", {}).items() if day not in row["days"]}

@@ -94,7 +94,7 @@ class S3Store(ObjectStore):
             condition = _condition(expect)
             try:
                 answer = self._client.put_object(
-                    Bucket=self.bucket, Key=name, Body=data, ContentType=content_type, ChecksumSHA256=digest,
+                    Bucket=self.bucket, Key=name, Body=data, ContentType=content_type, ChecksumAlgorithm="SHA256",
                     **condition,
                 )  # fmt: skip
             except ClientError as error:
@@ -284,7 +284,7 @@ class _S3Upload(Upload):
                 data = bytes(self._buffer)
                 version = self._client.put_object(
                     Bucket=self._store.bucket, Key=self._store._name(key), Body=data, ContentType=self._content_type,
-                    ChecksumSHA256=base64.b64encode(hashlib.sha256(data).digest()).decode(),
+                    ChecksumAlgorithm="SHA256",
                 )["ETag"]  # fmt: skip
                 self._buffer.clear()
                 return ObjectInfo(key=key, size=len(data), version=version)
