@@ -22,7 +22,6 @@ from datetime import datetime
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
-import boto3
 import botocore.config
 import botocore.exceptions
 import botocore.session
@@ -127,14 +126,12 @@ class Cloud:
         self._waiting: dict[str, list[_Waiting]] = {}
         self._uploads: dict[str, datetime] = {}
         self._lock = threading.Lock()
+        self._own_session = botocore.session.Session()
+        self._own_session.set_config_variable("config_file", os.devnull)
+        self._own_session.set_config_variable("credentials_file", os.devnull)
         # moto checks a condition and then changes, in threads without a lock; S3 and DynamoDB do both at once. Reads
         # take it too, because moto's listings fail while a write goes on beside them.
         self._one_at_a_time = {"s3": threading.Lock(), "dynamodb": threading.Lock()}
-        # One session for all clients: the models of the services are read once.
-        session = botocore.session.Session()
-        session.set_config_variable("config_file", os.devnull)
-        session.set_config_variable("credentials_file", os.devnull)
-        self._session = boto3.session.Session(botocore_session=session)
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -180,8 +177,8 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client to look at things with: it is not counted, meets no fault and calls no hook."""
-        return self._session.client(
-            service,  # type: ignore[call-overload]
+        return self._own_session.create_client(
+            service,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
@@ -242,8 +239,7 @@ class Cloud:
         if self.before:
             self.before(call)
         if fault and fault.kind == "before":
-            if service == "s3":
-                environ["wsgi.input"].read(min(65536, int(environ.get("CONTENT_LENGTH") or 0) // 2))
+            environ["wsgi.input"].read(min(65536, int(environ.get("CONTENT_LENGTH") or 0) // 2))
             raise Dropped
         if service == "s3":
             body = _read(environ)

@@ -134,6 +134,8 @@ def _check_payload(request: S3Request) -> None:
             raise Refused(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
     for name, value in claimed.items():
         _check_one(name, value, data)
+        # moto remembers a checksum, for HeadObject, only where this header, which SDKs leave out, names it too.
+        request.environ["HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"] = name.upper()
     if request.operation == "UploadPart" and claimed:
         upload = _upload(request)
         wanted = (upload.metadata.get("x-amz-checksum-algorithm") or "").lower() if upload else ""
