@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
+import boto3
 import botocore.config
 import botocore.exceptions
 import botocore.session
@@ -31,8 +32,8 @@ from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.test import run_wsgi_app
 
 from ncaa_assets_tests import s3_rules
+from ncaa_assets_tests.mediaconvert import REGION, MediaConvert
 
-REGION = "us-east-1"
 ACCESS_KEY, SECRET_KEY = "AKIABENCH", "bench"
 _UNCOUNTED = "bench-own-client"  # in the user agent of clients that tests look at things with
 _NAMED_SERVICES = (
@@ -114,6 +115,7 @@ class Cloud:
         calls: what clients asked, in order, whatever became of it. The test's own `client()` does not count.
         before, after: called with each `Call` when it has come, and when it has been processed but not yet answered.
             They run in the request's own thread with no lock held; what they raise is in `problems`.
+        mediaconvert: the emulator of that service, with faults of its own.
         problems: what went wrong in the bench itself, in moto, or in a hook: a test that leaves any has failed.
     """
 
@@ -126,14 +128,16 @@ class Cloud:
         self._waiting: dict[str, list[_Waiting]] = {}
         self._uploads: dict[str, datetime] = {}
         self._lock = threading.Lock()
-        self._own_session = botocore.session.Session()
-        self._own_session.set_config_variable("config_file", os.devnull)
-        self._own_session.set_config_variable("credentials_file", os.devnull)
+        settings = botocore.session.Session()
+        settings.set_config_variable("config_file", os.devnull)
+        settings.set_config_variable("credentials_file", os.devnull)
+        self._own_session = boto3.session.Session(botocore_session=settings)
         # moto checks a condition and then changes, in threads without a lock; S3 and DynamoDB do both at once. Reads
         # take it too, because moto's listings fail while a write goes on beside them.
         self._one_at_a_time = {"s3": threading.Lock(), "dynamodb": threading.Lock()}
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.mediaconvert = MediaConvert(functools.partial(self.client, "s3"), self.problems.append)
 
     def times(self, operation: str) -> int:
         """How often clients asked for an operation."""
@@ -155,6 +159,7 @@ class Cloud:
         """As new: nothing stored, nothing counted, no faults, no hooks."""
         self.before = self.after = None
         self.mend()
+        self.mediaconvert.reset()
         with self._one_at_a_time["s3"], self._one_at_a_time["dynamodb"]:
             moto_api_backend.reset()
             self._uploads.clear()
@@ -177,8 +182,8 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client to look at things with: it is not counted, meets no fault and calls no hook."""
-        return self._own_session.create_client(
-            service,
+        return self._own_session.client(
+            service,  # type: ignore[call-overload]
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
@@ -215,6 +220,7 @@ class Cloud:
         self._server.serve_forever(poll_interval=0.01)
 
     def stop(self) -> None:
+        self.mediaconvert.stop()
         self._server.shutdown()
         self._server.server_close()
 
@@ -267,6 +273,8 @@ class Cloud:
         return None
 
     def _processed(self, environ: dict[str, Any], service: str, operation: str, body: bytes) -> Answer:
+        if service == "mediaconvert":
+            return self._from_mediaconvert(environ, operation, body)
         if service not in self._one_at_a_time:
             return self._from_moto(environ, body)
         with self._one_at_a_time[service]:
@@ -281,6 +289,13 @@ class Cloud:
             answer = self._from_moto(environ, body)
             answer.body = s3_rules.amend(request, answer.status, answer.body, self._uploads)
             return answer
+
+    def _from_mediaconvert(self, environ: dict[str, Any], operation: str, body: bytes) -> Answer:
+        try:
+            status, told = self.mediaconvert.answer(operation, _path(environ), _query(environ), body)
+        except s3_rules.Refused as refused:
+            return _error_answer(environ, "mediaconvert", refused.status, refused.code, refused.message)
+        return Answer(status, json.dumps(told).encode(), [("Content-Type", "application/json")])
 
     def _from_moto(self, environ: dict[str, Any], body: bytes) -> Answer:
         environ = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
@@ -397,12 +412,17 @@ def _operation(environ: dict[str, Any], service: str, body: bytes) -> tuple[str,
     """The name of a request's operation, and what it is about."""
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return target.rpartition(".")[2], _about(_json_object(body))
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded") and service != "s3":
+    if _is_form(environ) and service != "s3":
         form = dict(urllib.parse.parse_qsl(body.decode()))
         return form.get("Action", ""), _about(form)
     if rpc := re.fullmatch(r"/service/[^/]+/operation/(\w+)", _path(environ)):
         return rpc[1], ""
     return _rest_operation(environ, service, body)
+
+
+def _is_form(environ: dict[str, Any]) -> bool:
+    """Whether it is a request to one of the services whose protocol is called query, such as SNS."""
+    return str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -544,7 +564,7 @@ def _error_answer(environ: dict[str, Any], service: str, status: int, code: str,
         prefix = "com.amazonaws.dynamodb.v20120810#" if service == "dynamodb" else ""
         fields = {"__type": prefix + code, "message": message}
         return Answer(status, json.dumps(fields).encode(), [*head, ("Content-Type", "application/x-amz-json-1.0")])
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+    if _is_form(environ):
         side = "Receiver" if status >= 500 else "Sender"
         body = (
             f"<ErrorResponse><Error><Type>{side}</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
