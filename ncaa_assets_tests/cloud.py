@@ -245,7 +245,8 @@ class Cloud:
         if self.before:
             self.before(call)
         if fault and fault.kind == "before":
-            environ["wsgi.input"].read(min(65536, int(environ.get("CONTENT_LENGTH") or 0) // 2))
+            if service == "s3":  # of any other the body has been read already
+                environ["wsgi.input"].read(min(65536, int(environ.get("CONTENT_LENGTH") or 0) // 2))
             raise Dropped
         if service == "s3":
             body = _read(environ)
