@@ -132,8 +132,8 @@ class Cloud:
         settings.set_config_variable("config_file", os.devnull)
         settings.set_config_variable("credentials_file", os.devnull)
         self._own_session = boto3.session.Session(botocore_session=settings)
-        # moto checks a condition and then changes, in threads without a lock; S3 and DynamoDB do both at once. Reads
-        # take it too, because moto's listings fail while a write goes on beside them.
+        # moto checks a condition and then changes, and stores an object and then its metadata, with other threads in
+        # between. S3 and DynamoDB do each at once.
         self._one_at_a_time = {"s3": threading.Lock(), "dynamodb": threading.Lock()}
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -358,7 +358,10 @@ class MediaConvert:
             while len(details) <= group:
                 details.append({"outputDetails": []})
             size = {"widthInPx": shown.width, "heightInPx": shown.height}
-            milliseconds = round(1000 * ((found if files[0][1].suffix == ".jpg" else shown).seconds or 0))
+            codec = output["videoDescription"]["codecSettings"]
+            # The User Guide's example has 37 captures, one every 5 s, of 180 s: 185,000 ms.
+            seconds = len(files) * _every(codec) if codec["codec"] == "FRAME_CAPTURE" else shown.seconds or 0
+            milliseconds = round(1000 * seconds)
             details[group]["outputDetails"].append({"durationInMs": milliseconds, "videoDetails": size})
         self._note(job, "UPLOADING", 90)
         for place, file in made if not loses else []:
@@ -397,7 +400,7 @@ class MediaConvert:
         codec = output["videoDescription"]["codecSettings"]
         if codec["codec"] == "FRAME_CAPTURE":
             settings = codec["frameCaptureSettings"]
-            every = settings.get("framerateDenominator", 1) / settings.get("framerateNumerator", 1)
+            every = _every(codec)
             for number in range(settings.get("maxCaptures", 10_000_000)):
                 at = number * every
                 if number and at >= (found.seconds or 0):
@@ -500,6 +503,12 @@ def frame_arguments(output: dict[str, Any], source: Path, file: Path, *, at_seco
         "-frames:v", "1", "-vf", _scale(video), "-q:v", str(2 + round((100 - quality) * 0.29)),
         "-f", "image2", "-update", "1", str(file),
     ]  # fmt: skip
+
+
+def _every(codec: dict[str, Any]) -> float:
+    """Seconds from one captured frame to the next."""
+    settings = codec["frameCaptureSettings"]
+    return float(settings.get("framerateDenominator", 1) / settings.get("framerateNumerator", 1))
 
 
 def _scale(video: dict[str, Any]) -> str:

@@ -10,13 +10,17 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
+from moto.dynamodb.models.table import Table
+from moto.s3.models import FakeKey, S3Backend
 
 from ncaa_assets_tests.cloud import Call, Cloud, Dropped, dropped_after, dropped_before, error, unprocessed
 
@@ -278,48 +282,72 @@ def test_the_table_is_asked_by_day(cloud: Cloud, dynamodb: Any) -> None:
 # What S3 and DynamoDB do at once.
 
 
-def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What `work` came to in so many threads that start together."""
-    gate = threading.Barrier(count)
+def both(*work: Callable[[], Any]) -> list[str]:
+    """What these come to when they are done at the same time."""
 
-    def one(number: int) -> Any:
-        gate.wait()
+    def one(call: Callable[[], Any]) -> str:
         try:
-            work(number)
+            call()
         except ClientError as refused:
-            return refused.response["Error"]["Code"]
+            return str(refused.response["Error"]["Code"])
         return "done"
 
-    with ThreadPoolExecutor(count) as pool:
-        return sorted(pool.map(one, range(count)))
+    with ThreadPoolExecutor(len(work)) as pool:
+        return sorted(pool.map(one, work))
 
 
-def test_of_many_conditional_writes_at_once_one_is_done(cloud: Cloud, s3: Any, dynamodb: Any) -> None:
-    def create(number: int) -> None:
-        s3.put_object(Bucket=BUCKET, Key="k", Body=b"new %d" % number, IfNoneMatch="*")
+@pytest.mark.parametrize(
+    ("read", "write", "arguments", "lost"),
+    [
+        ((S3Backend, "get_object"), "put_object", {"Key": "new", "IfNoneMatch": "*"}, "PreconditionFailed"),
+        ((S3Backend, "get_object"), "put_object", {"Key": "there", "IfMatch": "its etag"}, "PreconditionFailed"),
+        ((Table, "get_item"), "put_item", {"Item": item(0)}, "ConditionalCheckFailedException"),
+    ],
+    ids=["create", "replace", "insert"],
+)
+def test_of_two_conditional_writes_at_once_one_is_done(
+    cloud: Cloud,
+    s3: Any,
+    dynamodb: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    read: tuple[Any, str],
+    write: str,
+    arguments: dict[str, Any],
+    lost: str,
+) -> None:
+    etag = s3.put_object(Bucket=BUCKET, Key="there", Body=b"1")["ETag"]
+    if write == "put_item":
+        asked = {"TableName": TABLE, "ConditionExpression": "attribute_not_exists(id)", **arguments}
+    else:
+        asked = {"Bucket": BUCKET, "Body": b"2", **arguments} | ({"IfMatch": etag} if "IfMatch" in arguments else {})
+    original = getattr(*read)
+    meeting = threading.Barrier(2)
 
-    def replace(number: int) -> None:
-        s3.put_object(Bucket=BUCKET, Key="k", Body=b"other %d" % number, IfMatch=etag)
+    def read_and_wait(*arguments: Any, **named: Any) -> Any:
+        """Lets the second writer read as well before the first writes, if nothing keeps it from that."""
+        found = original(*arguments, **named)
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.3)
+        return found
 
-    def insert(number: int) -> None:
-        dynamodb.put_item(TableName=TABLE, Item=item(0), ConditionExpression="attribute_not_exists(id)")
-
-    for _ in range(5):
-        assert at_once(8, create) == ["PreconditionFailed"] * 7 + ["done"]
-        etag = s3.head_object(Bucket=BUCKET, Key="k")["ETag"]
-        assert at_once(8, replace) == ["PreconditionFailed"] * 7 + ["done"]
-        assert at_once(8, insert) == ["ConditionalCheckFailedException"] * 7 + ["done"]
-        s3.delete_object(Bucket=BUCKET, Key="k")
-        dynamodb.delete_item(TableName=TABLE, Key={"id": {"S": "0"}})
+    monkeypatch.setattr(*read, read_and_wait)
+    do = partial(getattr(dynamodb if write == "put_item" else s3, write), **asked)
+    assert both(do, do) == sorted([lost, "done"])
 
 
-def test_a_listing_during_writes_succeeds(cloud: Cloud, s3: Any) -> None:
-    def work(number: int) -> None:
-        for turn in range(5):
-            s3.put_object(Bucket=BUCKET, Key=f"{number}/{turn}", Body=b"1")
-            s3.list_objects_v2(Bucket=BUCKET)
+def test_an_object_appears_with_its_metadata(cloud: Cloud, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FakeKey.set_metadata
+    seen: list[Future[Any]] = []
+    with ThreadPoolExecutor(1) as pool:
 
-    assert at_once(6, work) == ["done"] * 6
+        def look_first(key: Any, metadata: Any) -> None:
+            seen.append(pool.submit(s3.head_object, Bucket=BUCKET, Key="k"))
+            wait(seen, 0.3)
+            original(key, metadata)
+
+        monkeypatch.setattr(FakeKey, "set_metadata", look_first)
+        s3.put_object(Bucket=BUCKET, Key="k", Body=b"1", Metadata={"sha256": "x"})
+    assert seen[0].result()["Metadata"] == {"sha256": "x"}
 
 
 def test_a_conditional_delete_goes_by_what_is_there(cloud: Cloud, s3: Any) -> None:
