@@ -23,7 +23,7 @@ BUCKET, PREFIX, DAY = "highlights", "ncaa", "2025-03-09"
 KEY = f"videos/{DAY}/1.mp4"
 
 
-def opened(bucket: str = BUCKET, *, tries: int = 2, region: str = clouds.REGION) -> S3Store:
+def opened(bucket: str = BUCKET, *, tries: int = 2, region: str = "us-east-1") -> S3Store:
     config = Config(retries={"mode": "standard", "total_max_attempts": tries})
     return S3Store(
         boto3.client("s3", config=config, region_name=region), bucket, PREFIX, retry_count=tries - 1, retry_delay=0.1
