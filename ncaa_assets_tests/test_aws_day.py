@@ -296,7 +296,6 @@ def _killed_at(
             seen += 1
             if seen == point:
                 child.kill()
-                child.join()
                 if when == "before":
                     raise clouds.Dropped
 

@@ -19,11 +19,12 @@ import boto3
 import pytest
 
 from ncaa_assets import json_text
+from ncaa_assets.archive import Lease, holder
 from ncaa_assets.backends.base import Expect, HighlightTable, ObjectStore, Row
 from ncaa_assets.backends.dynamodb import DynamoDBTable
 from ncaa_assets.backends.local import SQLITE_NAME, LocalStore, SqliteTable
 from ncaa_assets.backends.s3 import S3Store
-from ncaa_assets.failures import ObjectMissing, WriteConflict
+from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
 from ncaa_assets.rows import merge_row
 from ncaa_assets_tests.cloud import Cloud
 
@@ -313,6 +314,41 @@ def test_a_sweep_does_not_touch_another_days_uploads(objects: ObjectStore) -> No
 
 def test_a_uri_tells_a_person_where_an_object_lies(objects: ObjectStore) -> None:
     assert objects.uri(KEY).endswith("/" + KEY)
+
+
+def test_a_day_is_one_runs_at_a_time_and_free_afterwards(objects: ObjectStore) -> None:
+    with Lease(objects, DAY, "first"):
+        with pytest.raises(LeaseHeld, match="is being backed up by run first"), Lease(objects, DAY, "second"):
+            pass
+        with Lease(objects, "2025-03-10", "second"):
+            pass
+    with Lease(objects, DAY, "second"):
+        found = holder(objects, DAY)
+        assert found is not None
+        assert found.owner == "second"
+    assert holder(objects, DAY) is None
+
+
+def test_a_lease_is_renewed_while_its_run_lives_and_lost_to_who_takes_it(objects: ObjectStore) -> None:
+    key = f".leases/{DAY}.json"
+    with Lease(objects, DAY, "first", seconds=0.6) as lease:
+        before = objects.read(key)
+        deadline = time.monotonic() + 20
+        while objects.read(key) == before:
+            assert time.monotonic() < deadline
+        lease.check()
+        objects.write(key, b"another's")
+        while not lost(lease):
+            assert time.monotonic() < deadline
+    assert objects.read(key)[0] == b"another's", "what is another's is not given back"
+
+
+def lost(lease: Lease) -> bool:
+    try:
+        lease.check()
+    except LeaseLost:
+        return True
+    return False
 
 
 # ---- HighlightTable --------------------------------------------------------------------------------------------------
