@@ -1,6 +1,7 @@
 """The graph as Dagster sees it: its shape, its automation, and that it loads where nothing was loaded before."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 import ncaa_assets
-from ncaa_assets.definitions import build_defs
+from ncaa_assets.definitions import build_defs, build_resources
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, settings_for
 
@@ -136,6 +137,28 @@ def test_the_definitions_load_in_a_fresh_interpreter_without_what_only_some_runs
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "set()"
     assert "Warning" not in done.stderr
+
+
+def test_dagster_aws_is_imported_by_one_file_alone() -> None:
+    """It takes longer to import than all of Dagster."""
+    files = [
+        path.relative_to(PROJECT).as_posix()
+        for path in (PROJECT / "ncaa_assets").rglob("*.py")
+        if re.search(r"^\s*(import|from) dagster_aws", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert files == ["ncaa_assets/backends/aws.py"]
+
+
+def test_an_aws_deployment_swaps_the_three_services_and_nothing_else() -> None:
+    local = build_resources(Settings.from_environment({}))
+    aws = build_resources(
+        Settings.from_environment(
+            {"NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": "bucket", "MEDIACONVERT_ROLE_ARN": "arn", "RAPIDAPI_KEY": "k"}
+        )
+    )
+    swapped = {name for name in local if type(local[name]) is not type(aws[name])}
+    assert local.keys() == aws.keys()
+    assert swapped == {"store", "table", "transcoder"}
 
 
 def test_dagster_validates_the_workspace(tmp_path: Path) -> None:
