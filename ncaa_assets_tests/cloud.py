@@ -521,10 +521,13 @@ def _first_input(body: bytes) -> str:
 
 
 @functools.cache
+def _operations(service: str) -> frozenset[str]:
+    return frozenset(botocore.session.get_session().get_service_model(service).operation_names)
+
+
 def _known(operation: str) -> None:
     """A misspelt operation would be a fault that never comes, or a count that is always 0."""
-    loader = botocore.session.get_session()
-    if not any(operation in loader.get_service_model(service).operation_names for service in _NAMED_SERVICES):
+    if not any(operation in _operations(service) for service in _NAMED_SERVICES):
         raise ValueError(f"no service of the bench has an operation {operation!r}")
 
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -29,8 +29,10 @@ TABLE = "Highlights"
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20250309/us-east-1/s3/aws4_request, Signature=0"}
 
 
+@cache
 def client(service: str, *, attempts: int = 1) -> Any:
-    """A client as the code under test makes it, from the environment, but asking once unless told otherwise."""
+    """A client as the code under test makes it, from the environment (the same in every test), but asking once unless
+    told otherwise."""
     config = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 

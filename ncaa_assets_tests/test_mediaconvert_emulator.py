@@ -2,9 +2,11 @@
 
 import copy
 import json
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from ncaa_assets.backends.local import ffmpeg_program
 from ncaa_assets.isobmff import BoxReader
 from ncaa_assets_tests.cloud import Call, Cloud, dropped_after, error
-from ncaa_assets_tests.mediaconvert import MediaConvert, Probe, probe
+from ncaa_assets_tests.mediaconvert import MediaConvert, Probe, frame_arguments, probe, video_arguments
 
 BUCKET = "an-archive"
 INPUT = "videos/2025-03-09/105170.mp4"
@@ -79,10 +82,21 @@ def emulator(cloud: Cloud, clip: Path) -> MediaConvert:
     return cloud.mediaconvert
 
 
+@cache
+def client_of(url: str, *, checks: bool = True) -> Any:
+    """A client that asks once; without `checks`, it sends what boto3 itself would refuse."""
+    config = Config(retries={"total_max_attempts": 1}, parameter_validation=checks)
+    return boto3.client("mediaconvert", endpoint_url=url, config=config)
+
+
 @pytest.fixture
-def client(emulator: MediaConvert) -> Any:
-    config = Config(retries={"total_max_attempts": 1})
-    return boto3.client("mediaconvert", config=config)
+def client(cloud: Cloud, emulator: MediaConvert) -> Any:
+    return client_of(cloud.url)
+
+
+@pytest.fixture
+def loose(cloud: Cloud, emulator: MediaConvert) -> Any:
+    return client_of(cloud.url, checks=False)
 
 
 def create(client: Any, settings: dict[str, Any] | None = None, **more: Any) -> Any:
@@ -132,6 +146,7 @@ def test_a_job_makes_a_web_ready_video_and_a_poster_where_aws_puts_them(
     assert stored(cloud, keys[0]).startswith(b"\xff\xd8\xff")
     video = stored(cloud, keys[1])
     assert 0 < video.index(b"moov") < video.index(b"mdat")
+    assert video.count(b"avcC\x01\x64") == 1  # the configuration record's profile: High
     movie = BoxReader()
     movie.feed(video)
     told = movie.finish()
@@ -172,6 +187,63 @@ def test_a_job_s_settings_reach_the_encoder(cloud: Cloud, emulator: MediaConvert
     shown = probe(poster)
     assert shown is not None
     assert (shown.width, shown.height) == (160, 90)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {},
+            {
+                "-crf": "23.0",
+                "-maxrate": "1200000",
+                "-bufsize": "2400000",
+                "-force_key_frames": "expr:gte(t,n_forced*2.0)",
+            },
+        ),
+        (
+            {"qvbrSettings": {"qvbrQualityLevel": 8, "qvbrQualityLevelFineTune": 0.5}, "hrdBufferSize": 9},
+            {"-crf": "18.5", "-bufsize": "9"},
+        ),
+        ({"rateControlMode": "CBR", "bitrate": 7}, {"-b:v": "7"}),
+        ({"gopSizeUnits": "FRAMES", "gopSize": 48}, {"-g": "48", "-keyint_min": "48"}),
+        ({"codecProfile": "MAIN"}, {"-profile:v": "main", "-bf": "2"}),
+    ],
+)
+def test_rates_and_key_frames_are_the_job_s(changes: dict[str, Any], expected: dict[str, str]) -> None:
+    h264 = {
+        "rateControlMode": "QVBR", "qvbrSettings": {"qvbrQualityLevel": 7}, "maxBitrate": 1_200_000,
+        "gopSizeUnits": "SECONDS", "gopSize": 2.0, **changes,
+    }  # fmt: skip
+    output = {
+        "containerSettings": {"container": "MP4"},
+        "videoDescription": {"codecSettings": {"codec": "H_264", "h264Settings": h264}},
+    }
+    arguments = video_arguments(output, Path("in"), Path("out"))
+    assert {name: arguments[arguments.index(name) + 1] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("video", "size"),
+    [
+        ({}, (320, 180)),
+        ({"width": 160}, (160, 90)),
+        ({"height": 360}, (640, 360)),
+        ({"height": 360, "scalingBehavior": "FIT_NO_UPSCALE"}, (320, 180)),
+        ({"width": 640, "height": 90, "scalingBehavior": "FIT_NO_UPSCALE"}, (160, 90)),
+        ({"width": 200, "height": 200}, (200, 200)),
+        ({"width": 200, "height": 200, "scalingBehavior": "STRETCH_TO_OUTPUT"}, (200, 200)),
+    ],
+)
+def test_pictures_have_the_size_that_the_job_asks_for(
+    clip: Path, tmp_path: Path, video: dict[str, Any], size: tuple[int, int]
+) -> None:
+    output = {"videoDescription": {**video, "codecSettings": {"frameCaptureSettings": {}}}}
+    frame = tmp_path / "frame.jpg"
+    subprocess.run([ffmpeg_program(), *frame_arguments(output, clip, frame, at_seconds=1)], check=True)
+    shown = probe(frame)
+    assert shown is not None
+    assert (shown.width, shown.height) == size
 
 
 def test_a_source_without_sound_is_encoded_without_and_fails_with_an_audio_description(
@@ -264,10 +336,8 @@ def changed(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     ],
 )
 def test_a_job_that_aws_would_refuse_is_refused_by_the_member_s_name(
-    emulator: MediaConvert, client: Any, path: tuple[str | int, ...], value: Any, named: str
+    emulator: MediaConvert, loose: Any, path: tuple[str | int, ...], value: Any, named: str
 ) -> None:
-    # boto3 would itself refuse a member out of its range; AWS's own answer is what counts here.
-    loose = boto3.client("mediaconvert", config=Config(parameter_validation=False))
     code, message = refusal(loose.create_job, Role=ROLE, Settings=changed(path, value))
     assert code == "BadRequestException"
     assert named in message
@@ -333,7 +403,7 @@ def test_a_request_token_leads_to_its_first_job_for_a_while(emulator: MediaConve
     assert len(emulator.jobs) == 3
 
 
-def test_jobs_are_listed_newest_first_in_pages_and_by_status(emulator: MediaConvert, client: Any) -> None:
+def test_jobs_are_listed_newest_first_in_pages_and_by_status(emulator: MediaConvert, client: Any, loose: Any) -> None:
     emulator.hold()
     ids = [create(client)["Id"] for _ in range(23)]
     seen = client.list_jobs()
@@ -346,7 +416,6 @@ def test_jobs_are_listed_newest_first_in_pages_and_by_status(emulator: MediaConv
     client.cancel_job(Id=ids[4])
     assert [one["Id"] for one in client.list_jobs(Status="CANCELED")["Jobs"]] == [ids[4]]
     assert client.list_jobs(Queue="Default", MaxResults=1)["Jobs"][0]["Id"] == ids[-1]
-    loose = boto3.client("mediaconvert", config=Config(parameter_validation=False))
     assert "maxResults: Should be at most 20" in refusal(loose.list_jobs, MaxResults=21)[1]
     assert "status: 'DONE' should be one of" in refusal(loose.list_jobs, Status="DONE")[1]
     assert "nextToken" in refusal(client.list_jobs, NextToken="made up")[1]
@@ -378,7 +447,10 @@ def test_a_job_or_queue_that_is_not_there_is_not_found(emulator: MediaConvert, c
     assert refusal(create, client=client, Queue="nothing")[0] == "NotFoundException"
     emulator.queues.append("cheap")
     emulator.hold("SUBMITTED")
-    assert create(client, Queue="cheap")["Queue"].endswith(":queues/cheap")
+    create(client)
+    cheap = create(client, Queue="cheap")
+    assert cheap["Queue"].endswith(":queues/cheap")
+    assert [job["Id"] for job in client.list_jobs(Queue=cheap["Queue"])["Jobs"]] == [cheap["Id"]]
     queue = client.get_queue(Name="cheap")["Queue"]
     assert (queue["Status"], queue["SubmittedJobsCount"], queue["ProgressingJobsCount"]) == ("ACTIVE", 1, 0)
 
