@@ -180,6 +180,16 @@ def test_a_dropped_connection_leaves_what_its_name_says(
     client("s3", attempts=2).put_object(Bucket=BUCKET, Key="k", Body=b"x" * size)
 
 
+@pytest.mark.parametrize(("fault", "stored"), [(dropped_before, 0), (dropped_after, 1)])
+def test_a_dropped_connection_ends_requests_to_other_services_too(
+    cloud: Cloud, dynamodb: Any, fault: Any, stored: int
+) -> None:
+    cloud.fail("PutItem", fault)
+    with pytest.raises(ConnectionClosedError):
+        dynamodb.put_item(TableName=TABLE, Item=item(1))
+    assert cloud.client("dynamodb").scan(TableName=TABLE)["Count"] == stored
+
+
 def test_a_client_that_retries_gets_over_a_dropped_answer(cloud: Cloud, dynamodb: Any) -> None:
     cloud.fail("PutItem", dropped_after)
     client("dynamodb", attempts=3).put_item(TableName=TABLE, Item=item(1))
