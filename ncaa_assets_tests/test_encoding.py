@@ -1,12 +1,20 @@
-"""The encoding profile as ffmpeg's arguments; what ffmpeg makes of them is looked at in `test_local.py`."""
+"""The encoding profile as each encoder is given it; what they make of it is looked at in `test_transcoders.py`."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ncaa_assets.encoding import PROFILE, Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
+from ncaa_assets.encoding import (
+    PROFILE,
+    Profile,
+    ffmpeg_arguments,
+    ffmpeg_poster_arguments,
+    ffmpeg_settings_hash,
+    mediaconvert_settings_hash,
+)
 
 SOURCE, OUTPUT = Path("/a/source.mp4"), Path("/a/output.mp4")
 
@@ -30,16 +38,27 @@ def test_the_bitrate_ceiling_follows_the_pictures_height(height: int | None, bit
 
 CHANGES: dict[str, Any] = {
     "max_height": 720, "crf": 22, "max_bitrate_by_height": {1080: 1}, "gop_seconds": 3, "audio_bitrate": 96_000,
-    "audio_sample_rate": 44_100, "poster_quality": 2, "poster_max_width": 640,
+    "audio_sample_rate": 44_100, "poster_quality": 2, "poster_max_width": 640, "qvbr_quality": 7, "poster_percent": 70,
 }  # fmt: skip
 
 
-def test_the_settings_hash_changes_with_every_value_of_the_profile_and_with_nothing_else() -> None:
+# Each is one encoder's scale of quality.
+OF_ONE = {"crf": "ffmpeg", "poster_quality": "ffmpeg", "qvbr_quality": "mediaconvert", "poster_percent": "mediaconvert"}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "settings_hash"), [("ffmpeg", ffmpeg_settings_hash), ("mediaconvert", mediaconvert_settings_hash)]
+)
+def test_the_settings_hash_changes_with_every_value_that_the_encoder_is_given_and_with_nothing_else(
+    encoder: str, settings_hash: Callable[[Profile], str]
+) -> None:
     assert {field.name for field in fields(Profile)} == CHANGES.keys()
-    hashes = {ffmpeg_settings_hash(replace(PROFILE, **{name: value})) for name, value in CHANGES.items()}
-    assert len(hashes | {ffmpeg_settings_hash(PROFILE)}) == len(CHANGES) + 1
-    assert ffmpeg_settings_hash(Profile()) == ffmpeg_settings_hash(PROFILE)
-    assert len(ffmpeg_settings_hash(PROFILE)) == 16
+    for name, value in CHANGES.items():
+        is_given = OF_ONE.get(name, encoder) == encoder
+        changed = settings_hash(replace(PROFILE, **{name: value}))
+        assert (changed != settings_hash(PROFILE)) == is_given, name
+    assert settings_hash(Profile()) == settings_hash(PROFILE)
+    assert len(settings_hash(PROFILE)) == 16
 
 
 def test_the_profile_reaches_ffmpeg() -> None:

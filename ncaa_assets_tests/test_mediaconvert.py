@@ -22,7 +22,7 @@ from ncaa_assets.backends.base import EncodeOutcome, EncodeRequest
 from ncaa_assets.backends.local import ffmpeg_program
 from ncaa_assets.backends.mediaconvert import LEDGER, MediaConvertTranscoder
 from ncaa_assets.backends.s3 import S3Store
-from ncaa_assets.encoding import PROFILE, Profile, mediaconvert_settings, mediaconvert_settings_hash
+from ncaa_assets.encoding import PROFILE, Profile, mediaconvert_settings
 from ncaa_assets.failures import EncodeFailed, StoreError
 from ncaa_assets.isobmff import BoxReader, Movie
 from ncaa_assets.models import CopiedVideo, ProcessedVideo
@@ -194,16 +194,6 @@ def test_nothing_is_scaled_up_and_the_ceiling_follows_the_height(
     wanted = ("QVBR", "SINGLE_PASS_HQ", "HIGH", 2, "SECONDS", {"QvbrQualityLevel": 8})
     names = ("RateControlMode", "QualityTuningLevel", "CodecProfile", "GopSize", "GopSizeUnits", "QvbrSettings")
     assert tuple(h264[name] for name in names) == wanted
-
-
-def test_the_hash_of_the_settings_changes_with_each_of_them() -> None:
-    changed = [
-        Profile(max_height=720), Profile(qvbr_quality=7), Profile(gop_seconds=4), Profile(audio_bitrate=96_000),
-        Profile(poster_percent=70), Profile(poster_max_width=640), Profile(max_bitrate_by_height={1080: 5_000_000}),
-    ]  # fmt: skip
-    hashes = {mediaconvert_settings_hash(profile) for profile in (PROFILE, *changed)}
-    assert len(hashes) == len(changed) + 1
-    assert mediaconvert_settings_hash(Profile(crf=30)) == mediaconvert_settings_hash(PROFILE)  # ffmpeg's alone
 
 
 # ---- Paid for once ---------------------------------------------------------------------------------------------------
