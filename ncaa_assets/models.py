@@ -237,11 +237,11 @@ class ProcessedDay(Document):
 
 def safe_name(identifier: str) -> str:
     """A highlight's id as a file name: itself where it is plain, else a cleaned form with a hash, so that no id can
-    name another's object or leave its folder."""
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", identifier):
+    name another's object or leave its folder, nor on a disk to which capital letters are small ones."""
+    if re.fullmatch(r"[a-z0-9_-]{1,80}", identifier) and not re.search(r"-[0-9a-f]{12}$", identifier):
         return identifier
     digest = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", identifier)[:60] + "-" + digest
+    return re.sub(r"[^a-z0-9_-]+", "_", identifier.lower())[:60] + "-" + digest
 
 
 def parse_document(kind: type[D], data: bytes) -> D:
