@@ -77,8 +77,8 @@ class VideoRefused(BackupError):
     """This URL will not become a stored video however often it is asked: a page, a file of another kind, a 404 …
 
     Attributes:
-        kind: `page` for a web page, `unsafe` for an address we never connect to, `gone` for a refusal by the host,
-            `not-video` for other bytes, `too-large`.
+        kind: `page` for a web page, `unresolved` for one in which no video was found, `unsafe` for an address we never
+            connect to, `gone` for a refusal by the host, `not-video` for other bytes, `too-large`.
     """
 
     def __init__(self, message: str, *, kind: str) -> None:

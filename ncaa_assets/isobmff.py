@@ -14,6 +14,7 @@ _TOP_LEVEL = {
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid", b"meta",
     b"sidx", b"ssix", b"mfra", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
 }  # fmt: skip
+_BEFORE_MEDIA = {b"styp", b"moof", b"sidx", b"prft"}  # of a fragment, whose mdat comes after them
 
 
 class NotWhole(ValueError):
@@ -49,6 +50,7 @@ class BoxReader:
         self._kind = b""
         self._open_ended = False
         self._seen: set[bytes] = set()
+        self._last = b""
         self._boxes: dict[bytes, bytes] = {}
 
     def feed(self, chunk: bytes) -> None:
@@ -90,9 +92,17 @@ class BoxReader:
             self._close()
         if b"moov" not in self._seen:
             raise NotWhole("the file has no index (moov): it is cut off or damaged")
-        if not self._seen & {b"mdat", b"moof"}:
+        if b"mdat" not in self._seen:
             raise NotWhole("the file holds no media (mdat)")
+        if self._last in _BEFORE_MEDIA:
+            raise NotWhole("the file is cut off between two fragments")
         return _movie(self._boxes.get(b"ftyp", b""), self._boxes.get(b"moov"))
+
+    @property
+    def shows_its_end(self) -> bool:
+        """Whether a file that was cut off could not have looked whole: false where the last box reaches to wherever the
+        file ends, and for fragments without the list of them (mfra, §8.8.9) that comes last where it is written."""
+        return not self._open_ended and (b"moof" not in self._seen or self._last == b"mfra")
 
     def _open(self, header: int) -> None:
         size, kind = struct.unpack(">I4s", self._head[:8])
@@ -104,6 +114,7 @@ class BoxReader:
             raise NotWhole("a box is smaller than its own header: the file is damaged")
         self._kind, self._open_ended = kind, size == 0
         self._seen.add(kind)
+        self._last = kind
         self._box_end = self._position - header + size
         self._head.clear()
         self._kept = bytearray() if kind in (b"ftyp", b"moov") else None

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +28,9 @@ from ncaa_assets.failures import VideoRefused
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_FIRST_HOST_ONLY = {"authorization", "cookie"}
+# What the name's own servers say, as against a look-up that failed (EAI_AGAIN): asking again changes nothing.
+_NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _MOST_ADDRESSES = 4  # tried of one name: each that does not answer costs the whole connect timeout
 # IPv6 forms that carry an IPv4 address inside: what counts is the address that the packet ends at.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -64,8 +67,19 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and not known
 
 
-def open_url(session: requests.Session, url: str, *, timeout: tuple[float, float]) -> requests.Response:
-    """The streamed answer of a GET, after at most five redirects; the caller closes it.
+def open_url(
+    session: requests.Session,
+    url: str,
+    *,
+    timeout: tuple[float, float],
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    data: Any = None,
+) -> requests.Response:
+    """The streamed answer of a request, after at most five redirects; the caller closes it.
+
+    Credentials in `headers` go to the first host only; 307 and 308 alone repeat the method and the data (RFC 9110,
+    §15.4).
 
     Raises:
         VideoRefused: the URL, or one that it redirects to, is not http(s) or leads to a host that is not allowed.
@@ -73,18 +87,31 @@ def open_url(session: requests.Session, url: str, *, timeout: tuple[float, float
     """
     for _ in range(MOST_REDIRECTS + 1):
         _check_address(url)
-        answer = session.get(url, stream=True, allow_redirects=False, timeout=timeout)
+        answer = session.request(
+            method, url, stream=True, allow_redirects=False, timeout=timeout, headers=headers, data=data
+        )
         location = answer.headers.get("Location")
         if answer.status_code not in _REDIRECTS or not location:
             return answer
         answer.close()
         try:
-            url = urljoin(url, location)
+            to = urljoin(url, location)
+            elsewhere = urlsplit(to)[:2] != urlsplit(url)[:2]
         except ValueError as error:
             raise VideoRefused(
                 f"it redirects to an address that cannot be understood ({error})", kind="unsafe"
             ) from None
+        if elsewhere:
+            headers = {name: value for name, value in (headers or {}).items() if name.lower() not in _FIRST_HOST_ONLY}
+        if answer.status_code not in (307, 308):
+            method, data = "HEAD" if method == "HEAD" else "GET", None
+        url = to
     raise VideoRefused(f"it redirects more than {MOST_REDIRECTS} times", kind="gone")
+
+
+def tells_its_end(answer: requests.Response) -> bool:
+    """Whether an answer's framing shows where it ends: a body that was read to that end is what the host has."""
+    return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
 
 
 class GuardedSession(requests.Session):
@@ -100,6 +127,12 @@ class GuardedSession(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: even when it is not to follow a redirect, requests parses its target and reads its body into memory."""
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[Callable[[], None]]:
+        """What breaks every connection that this thread uses while the block lasts, for another thread to call."""
+        with self._connections.followed() as mine:
+            yield mine.end
 
     def end(self) -> None:
         """Breaks every connection, now and from now on; a thread that is blocked in one gets an error at once."""
@@ -136,12 +169,25 @@ class _Connections:
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._ended = False
+        self._of_this_thread = threading.local()
 
     def add(self, one: socket.socket) -> None:
         with self._lock:
             self._sockets.add(one)
             if self._ended:
                 self._shut(one)
+        mine: _Connections | None = getattr(self._of_this_thread, "connections", None)
+        if mine is not None:
+            mine.add(one)
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator["_Connections"]:
+        """Those that this thread adds, apart, while the block lasts."""
+        mine = self._of_this_thread.connections = _Connections()
+        try:
+            yield mine
+        finally:
+            self._of_this_thread.connections = None
 
     @contextlib.contextmanager
     def while_it_opens(self, one: socket.socket) -> Iterator[None]:
@@ -167,7 +213,7 @@ class _Guarded:
 
     policy: HostPolicy
     connections: _Connections
-    sock: socket.socket
+    sock: Any  # a socket, or None before the first connection
     host: str
     port: int
     timeout: Any
@@ -180,11 +226,18 @@ class _Guarded:
             super().connect()  # type: ignore[misc]
             self.connections.add(self.sock)
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            self.connections.add(self.sock)  # one that was kept open now serves this thread
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.rstrip(".")
         try:
             found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
+            if error.errno in _NO_SUCH_NAME:
+                raise VideoRefused(f"there is no host {host}", kind="gone") from None
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         except UnicodeError as error:
             raise VideoRefused(f"{host} is no host name ({error})", kind="unsafe") from None

@@ -8,13 +8,18 @@ time.
 import hashlib
 import http.client
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
 
 from ncaa_assets.backends.base import ObjectStore, Upload
 from ncaa_assets.failures import (
@@ -39,12 +44,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHUNK = 256 * 1024
-TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces
+CHUNK = 1024**2
+AHEAD = 4  # pieces in memory that wait for the store
+TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two bytes
+HEAD_SECONDS = 60.0  # until the headers are there, redirects included
 SAY_EVERY = 10.0  # seconds between two lines about one copy's progress
 RATE_WINDOW = 60.0  # seconds over which a slow host is measured
 _TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "ts": "video/mp2t"}
-_TS_PACKET = 188
+_TS_PACKET, _TS_SYNC = 188, b"\x47"
 
 
 @dataclass(frozen=True)
@@ -83,41 +90,111 @@ class CopyOutcome:
     result: CopiedVideo | VideoRefused | CopyFailed
 
 
+@dataclass(frozen=True)
+class Body:
+    """A file on its way: its pieces as they come, what its sender calls it, how many bytes it promised (None: no
+    word), whether its framing tells its end (to be asked when the pieces are through), and what breaks it off from
+    another thread."""
+
+    pieces: Iterator[bytes]
+    content_type: str
+    promised: int | None
+    tells_its_end: Callable[[], bool]
+    break_off: Callable[[], None]
+
+
+class PageReader(Protocol):
+    """Finds the video of a web page; `pages.py` is one."""
+
+    def open(self, url: str, *, max_bytes: int) -> AbstractContextManager[Body]:
+        """The page's video, from where the page says that it is.
+
+        Raises:
+            VideoRefused: there is none, or none that may be had.
+            CopyFailed: it broke for a passing reason; also while the pieces are read.
+        """
+
+    def end(self) -> None:
+        """Ends what is under way, for good."""
+
+
 class _Verifier(Protocol):
+    @property
+    def shows_its_end(self) -> bool: ...
     def feed(self, chunk: bytes) -> None: ...
     def finish(self) -> Movie | None: ...
 
 
+class _Watch:
+    """Breaks something off from a thread of its own at `deadline` (of the monotonic clock): a host that trickles passes
+    every timeout that counts from byte to byte."""
+
+    def __init__(self, break_off: Callable[[], None], deadline: float) -> None:
+        self.deadline = deadline
+        self.fired = False
+        self._break_off = break_off
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+
+    def _keep_watch(self) -> None:
+        while not self._over.wait(max(0.0, min(self.deadline - time.monotonic(), 1.0))):
+            if time.monotonic() >= self.deadline:
+                self.fired = True
+                self._break_off()
+                return
+
+
 class VideoCopier:
-    """Copies videos into one store, `concurrency` at a time. `count` is how many of a day's are wanted (None: all)."""
+    """Copies videos into one store, `concurrency` at a time. `count` is how many of a day's are wanted (None: all);
+    `pages` finds the videos of web pages (None: a page is refused)."""
 
     def __init__(
-        self, store: ObjectStore, policy: "HostPolicy", limits: CopyLimits, *, concurrency: int, count: int | None
+        self,
+        store: ObjectStore,
+        policy: "HostPolicy",
+        limits: CopyLimits,
+        *,
+        concurrency: int,
+        count: int | None,
+        pages: PageReader | None = None,
     ) -> None:
         self.count = count
-        self._store, self._limits, self._concurrency = store, limits, concurrency
+        self.reads_pages = pages is not None
+        self._store, self._limits, self._concurrency, self._pages = store, limits, concurrency, pages
         from ncaa_assets.safe_http import new_session  # noqa: PLC0415 - why here: failures.py
 
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
 
-    def copy(self, day: str, plan: CopyPlan) -> Generator[CopyOutcome, None, None]:
-        """Carries out a plan, yielding each outcome as it is known.
+    def copy(
+        self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None
+    ) -> Generator[CopyOutcome, None, None]:
+        """Carries out a plan, yielding each outcome as it is known; `before_commit` may still stop each by raising.
 
         A fresh candidate that cannot be copied is replaced by the next; one that failed for a passing reason keeps its
         place, so that the next run takes it up and not a later one.
         """
+        carry_out = partial(self._outcome, day, before_commit)
         waiting = iter(plan.fresh)
         first = waiting if plan.missing is None else islice(waiting, plan.missing)
         with ThreadPoolExecutor(self._concurrency, "copy") as pool:
-            under_way = {pool.submit(self._outcome, day, candidate) for candidate in (*plan.renewed, *first)}
+            under_way = {pool.submit(carry_out, candidate) for candidate in (*plan.renewed, *first)}
             try:
                 while under_way:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for outcome in (future.result() for future in done):
                         refused = isinstance(outcome.result, VideoRefused) and not outcome.candidate.earlier
                         if refused and (following := next(waiting, None)) is not None:
-                            under_way.add(pool.submit(self._outcome, day, following))
+                            under_way.add(pool.submit(carry_out, following))
                         yield outcome
             finally:
                 self.close()
@@ -127,11 +204,13 @@ class VideoCopier:
         """Ends every copy under way, for good; what it had written is taken back."""
         self._ended.set()
         self._session.end()
+        if self._pages is not None:
+            self._pages.end()
 
-    def _outcome(self, day: str, candidate: Candidate) -> CopyOutcome:
+    def _outcome(self, day: str, before_commit: Callable[[], None], candidate: Candidate) -> CopyOutcome:
         name = candidate.highlight.label
         try:
-            copied = self._copy(day, candidate)
+            copied = self._copy(day, candidate, before_commit)
         except VideoRefused as error:
             log.info("%s not copied: %s", name, error)
             return CopyOutcome(candidate, error)
@@ -140,7 +219,7 @@ class VideoCopier:
             return CopyOutcome(candidate, error)
         return CopyOutcome(candidate, copied)
 
-    def _copy(self, day: str, candidate: Candidate) -> CopiedVideo:
+    def _copy(self, day: str, candidate: Candidate, before_commit: Callable[[], None]) -> CopiedVideo:
         """One verified copy.
 
         Raises:
@@ -159,25 +238,34 @@ class VideoCopier:
             sleep=self._sleep,
         )
         try:
-            return retry(self._copy_once, day, candidate)
+            return retry(self._copy_once, day, candidate, before_commit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if is_unreachable(error):
-                raise CopyFailed("its host cannot be reached (unknown name or refused connection)") from error
+                raise CopyFailed(
+                    "its host cannot be reached (its name cannot be looked up now, or it refuses connections)"
+                ) from error
             if is_transient(error):
                 raise CopyFailed(f"the connection broke ({one_line(error)[:200]})") from error
             raise VideoRefused(f"it cannot be asked for ({one_line(error)[:200]})", kind="gone") from error
 
-    def _copy_once(self, day: str, candidate: Candidate) -> CopiedVideo:
+    def _copy_once(self, day: str, candidate: Candidate, before_commit: Callable[[], None]) -> CopiedVideo:
         url = candidate.highlight.url
         if url is None:
             raise VideoRefused("the record has no url", kind="gone")
-        from ncaa_assets.safe_http import open_url  # noqa: PLC0415
-
+        store = partial(self._store_body, day, candidate, before_commit)
         try:
             self._stop_if_ended()
-            with open_url(self._session, url, timeout=TIMEOUT) as answer:
-                self._check_answer(answer)
-                return self._store_body(day, candidate, url, answer)
+            try:
+                return store(partial(self._from_host, url))
+            except VideoRefused as refusal:
+                if refusal.kind != "page" or self._pages is None:
+                    raise
+            try:
+                return store(partial(self._pages.open, url, max_bytes=self._limits.max_bytes))
+            except VideoRefused as refusal:
+                if refusal.kind == "page":
+                    raise VideoRefused("its page leads to a web page again", kind="unresolved") from refusal
+                raise
         except Exception:
             self._stop_if_ended()  # a connection that `close` broke is no failure of its host
             raise
@@ -186,59 +274,106 @@ class VideoCopier:
         if self._ended.is_set():
             raise RunEnded("the run was ended")
 
+    @contextmanager
+    def _from_host(self, url: str) -> Iterator[Body]:
+        """What a URL answers, if it may be a video by its status and length."""
+        from ncaa_assets.safe_http import open_url, tells_its_end  # noqa: PLC0415
+
+        with self._session.followed() as break_off:
+            with _Watch(break_off, time.monotonic() + HEAD_SECONDS) as watch:
+                try:
+                    answer = open_url(self._session, url, timeout=TIMEOUT)
+                except Exception as error:
+                    if watch.fired and not isinstance(error, VideoRefused):
+                        raise _no_answer() from error
+                    raise
+            with answer:
+                if watch.fired:  # headers that were broken off end like others
+                    raise _no_answer()
+                self._check_answer(answer)
+                length = answer.headers.get("Content-Length", "")
+                yield Body(
+                    pieces=_pieces(answer),
+                    content_type=answer.headers.get("Content-Type", ""),
+                    promised=int(length) if length.isdecimal() else None,
+                    tells_its_end=lambda: tells_its_end(answer),
+                    break_off=break_off,
+                )
+
     def _check_answer(self, answer: "requests.Response") -> None:
         status = answer.status_code
-        if status != 200:
+        if status not in (200, 203):  # 206 is a part, and the others of 2xx come without a file (RFC 9110, §15.3)
             if status_is_transient(status):
                 raise CopyFailed(
                     f"the host answers with status {status}", retry_after=retry_after_seconds(answer.headers)
                 )
             raise VideoRefused(f"the host answers with status {status}", kind="gone")
-        promised = answer.headers.get("Content-Length", "")
-        if promised.isdecimal() and int(promised) > self._limits.max_bytes:
-            raise self._too_large()
 
-    def _store_body(self, day: str, candidate: Candidate, url: str, answer: "requests.Response") -> CopiedVideo:
+    def _store_body(
+        self,
+        day: str,
+        candidate: Candidate,
+        before_commit: Callable[[], None],
+        opened: Callable[[], AbstractContextManager[Body]],
+    ) -> CopiedVideo:
         highlight = candidate.highlight
-        pieces = self._pieces(answer, highlight.label)
-        start = _at_least(4096, pieces)
-        if not start and not _says_its_end(answer):
-            raise CopyFailed("the connection ended before the first byte")
-        container = _container(start, answer.headers.get("Content-Type", ""))
         name = f"videos/{day}/{safe_name(highlight.id)}"
         digest = hashlib.sha256()
-        verifier = _verifier(container)
         size = 0
-        kept_beside = bool(candidate.earlier)
-        with self._store.upload(
-            f"{name}.{container}", content_type=_TYPES[container], provisional=kept_beside
-        ) as upload:
+        with ExitStack() as stack:
+            body = stack.enter_context(opened())
+            pieces = stack.enter_context(closing(self._paced(body, highlight.label)))
+            start = _at_least(4096, pieces)
+            if not start and not body.tells_its_end():
+                raise CopyFailed("the connection ended before the first byte")
+            container = _container(start, body.content_type)
+            verifier = _verifier(container)
+            upload = stack.enter_context(
+                self._store.upload(
+                    f"{name}.{container}", content_type=_TYPES[container], provisional=bool(candidate.earlier)
+                )
+            )
             try:
                 for piece in _chain(start, pieces):
                     size += len(piece)
-                    if size > self._limits.max_bytes:
-                        raise self._too_large()
                     digest.update(piece)
                     verifier.feed(piece)
                     upload.write(piece)
                 movie = verifier.finish()
             except NotWhole as error:
-                if _says_its_end(answer):
+                if body.tells_its_end():
                     raise VideoRefused(f"the host's file is damaged: {error}", kind="not-video") from error
                 # A cut connection without a promised length looks just like this; another attempt tells.
                 raise CopyFailed(f"what came is no whole video: {error}") from error
             if movie is not None and movie.has_video is False:
                 raise VideoRefused("it holds no picture, only sound or data", kind="not-video")
             sha256 = digest.hexdigest()
+            if not verifier.shows_its_end and not body.tells_its_end():
+                self._look_again(opened, sha256, highlight.label)
+            before_commit()
             return self._commit(upload, candidate, name, CopiedVideo(
-                id=highlight.id, title=highlight.title, source_url=url, key="", bytes=size, sha256=sha256,
-                container=container,
+                id=highlight.id, title=highlight.title, source_url=highlight.url or "", key="", bytes=size,
+                sha256=sha256, container=container,
                 duration_seconds=movie.duration_seconds if movie else None,
                 width=movie.width if movie else None,
                 height=movie.height if movie else None,
                 has_sound=movie.has_sound if movie else None,
                 copied_at=now(),
             ))  # fmt: skip
+
+    def _look_again(self, opened: Callable[[], AbstractContextManager[Body]], sha256: str, name: str) -> None:
+        """Fetches a file once more, keeping nothing of it: where neither the host nor the format says where it ends, a
+        cut shows only in that it is elsewhere the next time.
+
+        Raises:
+            CopyFailed: other bytes came.
+        """
+        digest = hashlib.sha256()
+        with opened() as body, closing(self._paced(body, name)) as pieces:
+            for piece in pieces:
+                digest.update(piece)
+        if digest.hexdigest() != sha256:
+            raise CopyFailed("nothing says where the file ends, and it ended elsewhere when fetched again")
 
     @staticmethod
     def _commit(upload: Upload, candidate: Candidate, name: str, video: CopiedVideo) -> CopiedVideo:
@@ -254,28 +389,48 @@ class VideoCopier:
         key = f"{name}.{video.sha256[:8]}.{video.container}" if candidate.earlier else f"{name}.{video.container}"
         return video.model_copy(update={"key": upload.commit(key).key})
 
-    def _pieces(self, answer: "requests.Response", name: str) -> Iterator[bytes]:
-        """The body's pieces, while they come at a bearable pace; says every ten seconds how far it is.
+    def _paced(self, body: Body, name: str) -> Generator[bytes, None, None]:
+        """The body's pieces while they come at a bearable pace and are not too many; says every ten seconds how far.
 
-        Each as soon as it is there: waiting for a full one, a host of one byte a second would never be measured.
+        Raises:
+            CopyFailed: they come too slowly.
+            VideoRefused: they are more than `VIDEO_MAX_BYTES`, or promise to be.
         """
-        window_start, window_bytes = time.monotonic(), 0
-        said, size, promised = time.monotonic(), 0, answer.headers.get("Content-Length", "")
-        while piece := answer.raw.read1(CHUNK, decode_content=True):
-            self._stop_if_ended()
-            window_bytes += len(piece)
-            size += len(piece)
-            if time.monotonic() - said >= SAY_EVERY:
-                said = time.monotonic()
-                share = f" of {int(promised) / 1e6:.1f}" if promised.isdecimal() else ""
-                log.info("copying %s: %.1f%s MB", name, size / 1e6, share)
-            elapsed = time.monotonic() - window_start
-            if elapsed >= RATE_WINDOW:
-                if window_bytes < self._limits.min_bytes_per_second * elapsed:
-                    raise CopyFailed(f"the host sends only {window_bytes / elapsed:.0f} bytes a second")
-                window_start, window_bytes = time.monotonic(), 0
-            yield piece
-        self._stop_if_ended()  # a connection that `close` broke ends as one whose host has sent everything
+        if (body.promised or 0) > self._limits.max_bytes:
+            raise self._too_large()
+        said = time.monotonic()
+        size = window = 0
+        waited = 0.0  # for the host alone: a store that is slower than it is no fault of its
+        with _Watch(body.break_off, math.inf) as watch, _read_ahead(body) as next_piece:
+            while True:
+                asked = time.monotonic()
+                watch.deadline = asked + RATE_WINDOW + TIMEOUT[1] - waited
+                try:
+                    piece = next_piece()
+                except Exception as error:
+                    if watch.fired and not isinstance(error, VideoRefused):
+                        raise _too_slow(window, waited + time.monotonic() - asked) from error
+                    raise
+                watch.deadline = math.inf
+                waited += time.monotonic() - asked
+                self._stop_if_ended()  # a connection that was broken off ends as one whose host has sent everything
+                if watch.fired:
+                    raise _too_slow(window, waited)
+                if not piece:
+                    return
+                window += len(piece)
+                size += len(piece)
+                if size > self._limits.max_bytes:
+                    raise self._too_large()
+                if waited >= RATE_WINDOW:
+                    if window < self._limits.min_bytes_per_second * waited:
+                        raise _too_slow(window, waited)
+                    window, waited = 0, 0.0
+                if time.monotonic() - said >= SAY_EVERY:
+                    said = time.monotonic()
+                    share = f" of {body.promised / 1e6:.1f}" if body.promised else ""
+                    log.info("copying %s: %.1f%s MB", name, size / 1e6, share)
+                yield piece
 
     def _too_large(self) -> VideoRefused:
         return VideoRefused(f"it is larger than VIDEO_MAX_BYTES ({self._limits.max_bytes} bytes)", kind="too-large")
@@ -291,15 +446,18 @@ def plan_copies(
     have: Callable[[CopiedVideo], bool],
     count: int | None,
     force: bool,
+    reads_pages: bool = False,
 ) -> CopyPlan:
     """What a run still has to copy so that the first `count` videos of a day are there (None: all).
 
     Copies that the store has count, whichever records they are of; one whose URL changed is fetched again, to be kept
-    beside the old one if its bytes differ. A URL known to be a web page is not asked again. With `force` what is
-    there is fetched again, and where more are wanted, pages are asked again.
+    beside the old one if its bytes differ. A URL known to be a web page is not asked again, unless pages are read now
+    (`reads_pages`) and this one has not been. With `force` what is there is fetched again, and where more are wanted,
+    pages are asked again.
     """
+    closed = {"unresolved"} if reads_pages else {"page", "unresolved"}
     present = [video for video in manifest.videos if have(video)]
-    pages = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind == "page"}
+    pages = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind in closed}
     renewed, fresh = [], []
     for highlight in highlights:
         earlier = tuple(video for video in present if video.id == highlight.id)
@@ -335,9 +493,43 @@ def _chain(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _says_its_end(answer: "requests.Response") -> bool:
-    """Whether the answer's framing shows where it ends: a body that was read to that end is what the host has."""
-    return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+def _pieces(answer: "requests.Response") -> Iterator[bytes]:
+    """The body's pieces, each as soon as it is there: waiting for a full one, a host of a byte a second would never be
+    measured."""
+    while piece := answer.raw.read1(CHUNK, decode_content=True):
+        yield piece
+
+
+@contextmanager
+def _read_ahead(body: Body) -> Iterator[Callable[[], bytes]]:
+    """What returns a body's next piece (nothing at its end), read in a thread of its own a few pieces ahead, while the
+    ones before are hashed and stored: a fifth less time for a file that comes as fast as memory, measured."""
+    ahead: deque[Future[bytes]] = deque()
+    at_end = False
+    with ThreadPoolExecutor(1, "read") as pool:
+
+        def next_piece() -> bytes:
+            nonlocal at_end
+            while len(ahead) < AHEAD:
+                ahead.append(pool.submit(next, body.pieces, b""))
+            piece = ahead.popleft().result()
+            at_end = not piece
+            return piece
+
+        try:
+            yield next_piece
+        finally:
+            if not at_end:
+                body.break_off()  # ends the read that is under way; the connection could not be used again anyway
+            pool.shutdown(cancel_futures=True)
+
+
+def _no_answer() -> CopyFailed:
+    return CopyFailed(f"the host did not answer within {HEAD_SECONDS:.0f} s")
+
+
+def _too_slow(count: int, seconds: float) -> CopyFailed:
+    return CopyFailed(f"the host sends only {count / seconds if seconds else 0:.0f} bytes a second")
 
 
 def _container(start: bytes, content_type: str) -> str:
@@ -352,7 +544,7 @@ def _container(start: bytes, content_type: str) -> str:
         return "mov" if start[4:8] != b"ftyp" or start[8:12] == b"qt  " else "mp4"
     if start[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in start[:64]:
         return "webm"
-    if len(start) > 2 * _TS_PACKET and all(start[at] == 0x47 for at in (0, _TS_PACKET, 2 * _TS_PACKET)):
+    if len(start) > 2 * _TS_PACKET and start[: 2 * _TS_PACKET + 1 : _TS_PACKET] == 3 * _TS_SYNC:
         return "ts"
     head = start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<!--")) or "html" in content_type.lower():
@@ -362,12 +554,18 @@ def _container(start: bytes, content_type: str) -> str:
 
 
 class _TransportStream:
-    """Counts an MPEG-TS file's packets, which carry no total: whole packets are all that can be checked."""
+    """Follows an MPEG-TS file's packets, each of which opens with a sync byte (ISO/IEC 13818-1, §2.4.3.2). They carry
+    no total: whole packets are all that can be checked."""
+
+    shows_its_end = False
 
     def __init__(self) -> None:
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
+        opening = chunk[-self._size % _TS_PACKET :: _TS_PACKET]
+        if opening.count(_TS_SYNC) != len(opening):
+            raise NotWhole("a packet in it does not open as one does")
         self._size += len(chunk)
 
     def finish(self) -> None:
@@ -381,6 +579,7 @@ class _WebM:
     def __init__(self) -> None:
         self._head = bytearray()
         self._size = 0
+        self.shows_its_end = True
 
     def feed(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -393,6 +592,7 @@ class _WebM:
         if self._head[segment : segment + 4] != b"\x18\x53\x80\x67":
             raise NotWhole("its Segment is missing")
         length, at = _ebml_size(self._head, segment + 4)
+        self.shows_its_end = length is not None
         if length is not None and self._size < at + length:
             raise NotWhole("the file is cut off in the middle")
 

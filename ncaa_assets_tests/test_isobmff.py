@@ -122,8 +122,31 @@ def test_a_file_of_sound_alone_holds_no_video() -> None:
 
 
 def test_fragments_count_as_media() -> None:
-    data = box(b"ftyp", FTYP) + box(b"moov", mvhd(0) + trak(b"vide")) + box(b"moof", b"x" * 20)
-    assert read(data).has_video
+    start = box(b"ftyp", FTYP) + box(b"moov", mvhd(0) + trak(b"vide"))
+    opening, index, media = box(b"styp", FTYP), box(b"moof", b"x" * 20), box(b"mdat", b"x" * 9)
+    whole = start + opening + index + media
+    assert read(whole + index + media).has_video
+    for cut in (whole + opening, whole + opening + index):
+        with pytest.raises(NotWhole, match="between two fragments"):
+            read(cut)
+
+
+@pytest.mark.parametrize(
+    ("media", "shows"),
+    [
+        (box(b"mdat", b"x" * 9), True),
+        (box(b"mdat", b"x" * 9, size=0), False),
+        (box(b"moof") + box(b"mdat", b"x" * 9), False),
+        (box(b"moof") + box(b"mdat", b"x" * 9) + box(b"mfra", b"x" * 9), True),
+        (box(b"moof") + box(b"mdat", b"x" * 9) + box(b"free"), False),
+    ],
+    ids=["one mdat", "to wherever the file ends", "fragments", "fragments and their list", "fragments and no list"],
+)
+def test_it_knows_which_files_show_where_they_end(media: bytes, shows: bool) -> None:
+    reader = BoxReader()
+    reader.feed(box(b"ftyp", FTYP) + box(b"moov", mvhd(1000) + trak(b"vide")) + media)
+    reader.finish()
+    assert reader.shows_its_end is shows
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,20 @@
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ncaa_assets.failures import VideoRefused, is_unreachable
 from ncaa_assets.safe_http import HostPolicy, is_public, new_session, open_url
@@ -172,6 +178,52 @@ def test_a_name_is_looked_up_once_and_the_judged_address_is_the_one_connected_to
     assert server.asked[0].headers["host"] == f"clips.test:{server.port}"
 
 
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of its own for clips.test, with its key, as a file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "clips.test")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("clips.test")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    path = tmp_path / "clips.test.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def test_tls_verifies_the_name_though_the_connection_goes_to_an_address(
+    certificate: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.on("/a", Reply(b"hello"))
+    resolves(monkeypatch, **{"clips.test": ["127.0.0.1"], "other.test": ["127.0.0.1"]})
+    session = new_session(ANY_HOST, pool=1)
+    with pytest.raises(requests.exceptions.SSLError, match="self-signed"):
+        open_url(session, f"https://clips.test:{server.port}/a", timeout=TIMEOUT)
+    session.verify = str(certificate)
+    assert open_url(session, f"https://clips.test:{server.port}/a", timeout=TIMEOUT).content == b"hello"
+    with pytest.raises(requests.exceptions.SSLError, match=r"not valid for 'other\.test'"):
+        open_url(session, f"https://other.test:{server.port}/a", timeout=TIMEOUT)
+    assert refused(f"https://clips.test:{server.port}/a").kind == "unsafe"
+    assert server.times("/a") == 1
+
+
 def test_the_next_address_is_tried_where_one_does_not_answer(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,13 +238,17 @@ def test_a_name_without_an_address_and_a_closed_port_are_unreachable(monkeypatch
         get(f"http://127.0.0.1:{port}/")
     assert is_unreachable(caught.value)
 
-    def unknown(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    answer = [socket.EAI_AGAIN]
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    def look_up(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(answer[0], "no look-up for you")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with pytest.raises(requests.ConnectionError) as caught:
-        get("http://no-such-host.test/")
+        get("http://no-answer.test/")
     assert is_unreachable(caught.value)
+    answer[0] = socket.EAI_NONAME
+    assert refused("http://no-such-host.test/", ANY_HOST).kind == "gone"
 
 
 def test_five_redirects_are_followed_and_a_sixth_is_not(server: ScriptedServer) -> None:
@@ -206,6 +262,50 @@ def test_five_redirects_are_followed_and_a_sixth_is_not(server: ScriptedServer) 
 def test_a_redirect_to_a_file_is_refused(server: ScriptedServer) -> None:
     url = server.on("/a", Reply(status=301, headers={"Location": "file:///etc/passwd"}))
     assert refused(url, ANY_HOST).kind == "unsafe"
+
+
+@pytest.mark.parametrize(("status", "method", "body"), [(302, "GET", b""), (303, "GET", b""), (307, "POST", b"x=1"),
+                                                        (308, "POST", b"x=1")])  # fmt: skip
+def test_a_redirected_request_keeps_its_method_where_the_status_says_so(
+    status: int, method: str, body: bytes, server: ScriptedServer
+) -> None:
+    came: list[tuple[str, bytes]] = []
+
+    def answer(handler: Handler) -> None:
+        came.append((handler.command, handler.rfile.read(int(handler.headers.get("Content-Length", 0)))))
+        Reply(b"there").send(handler)
+
+    away = server.on("/away", Reply(status=status, headers={"Location": "/there"}))
+    server.on("/there", answer)
+    session = new_session(ANY_HOST, pool=1)
+    assert open_url(session, away, timeout=TIMEOUT, method="POST", data=b"x=1").content == b"there"
+    assert came == [(method, body)]
+
+
+def test_credentials_in_headers_stay_with_the_first_host(server: ScriptedServer) -> None:
+    headers = {"Authorization": "mine", "cookie": "mine", "Referer": "https://example.com/"}
+    server.on("/near", Reply(status=302, headers={"Location": "/far"}))
+    server.on("/far", Reply(status=302, headers={"Location": f"http://localhost:{server.port}/there"}))
+    server.on("/there", Reply(b"there"))
+    session = new_session(ANY_HOST, pool=1)
+    assert open_url(session, server.url("/near"), timeout=TIMEOUT, headers=headers).content == b"there"
+    assert [asked.headers.get("authorization") for asked in server.asked] == ["mine", "mine", None]
+    assert [asked.headers.get("cookie") for asked in server.asked] == ["mine", "mine", None]
+    assert [asked.headers["referer"] for asked in server.asked] == ["https://example.com/"] * 3
+
+
+def test_what_a_thread_follows_can_be_broken_off_alone(server: ScriptedServer) -> None:
+    """A connection that was kept open serves another thread, and is that thread's then."""
+    session = new_session(ANY_HOST, pool=2)
+    assert open_url(session, server.on("/a", Reply(b"hello")), timeout=TIMEOUT).content == b"hello"
+    with session.followed() as break_off:
+        answer = open_url(session, server.on("/b", stall_in_body), timeout=(5, 60))
+        break_off()
+        started = time.monotonic()
+        with pytest.raises(requests.RequestException):
+            _ = answer.content
+        assert time.monotonic() - started < 2
+    assert open_url(session, server.url("/a"), timeout=TIMEOUT).content == b"hello"
 
 
 def test_the_environments_proxies_and_netrc_are_not_used(

@@ -1,30 +1,36 @@
-"""From a URL to a stored, verified video: what a host can answer, in one table, and which of a day's videos are taken.
+"""From a URL to a stored, verified video: what a host can answer, in one table for both backends, and which of a day's
+videos are taken.
 
 The host is a real server on loopback, trusted by its exact origin, so that everything else is judged as in earnest.
 """
 
 import gzip
 import hashlib
+import itertools
 import re
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from ncaa_assets import video_copy
-from ncaa_assets.backends.base import Upload
+from ncaa_assets.backends.base import ObjectStore, Upload
 from ncaa_assets.backends.local import LocalStore, ffmpeg_program
-from ncaa_assets.failures import CopyFailed, RunEnded, StoreError, VideoRefused
+from ncaa_assets.backends.s3 import S3Store
+from ncaa_assets.failures import CopyFailed, LeaseLost, RunEnded, StoreError, VideoRefused
 from ncaa_assets.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.safe_http import HostPolicy
 from ncaa_assets.video_copy import CopyLimits, CopyOutcome, CopyPlan, VideoCopier, plan_copies, skipped
+from ncaa_assets_tests.cloud import Cloud
 from ncaa_assets_tests.http_server import Handler, Reply, Script, ScriptedServer
 
 DAY = "2025-03-09"
@@ -41,7 +47,18 @@ class Media:
     mov: bytes
     webm: bytes
     ts: bytes
+    fragments: bytes
     sound: bytes
+
+    @property
+    def large(self) -> bytes:
+        """Three parts of a multipart upload, and a bit."""
+        return self.mp4 + (25_000_000).to_bytes(4, "big") + b"mdat" + bytes(25_000_000 - 8)
+
+    @property
+    def one_fragment(self) -> bytes:
+        """The fragmented clip without its last fragment and what follows: it looks as whole as the whole."""
+        return self.fragments[: self.fragments.rindex(b"moof") - 4]
 
     @property
     def endless_start(self) -> bytes:
@@ -65,6 +82,9 @@ def media(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactor
         mov=made("a.mov", "-c", "copy"),
         webm=made("a.webm", "-an", "-t", "0.5", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"),
         ts=made("a.ts", "-c", "copy"),
+        fragments=made(
+            "fragments.mp4", "-c:v", "libx264", "-g", "15", "-movflags", "+frag_keyframe+empty_moov+skip_trailer"
+        ),
         sound=made("sound.mp4", "-vn", "-c", "copy"),
     )
 
@@ -74,7 +94,7 @@ def highlight(number: int | str, url: str | None) -> Highlight:
 
 
 def copier(
-    store: LocalStore,
+    store: ObjectStore,
     server: ScriptedServer,
     *,
     policy: HostPolicy | None = None,
@@ -82,17 +102,18 @@ def copier(
     concurrency: int = 4,
     retries: int = 2,
     slowest: int = 0,
+    most: int = MOST_BYTES,
 ) -> VideoCopier:
     return VideoCopier(
         store,
         policy or HostPolicy(trusted_origin=("127.0.0.1", server.port)),
-        CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=slowest, retry_count=retries, retry_delay=0),
+        CopyLimits(max_bytes=most, min_bytes_per_second=slowest, retry_count=retries, retry_delay=0),
         concurrency=concurrency,
         count=count,
     )
 
 
-def copy_one(store: LocalStore, server: ScriptedServer, url: str | None, **options: Any) -> CopyOutcome:
+def copy_one(store: ObjectStore, server: ScriptedServer, url: str | None, **options: Any) -> CopyOutcome:
     plan = plan_copies([highlight(1, url)], VideosDay(date=DAY), have=lambda _: True, count=None, force=False)
     (outcome,) = copier(store, server, **options).copy(DAY, plan)
     return outcome
@@ -129,6 +150,31 @@ def is_stored(store: LocalStore, video: CopiedVideo) -> bool:
 def files(store: LocalStore) -> list[str]:
     """Everything that lies in the store's folder, half-written things too."""
     return sorted(path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A store of one backend, and `everything` that lies in it by another way: half-written things too."""
+
+    store: ObjectStore
+    everything: Callable[[], list[str]]
+
+
+@pytest.fixture(params=["local", "s3"])
+def archive(request: pytest.FixtureRequest) -> Archive:
+    if request.param == "local":
+        store: LocalStore = request.getfixturevalue("store")
+        return Archive(store, lambda: files(store))
+    cloud: Cloud = request.getfixturevalue("cloud")
+    cloud.make_bucket("archive")
+    s3 = cloud.client("s3")
+
+    def everything() -> list[str]:
+        objects = s3.list_objects_v2(Bucket="archive").get("Contents", [])
+        uploads = s3.list_multipart_uploads(Bucket="archive").get("Uploads", [])
+        return sorted([one["Key"] for one in objects] + [f"{one['Key']} (half an upload)" for one in uploads])
+
+    return Archive(S3Store(boto3.client("s3"), "archive", retry_delay=0), everything)
 
 
 def copied(outcome: CopyOutcome) -> CopiedVideo:
@@ -191,6 +237,31 @@ def endless_redirect(to: str) -> Script:
     return send
 
 
+def trickle(head: bytes, endless_part: bytes, body: bytes = b"") -> Script:
+    """Sends `head`, then `endless_part` (or, in its place, `body`) byte by byte, fast enough for any read timeout."""
+
+    def send(handler: Handler) -> None:
+        handler.close_connection = True
+        with suppress(OSError):  # until the client has had enough
+            handler.wfile.write(head)
+            for byte in body or itertools.cycle(endless_part):
+                handler.wfile.write(bytes([byte]))
+                time.sleep(0.02)
+
+    return send
+
+
+def at_once(runs: int, reply: Reply) -> Script:
+    """Answers when so many have asked."""
+    barrier = threading.Barrier(runs)
+
+    def send(handler: Handler) -> None:
+        barrier.wait(10)
+        reply.send(handler)
+
+    return send
+
+
 def hang_up(handler: Handler) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
     handler.close_connection = True
@@ -210,6 +281,13 @@ def cut(part: int, length: str) -> Callable[[Media], Sequence[Script]]:
     return answers
 
 
+def live(webm: bytes) -> bytes:
+    """With a Segment of unknown size, as it is written while it is recorded."""
+    at = webm.index(b"\x18\x53\x80\x67") + 4
+    return webm[:at] + b"\x01" + b"\xff" * 7 + webm[at + 8 :]
+
+
+OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
 HTML = b"<!DOCTYPE html><html><title>Watch</title><body>No video here, though you may think so.</body></html>"
 DAMAGED = "damaged"
 
@@ -217,7 +295,11 @@ DAMAGED = "damaged"
 @dataclass(frozen=True)
 class Case:
     """What the host answers in turn, and what becomes of it: `copied`, `failed` (a passing reason), or the kind of a
-    refusal; how often the host was asked; and words of the reason."""
+    refusal; how often the host was asked; and words of the reason.
+
+    `resolves`: the host's name has these addresses, look-up after look-up, and those in `public` count as public.
+    `impatient`: what takes a minute in earnest takes half a second. `runs`: so many do this at once.
+    """
 
     name: str
     answers: Callable[[Media], Sequence[Script]]
@@ -225,6 +307,11 @@ class Case:
     asked: int = 1
     says: str = ""
     container: str = "mp4"
+    most: int = MOST_BYTES
+    resolves: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    impatient: bool = False
+    runs: int = 1
 
 
 CASES = [
@@ -240,6 +327,18 @@ CASES = [
     Case("WebM cut, no length", lambda m: [video(m.webm[:-9], length=None)], "failed", asked=3, says="cut off"),
     Case("WebM cut at the host", lambda m: [video(m.webm[:-9])], "not-video", says=DAMAGED),
     Case("MPEG-TS", lambda m: [video(m.ts)], "copied", container="ts"),
+    Case("WebM of unknown length, no length", lambda m: [video(live(m.webm), length=None)], "copied", asked=2,
+         container="webm"),
+    Case("MPEG-TS, no length", lambda m: [video(m.ts, length=None)], "copied", asked=2, container="ts"),
+    Case("MPEG-TS damaged", lambda m: [video(m.ts[:1880] + b"?" + m.ts[1881:])], "not-video", says=DAMAGED),
+    Case("MPEG-TS cut at a packet once, no length",
+         lambda m: [video(m.ts[:-188], length=None), video(m.ts, length=None)], "copied", asked=4, container="ts"),
+    Case("MPEG-TS cut at another packet each time, no length",
+         lambda m: [video(m.ts[: -188 * n], length=None) for n in range(1, 7)], "failed", asked=6, says="elsewhere"),
+    Case("fragments", lambda m: [video(m.fragments)], "copied"),
+    Case("fragments, no length", lambda m: [video(m.fragments, length=None)], "copied", asked=2),
+    Case("fragments cut between two once, no length",
+         lambda m: [video(m.one_fragment, length=None), video(m.fragments, length=None)], "copied", asked=4),
     Case("MPEG-TS cut, no length", lambda m: [video(m.ts[:-9], length=None)], "failed", asked=3, says="cut off"),
     Case("MPEG-TS cut at the host", lambda m: [video(m.ts[:-9])], "not-video", says=DAMAGED),
     Case("sound alone", lambda m: [video(m.sound)], "not-video", says="no picture"),
@@ -274,6 +373,7 @@ CASES = [
     Case("empty", lambda m: [video(b"")], "not-video", says="sent nothing"),
     Case("403", lambda m: [Reply(b"no", status=403)], "gone", says="403"),
     Case("404", lambda m: [Reply(HTML, status=404)], "gone", says="404"),
+    Case("203", lambda m: [video(m.mp4, status=203)], "copied"),
     Case("a part of it", lambda m: [video(m.mp4, status=206)], "gone", says="206"),
     Case("500 then good", lambda m: [Reply(status=500), video(m.mp4)], "copied", asked=2),
     Case("503 for ever", lambda m: [Reply(status=503)], "failed", asked=3, says="503"),
@@ -300,38 +400,104 @@ CASES = [
     Case("over the limit, chunked", lambda m: [chunked(m.endless_start + bytes(MOST_BYTES))], "too-large"),
     Case("endless", lambda m: [endless(m.endless_start)], "too-large"),
     Case("endless nonsense", lambda m: [endless(b"nonsense")], "not-video"),
+    Case("large", lambda m: [video(m.large)], "copied", most=10**8),
+    Case("large, no length", lambda m: [video(m.large, length=None)], "copied", most=10**8),
+    Case("large, cut near its end", lambda m: [video(m.large[:-9], length=len(m.large))], "failed", asked=3,
+         most=10**8),
+    Case("large, cut at the host", lambda m: [video(m.large[:-9])], "not-video", says=DAMAGED, most=10**8),
+    Case("large, over the limit, no length", lambda m: [video(m.large, length=None)], "too-large", most=20_000_000),
+    Case("a name with a private address", lambda m: [video(m.mp4)], "unsafe", asked=0, says="not a public address",
+         resolves=("127.0.0.1",)),
+    Case("DNS that changes its answer",
+         lambda m: [Reply(status=500, headers={"Connection": "close"}), video(m.mp4)], "unsafe", asked=1,
+         resolves=("127.0.0.1", "127.0.0.2"), public=("127.0.0.1",)),
+    Case("one byte a second",
+         lambda m: [trickle(OK + b"Content-Length: %d\r\n\r\n" % len(m.mp4), b"", m.mp4)], "failed", asked=3,
+         says="bytes a second", impatient=True),
+    Case("one byte a second, no length", lambda m: [trickle(OK + b"\r\n", b"", m.mp4)], "failed", asked=3,
+         says="bytes a second", impatient=True),
+    Case("one byte a second, chunked",
+         lambda m: [trickle(OK + CHUNKED, b"", b"".join(b"1\r\n%c\r\n" % byte for byte in m.mp4))], "failed", asked=3,
+         says="bytes a second", impatient=True),
+    Case("endless headers", lambda m: [trickle(OK, b"X: y\r\n")], "failed", asked=3, says="did not answer within",
+         impatient=True),
+    Case("endless continues", lambda m: [trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n")], "failed", asked=3,
+         says="did not answer within", impatient=True),
+    Case("endless chunk length", lambda m: [trickle(OK + CHUNKED, b"1;")], "failed", asked=3, says="bytes a second",
+         impatient=True),
+    Case("endless trailers",
+         lambda m: [trickle(OK + CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(m.mp4), m.mp4), b"X: y\r\n")], "failed",
+         asked=3, says="bytes a second", impatient=True),
+    Case("two runs at once", lambda m: [at_once(2, video(m.mp4))], "copied", asked=2, runs=2),
+    Case("two runs at once, large", lambda m: [at_once(2, video(m.large))], "copied", asked=2, runs=2, most=10**8),
 ]  # fmt: skip
+
+
+class Public(HostPolicy):
+    """Takes loopback addresses for public ones."""
+
+    def __init__(self, *addresses: str) -> None:
+        super().__init__()
+        object.__setattr__(self, "addresses", addresses)
+
+    def allows(self, address: str, host: str, port: int) -> bool:
+        return address in getattr(self, "addresses", ())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_a_host_answers_is_stored_whole_or_leaves_nothing(
-    case: Case, media: Media, store: LocalStore, server: ScriptedServer
+    case: Case, media: Media, archive: Archive, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = server.on("/clip", *case.answers(media))
-    outcome = copy_one(store, server, url)
-    check_outcome(outcome, store, case.outcome, says=case.says, container=case.container)
+    options: dict[str, Any] = {"most": case.most, "slowest": 20_000 if case.impatient else 0}
+    if case.impatient:
+        for name, value in (("RATE_WINDOW", 0.3), ("HEAD_SECONDS", 0.5), ("TIMEOUT", (5.0, 0.5))):
+            monkeypatch.setattr(video_copy, name, value)
+    if case.resolves:
+        url, options["policy"] = f"http://clips.test:{server.port}/clip", Public(*case.public)
+        answers = list(case.resolves)
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *args, **kwargs: LOOK_UP(answers.pop(0) if host == "clips.test" else host, *args, **kwargs),
+        )
+    with ThreadPoolExecutor(case.runs) as pool:
+        outcomes = list(pool.map(lambda _: copy_one(archive.store, server, url, **options), range(case.runs)))
+    for outcome in outcomes:
+        check_outcome(outcome, archive.everything(), case.outcome, says=case.says, container=case.container)
     assert server.times("/clip") == case.asked
     if case.outcome == "copied":
-        stored = (store.root / copied(outcome).key).read_bytes()
-        kinds = (media.mp4, media.silent, media.mov, media.webm, media.ts)
-        assert stored in kinds
-        assert copied(outcome).sha256 == hashlib.sha256(stored).hexdigest()
-        assert copied(outcome).bytes == len(stored)
+        entry = copied(outcomes[0])
+        with archive.store.download(entry.key) as file:
+            stored = file.read()
+        whole = (
+            media.mp4,
+            media.silent,
+            media.mov,
+            media.webm,
+            live(media.webm),
+            media.ts,
+            media.fragments,
+            media.large,
+        )
+        assert stored in whole
+        assert entry.sha256 == hashlib.sha256(stored).hexdigest()
+        assert entry.bytes == len(stored)
 
 
 def check_outcome(
-    outcome: CopyOutcome, store: LocalStore, expected: str, *, says: str = "", container: str = "mp4"
+    outcome: CopyOutcome, everything: list[str], expected: str, *, says: str = "", container: str = "mp4"
 ) -> None:
     result = outcome.result
     if isinstance(result, CopiedVideo):
         assert expected == "copied"
         assert result.key == f"videos/{DAY}/1.{container}"
         assert result.container == container
-        assert files(store) == [result.key]
+        assert everything == [result.key]
         return
     assert expected == (result.kind if isinstance(result, VideoRefused) else "failed"), result
     assert says in str(result)
-    assert files(store) == []
+    assert everything == []
 
 
 @pytest.mark.parametrize(
@@ -340,7 +506,8 @@ def check_outcome(
         ("http://me:secret@{server}/clip", "unsafe", "user name or password"),
         ("http://clips.test:{port}/clip", "unsafe", "not a public address"),
         ("http://127.0.0.1:1/clip", "unsafe", "not a public address"),
-        ("http://no-such-host.test/clip", "failed", "cannot be reached"),
+        ("http://no-such-host.test/clip", "gone", "there is no host no-such-host.test"),
+        ("http://no-answer.test/clip", "failed", "cannot be reached"),
         ("ftp://{server}/clip", "unsafe", "only http and https"),
         ("//{server}/clip", "unsafe", "only http and https"),
         ("http://a..b/clip", "unsafe", "no host name"),
@@ -362,8 +529,8 @@ def test_an_address_that_is_not_to_be_copied_is_never_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if host == "no-such-host.test":
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if host in ("no-such-host.test", "no-answer.test"):
+            raise socket.gaierror(socket.EAI_NONAME if "such" in host else socket.EAI_AGAIN, "no look-up for you")
         return LOOK_UP("127.0.0.1" if host == "clips.test" else host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -371,54 +538,9 @@ def test_an_address_that_is_not_to_be_copied_is_never_asked(
     outcome = copy_one(
         store, server, url and url.format(server=f"127.0.0.1:{server.port}", port=server.port), retries=1
     )
-    check_outcome(outcome, store, expected, says=says)
+    check_outcome(outcome, files(store), expected, says=says)
     assert "secret" not in str(outcome.result)
     assert server.asked == []
-
-
-def test_a_name_that_changes_its_answer_is_judged_again_with_every_connection(
-    store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Public(HostPolicy):
-        def allows(self, address: str, host: str, port: int) -> bool:
-            return address == "127.0.0.1"
-
-    answers = ["127.0.0.1", "127.0.0.2"]
-    monkeypatch.setattr(
-        socket,
-        "getaddrinfo",
-        lambda host, *args, **kwargs: LOOK_UP(answers.pop(0) if host == "clips.test" else host, *args, **kwargs),
-    )
-    server.on("/clip", Reply(status=500, headers={"Connection": "close"}), video(media.mp4))
-    outcome = copy_one(store, server, f"http://clips.test:{server.port}/clip", policy=Public())
-    check_outcome(outcome, store, "unsafe")
-    assert server.times("/clip") == 1
-    assert answers == []
-
-
-@pytest.mark.parametrize("framing", ["length", "chunks", "none"])
-def test_a_host_of_one_byte_at_a_time_is_given_up(
-    framing: str, store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(video_copy, "RATE_WINDOW", 0.2)
-
-    def drip(handler: Handler) -> None:
-        handler.send_response(200)
-        if framing == "length":
-            handler.send_header("Content-Length", str(len(media.mp4)))
-        elif framing == "chunks":
-            handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        handler.close_connection = True
-        with suppress(OSError):
-            for byte in media.mp4:
-                handler.wfile.write(b"1\r\n%c\r\n" % byte if framing == "chunks" else bytes([byte]))
-                time.sleep(0.02)
-
-    started = time.monotonic()
-    outcome = copy_one(store, server, server.on("/clip", drip), retries=0, slowest=20_000)
-    check_outcome(outcome, store, "failed", says="bytes a second")
-    assert time.monotonic() - started < 5
 
 
 def test_a_host_that_sends_fast_enough_is_not_given_up(
@@ -450,6 +572,79 @@ def test_a_store_that_fails_ends_the_run_and_is_no_fault_of_the_video(
     with pytest.raises(StoreError, match="full"):
         copy_one(store, server, server.on("/clip", video(media.mp4)))
     assert server.times("/clip") == 1
+
+
+def test_nothing_is_published_once_the_day_is_another_runs(
+    archive: Archive, server: ScriptedServer, media: Media
+) -> None:
+    def check() -> None:
+        assert f"videos/{DAY}/1.mp4" not in archive.everything()
+        raise LeaseLost("this run lost its hold")
+
+    url = server.on("/clip", video(media.large))
+    plan = plan_copies([highlight(1, url)], VideosDay(date=DAY), have=bool, count=None, force=False)
+    with pytest.raises(LeaseLost):
+        list(copier(archive.store, server, most=10**8).copy(DAY, plan, before_commit=check))
+    assert archive.everything() == []
+    assert server.times("/clip") == 1
+
+
+def test_a_store_slower_than_its_host_is_no_fault_of_the_host(
+    store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_copy, "RATE_WINDOW", 0.1)
+    monkeypatch.setattr(video_copy, "TIMEOUT", (5.0, 0.1))
+    monkeypatch.setattr(video_copy, "CHUNK", 20_000)
+    opened = store.upload
+
+    def slow(key: str, **options: Any) -> Upload:
+        upload = opened(key, **options)
+        write = upload.write
+
+        def take_time(piece: bytes) -> None:
+            time.sleep(0.1)
+            write(piece)
+
+        monkeypatch.setattr(upload, "write", take_time)
+        return upload
+
+    monkeypatch.setattr(store, "upload", slow)
+    outcome = copy_one(store, server, server.on("/clip", video(media.mp4)), slowest=10**6, retries=0)
+    assert copied(outcome).bytes == len(media.mp4)
+
+
+def test_a_copy_takes_as_long_as_the_slower_of_host_and_store_and_not_their_sum(
+    store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, parts = 1.0, 20
+    body = media.mp4 + (1_000_000).to_bytes(4, "big") + b"free" + bytes(1_000_000 - 8)
+    step = len(body) // parts + 1
+
+    def slow(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        for at in range(0, len(body), step):
+            handler.wfile.write(body[at : at + step])
+            time.sleep(seconds / parts)
+
+    opened = store.upload
+
+    def slow_upload(key: str, **options: Any) -> Upload:
+        upload = opened(key, **options)
+        write = upload.write
+
+        def take_time(piece: bytes) -> None:
+            time.sleep(seconds * len(piece) / len(body))
+            write(piece)
+
+        monkeypatch.setattr(upload, "write", take_time)
+        return upload
+
+    monkeypatch.setattr(store, "upload", slow_upload)
+    started = time.monotonic()
+    assert copied(copy_one(store, server, server.on("/clip", slow))).bytes == len(body)
+    assert time.monotonic() - started < 1.7 * seconds
 
 
 # ---- Which of a day's videos are taken -------------------------------------------------------------------------------

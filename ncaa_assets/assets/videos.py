@@ -55,6 +55,7 @@ def videos(
         have=lambda video: _is_stored(store, video),
         count=copier.count,
         force=config.force,
+        reads_pages=copier.reads_pages,
     )
     started = time.monotonic()
     copied, again, failed = _carry_out(plan, manifest, store=store, copier=copier, day_lease=day_lease)
@@ -86,7 +87,8 @@ def _carry_out(
     copied: list[CopiedVideo] = []
     failed: list[str] = []
     again = 0
-    with closing(copier.copy(manifest.date, plan)) as outcomes:  # a lost lease ends what is still under way
+    # A lost lease ends what is still under way, and nothing is published without one.
+    with closing(copier.copy(manifest.date, plan, before_commit=day_lease.check)) as outcomes:
         for outcome in outcomes:
             day_lease.check()
             highlight, result = outcome.candidate.highlight, outcome.result
@@ -164,6 +166,12 @@ def _metadata(
 def _skips(skips: list[SkippedVideo]) -> str:
     if not skips:
         return ""
-    names = {"page": "a web page", "unsafe": "an unsafe address", "gone": "not available", "too-large": "too large"}
+    names = {
+        "page": "a web page",
+        "unresolved": "a page without a video",
+        "unsafe": "an unsafe address",
+        "gone": "not available",
+        "too-large": "too large",
+    }
     reasons = ", ".join(f"{skip.id} is {names.get(skip.kind, 'no video')}" for skip in skips[:3])
     return f"; skipped: {reasons}" + (f" and {len(skips) - 3} more" if len(skips) > 3 else "")
