@@ -68,6 +68,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
             concurrency=settings.video_concurrency,
             retry_count=settings.retry_count,
             retry_delay_seconds=settings.retry_delay,
+            pages=settings.video_pages,
         ),
         "transcoder": transcoder,
         "day_lease": DayLeaseResource(

@@ -134,13 +134,20 @@ class VideoCopierResource(dg.ConfigurableResource[VideoCopier]):
     concurrency: int = Field(description="copies at a time")
     retry_count: int
     retry_delay_seconds: float
+    pages: str | None = Field(description="what finds the videos of web pages; null: they are not copied")
 
     def create_resource(self, context: dg.InitResourceContext) -> VideoCopier:  # noqa: ARG002
         from ncaa_assets.safe_http import HostPolicy  # noqa: PLC0415 - why here: failures.py
 
+        policy = HostPolicy(allow_private=self.allow_private_hosts, trusted_origin=self.api.trusted_origin)
+        pages = None
+        if self.pages:
+            from ncaa_assets.pages import YtDlpReader  # noqa: PLC0415 - off by default
+
+            pages = YtDlpReader(policy)
         return VideoCopier(
             self.store,
-            HostPolicy(allow_private=self.allow_private_hosts, trusted_origin=self.api.trusted_origin),
+            policy,
             CopyLimits(
                 max_bytes=self.max_bytes,
                 min_bytes_per_second=self.min_bytes_per_second,
@@ -149,6 +156,7 @@ class VideoCopierResource(dg.ConfigurableResource[VideoCopier]):
             ),
             concurrency=self.concurrency,
             count=self.count,
+            pages=pages,
         )
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -86,6 +87,9 @@ class Settings(BaseModel):
     video_allow_private_hosts: bool = Field(
         False, description="`1` lets video URLs reach loopback and private addresses (for tests)"
     )
+    video_pages: Literal["yt-dlp"] | None = Field(
+        None, description="`yt-dlp` copies the videos of web pages too; needs the extra `pages`"
+    )
     encode_timeout: int = Field(7200, ge=1, description="the most seconds for one encode")
     retry_count: int = Field(3, ge=0, le=20, description="retries of a request")
     retry_delay: float = Field(30.0, ge=0, le=3600, description="the most seconds between two retries")
@@ -110,6 +114,13 @@ class Settings(BaseModel):
             raise ValueError("names the home of a user who is not there") from None
         if place == Path(place.anchor):
             raise ValueError("must be a folder of its own, not the root of the disk")
+        return value
+
+    @field_validator("video_pages")
+    @classmethod
+    def _has_its_extra(cls, value: str | None) -> str | None:
+        if value is not None and find_spec("yt_dlp") is None:
+            raise ValueError("yt-dlp is not installed: pip install 'ncaa-assets[pages]', or unset VIDEO_PAGES")
         return value
 
     @field_validator("timezone")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ncaa_assets import settings
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.settings import DEFAULT_API_URL, Settings, load_dotenv
 
@@ -35,6 +36,7 @@ CONTRACT: dict[str, Any] = {
     "VIDEO_MAX_BYTES": 2 * 1024**3,
     "VIDEO_MIN_BYTES_PER_SECOND": 20_000,
     "VIDEO_ALLOW_PRIVATE_HOSTS": False,
+    "VIDEO_PAGES": None,
     "ENCODE_TIMEOUT": 7200,
     "RETRY_COUNT": 3,
     "RETRY_DELAY": 30,
@@ -87,6 +89,7 @@ def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest
         ("VIDEO_COUNT", "ALL", None),
         ("VIDEO_ALLOW_PRIVATE_HOSTS", "1", True),
         ("VIDEO_ALLOW_PRIVATE_HOSTS", "0", False),
+        ("VIDEO_PAGES", "yt-dlp", "yt-dlp"),
         ("RETRY_COUNT", "0", 0),
         ("RETRY_DELAY", "0.5", 0.5),
         ("RETRY_DELAY", "0", 0.0),
@@ -144,6 +147,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> Non
         ("VIDEO_CONCURRENCY", "0", "must be greater than or equal to 1"),
         ("VIDEO_MAX_BYTES", "2 GiB", "must be a valid integer"),
         ("VIDEO_MIN_BYTES_PER_SECOND", "-1", "must be greater than or equal to 0"),
+        ("VIDEO_PAGES", "youtube-dl", "must be 'yt-dlp'"),
         ("VIDEO_ALLOW_PRIVATE_HOSTS", "maybe", "must be a valid boolean"),
         ("ENCODE_TIMEOUT", "0", "must be greater than or equal to 1"),
         ("RETRY_COUNT", "-1", "must be greater than or equal to 0"),
@@ -297,6 +301,14 @@ def test_a_day_before_the_first_partition_is_refused_with_the_setting_that_admit
     ):
         read().parse_day("2023-11-30")
     assert read(START_DATE="2023-11-30").parse_day("2023-11-30") == date(2023, 11, 30)
+
+
+def test_pages_without_their_extra_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    with pytest.raises(
+        SettingsError, match=r"VIDEO_PAGES: yt-dlp is not installed: pip install 'ncaa-assets\[pages\]'"
+    ):
+        Settings.from_environment({"VIDEO_PAGES": "yt-dlp"})
 
 
 def test_the_env_file_overrides_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
