@@ -1,5 +1,5 @@
-"""`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, and the pace
-of the rows and of a merge.
+"""`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, the pace
+of the rows and of a merge, and (videos.py) of copies.
 
 Each measurement is a process of its own, so that memory (peak resident size) is its own too; the median of several is
 printed, and the aim beside it. Nothing is asserted: a person reads it.
@@ -10,6 +10,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+
+from bench import videos
 
 ROUNDS = 5
 
@@ -125,6 +127,7 @@ def main() -> None:
     day()
     season()
     merging()
+    videos.main()
 
 
 def imports() -> None:
