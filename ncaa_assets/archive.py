@@ -97,10 +97,19 @@ class Holder(BaseModel):
             return True
         return self.host == _this_host() and not _process_lives(self.pid)
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process behind it will not come back. Here that is known of the process itself: one that slept
+        with its machine has let its lease expire and lives."""
+        return not _process_lives(self.pid) if self.host == _this_host() else self.is_gone
+
+    @property
+    def machine(self) -> str:
+        """The host's name for people."""
+        return self.host.split("/", maxsplit=1)[0]
+
     def __str__(self) -> str:
-        return (
-            f"run {self.owner[:8]} on {self.host.split('/', maxsplit=1)[0]} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
-        )
+        return f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 class Lease:
@@ -185,8 +194,26 @@ class Lease:
 
 def holder(store: ObjectStore, day: str) -> Holder | None:
     """Who holds a day now, or None where it is free."""
+    there = last_holder(store, day)
+    return there if there and not there.is_gone else None
+
+
+def last_holder(store: ObjectStore, day: str) -> Holder | None:
+    """Whose lease lies there, whether it counts or not; None where the last one was given back."""
     found = _read_holder(store, day)
-    return found[0] if found and found[0] and not found[0].is_gone else None
+    return found[0] if found else None
+
+
+def clear(store: ObjectStore, day: str, *, owner: str) -> bool:
+    """Removes the lease that a dead owner left, if there is one; False where somebody else was faster."""
+    found = _read_holder(store, day)
+    if found is None or found[0] is None or found[0].owner != owner:
+        return True
+    try:
+        store.delete(_lease_key(day), expect=found[1])
+    except WriteConflict:
+        return False
+    return True
 
 
 def _read_holder(store: ObjectStore, day: str) -> tuple[Holder | None, str] | None:

@@ -4,7 +4,6 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a day
 130 ended by Ctrl-C or SIGTERM.
 """
 
-import logging
 import os
 import shlex
 import signal
@@ -18,16 +17,19 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from ncaa_assets import __version__, failures
-from ncaa_assets.failures import BackupError, QuotaSpent, SettingsError, SourceError
+from ncaa_assets import __version__
+from ncaa_assets.archive import Identity
+from ncaa_assets.backends import open_store
+from ncaa_assets.backends.base import ObjectStore
+from ncaa_assets.days import DayByDay, DayResult, RangeMark, Result
+from ncaa_assets.failures import BackupError, SettingsError
+from ncaa_assets.models import ASSETS
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.terminal import TerminalLog, bar_over, label, logging_to_terminal, print_table, report_details, say_day
 
 if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
+    from ncaa_assets.outcome import DayRun
 
-    from ncaa_assets.runs import DayRun
-
-ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")
 WORKSPACE = "workspace.yaml"
 
 
@@ -51,6 +53,16 @@ def backup(day: str | None, first: str | None, last: str | None, count: int | No
         return _days(settings, day=day, first=first, last=last, count=count)
 
     _run(lambda: _backup(days, force=force, debug=debug), debug=debug)
+
+
+@main.command("catch-up")
+@click.option(
+    "--days", "count", type=click.IntRange(1, 3660), metavar="N", help="How far back. Default: LOOKBACK_DAYS."
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def catch_up(count: int | None, debug: bool) -> None:
+    """Backs up whichever of the last N days is missing, failed or due. Safe to call at any time, twice at once too."""
+    _run(lambda: _catch_up(count, debug=debug), debug=debug)
 
 
 @main.command()
@@ -118,7 +130,80 @@ def _backup(named: Callable[[Settings], list[date]], *, force: bool, debug: bool
     load_dotenv()
     settings = Settings.from_environment()
     days = named(settings)
-    _log_to_terminal(debug=debug)
+    with logging_to_terminal(debug=debug) as log:
+        _say_sample(settings)
+        if settings.lacks_key:
+            raise SettingsError(NO_KEY)
+        store = open_store(settings)
+        Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).check(store)
+        if len(days) > 1:
+            return _back_up_range(settings, days, store, log, force=force, debug=debug)
+        click.echo(f"Backing up {days[0]} …", err=True)
+        from ncaa_assets.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+
+        def report(day: date, ended: "DayRun") -> None:
+            _report(label(settings, day), ended, debug=debug)
+
+        with open_instance(settings.dagster_home()) as instance:
+            worker = DayByDay(instance, settings, store, trigger="backup", force=force)
+            (result,) = worker.back_up(days, report=report)
+    if result.result is Result.HELD:
+        say_day(result, label=label(settings, result.day))
+    if not result.is_done:
+        return 1
+    _say_where(settings)
+    return 0
+
+
+def _back_up_range(
+    settings: Settings, days: list[date], store: ObjectStore, log: TerminalLog, *, force: bool, debug: bool
+) -> int:
+    mark = RangeMark(settings, store, days)
+    reasons = {} if force else {day: why for day in days if (why := mark.done_before(day))}
+    results = [DayResult(day, Result.DONE_BEFORE, why) for day, why in reasons.items()]
+    click.echo(f"Backing up {days[0]} to {days[-1]} ({len(days)} days) …", err=True)
+    if results:
+        click.echo(f"going on where this was left: {len(results)} of {len(days)} days are done already", err=True)
+    mark.start()
+    from ncaa_assets.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+
+    try:
+        with open_instance(settings.dagster_home()) as instance, bar_over(len(days), log) as advance:
+            for done in results:
+                advance(done.day)
+            todo = [day for day in days if day not in reasons]
+            worker = DayByDay(instance, settings, store, trigger="backup", force=force)
+            for result in worker.back_up(todo, report=report_details(debug=debug)):
+                if result.result is not Result.NOT_STARTED:
+                    say_day(result, label=label(settings, result.day))
+                elif result.why and not any(one.result is Result.NOT_STARTED for one in results):
+                    how = f"go on tomorrow with --from {result.day} --to {days[-1]}"
+                    click.secho(f"{result.why}; {how}", fg="red", err=True)
+                results.append(result)
+                advance(result.day)
+    finally:
+        print_table(sorted(results, key=lambda result: result.day))
+    missing = sorted(result.day for result in results if not result.is_done)
+    click.echo(f"{len(days) - len(missing)} of {len(days)} days backed up")
+    if missing:
+        click.secho(f"not backed up: {', '.join(map(str, missing))}", fg="red", err=True)
+        return 1
+    mark.finish()
+    _say_where(settings)
+    return 0
+
+
+def _catch_up(count: int | None, *, debug: bool) -> int:
+    load_dotenv()
+    settings = Settings.from_environment()
+    from ncaa_assets.catch_up import catch_up  # noqa: PLC0415
+
+    with logging_to_terminal(debug=debug) as log:
+        _say_sample(settings)
+        return catch_up(settings, count or settings.lookback_days, log=log, debug=debug)
+
+
+def _say_sample(settings: Settings) -> None:
     if settings.uses_sample:
         click.secho(
             "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.\n"
@@ -126,126 +211,33 @@ def _backup(named: Callable[[Settings], list[date]], *, force: bool, debug: bool
             "for real ones.",
             fg="yellow", err=True,
         )  # fmt: skip
-    if settings.lacks_key:
-        raise SettingsError(NO_KEY)
-    # Dagster takes seconds to import: what can be said before is said before.
-    from ncaa_assets import archive  # noqa: PLC0415
-    from ncaa_assets.backends import open_store  # noqa: PLC0415
-
-    store = open_store(settings)
-    archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).check(store)
-    click.echo(f"Backing up {_span(days)} …", err=True)
-
-    from ncaa_assets.definitions import build_defs  # noqa: PLC0415
-    from ncaa_assets.instance import open_instance  # noqa: PLC0415
-    from ncaa_assets.runs import execute_day  # noqa: PLC0415
-
-    failed: list[date] = []
-    left = _requests_left(settings, days) if len(days) > 1 and not settings.uses_sample else None
-    with open_instance(settings.dagster_home()) as instance:
-        defs = build_defs(settings)
-        for day in days:
-            if left is not None and left <= settings.quota_reserve:
-                click.secho(
-                    f"stopped before {day}: {left} API requests are left today and QUOTA_RESERVE keeps "
-                    f"{settings.quota_reserve}; go on tomorrow with --from {day} --to {days[-1]}",
-                    fg="red", err=True,
-                )  # fmt: skip
-                failed += [one for one in days if one >= day]
-                break
-            if holder := archive.holder(store, day.isoformat()):
-                click.echo(f"{day} skipped: it is being backed up by {holder}; nothing was done here")
-                failed.append(day)
-                continue
-            ended = execute_day(instance, defs, day, force=force)
-            # A day that failed before its answer was stored spent at least one request too.
-            left = ended.requests_left if ended.requests_left is not None or left is None else left - 1
-            if any(_written_for_people(error)[0] is QuotaSpent for _, error in ended.errors):
-                left = 0
-            if not _report(settings, day, ended, debug=debug):
-                failed.append(day)
-    if len(days) > 1:
-        click.echo(f"{len(days) - len(failed)} of {len(days)} days backed up")
-    if failed:
-        if len(days) > 1:
-            click.secho(f"not backed up: {', '.join(map(str, failed))}", fg="red", err=True)
-        return 1
-    _say_where(settings)
-    return 0
 
 
-def _requests_left(settings: Settings, days: list[date]) -> int | None:
-    """Asks how many API requests are left today and says, before a range starts, where they will not do for it: each
-    day takes at least one. None where the API does not say."""
-    from ncaa_assets.resources import HighlightsApiResource  # noqa: PLC0415
-
-    try:
-        with HighlightsApiResource.of(settings).process_config_and_initialize_cm() as api:
-            left = api.requests_left(days[0].isoformat())
-    except SourceError as error:
-        click.secho(f"how many API requests are left could not be asked: {error}", fg="yellow", err=True)
-        return None
-    if left is not None and left - settings.quota_reserve < len(days):
-        click.secho(
-            f"{len(days)} days take at least {len(days)} API requests, and {max(0, left - settings.quota_reserve)} can "
-            f"be spent today ({left} left, QUOTA_RESERVE keeps {settings.quota_reserve}): this will stop on the way",
-            fg="yellow", err=True,
-        )  # fmt: skip
-    return left
-
-
-def _span(days: list[date]) -> str:
-    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days)} days)"
-
-
-def _report(settings: Settings, day: date, ended: "DayRun", *, debug: bool) -> bool:
-    if ended.cancelled:
-        raise KeyboardInterrupt
-    label = f"{day} (SAMPLE)" if settings.uses_sample else str(day)
+def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
+    """What became of the one day that a person asked for, asset by asset."""
     for name in ASSETS:
         if name in ended.summaries:
             click.echo(f"  {name:<17} {ended.summaries[name]}")
     for warning in ended.warnings:
         click.secho(f"  warning           {warning}", fg="yellow")
-    missing = [name for name in ASSETS if name not in ended.summaries]
-    if ended.succeeded and not missing and not ended.failed_checks:
-        click.secho(f"{label} backed up", fg="green")
-        return True
-    if ended.succeeded and len(missing) == len(ASSETS):
-        click.echo(f"{label} skipped: another run holds the day; nothing was done here")
-        return False
+    if ended.is_whole:
+        click.secho(f"{called} backed up", fg="green")
+        return
+    if ended.found_it_held:
+        return
     for check in ended.failed_checks:
         click.secho(f"  check failed      {check}", fg="red", err=True)
     for step, error in ended.errors:
         if debug:
             click.echo(error.to_string(), err=True)
-        click.secho(f"ncaa-assets: {step + ': ' if step else ''}{_sentence(error, debug=debug)}", fg="red", err=True)
+        from ncaa_assets.outcome import sentence  # noqa: PLC0415
+
+        click.secho(f"ncaa-assets: {step + ': ' if step else ''}{sentence(error, debug=debug)}", fg="red", err=True)
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
-    click.secho(f"{label} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
-    return False
-
-
-def _sentence(error: "SerializableErrorInfo", *, debug: bool) -> str:
-    """The cause that was written for people, else the innermost error and how to see more of it."""
-    kind, message = _written_for_people(error)
-    if kind is not None:
-        return message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-    return f"unexpected {message[:500]}" + ("" if debug else "; --debug shows where")
-
-
-def _written_for_people(error: "SerializableErrorInfo") -> tuple[type[BackupError] | None, str]:
-    """The first cause that is one of our errors, with its message; else None and the innermost cause's message."""
-    while True:
-        kind = getattr(failures, error.cls_name or "", None)
-        ours = kind if isinstance(kind, type) and issubclass(kind, BackupError) else None
-        if ours is not None or error.cause is None:
-            return ours, " ".join(error.message.split())
-        error = error.cause
+    click.secho(f"{called} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
 
 
 def _say_where(settings: Settings) -> None:
-    from ncaa_assets.backends import open_store  # noqa: PLC0415
-
     if settings.ncaa_deployment == "aws":
         place, rows = open_store(settings).uri(""), f"the table {settings.dynamodb_table}"
     else:
@@ -258,13 +250,12 @@ def _say_where(settings: Settings) -> None:
     if settings.uses_sample:
         click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")
     click.echo("Daily:  no server needed; add this line with `crontab -e`:")
-    click.echo(f"        {_cron_line(settings)}")
+    click.echo(f"        {_cron_line()}")
 
 
-def _cron_line(settings: Settings) -> str:
-    # Each day is looked at again, because clips arrive up to two days after a game.
+def _cron_line() -> str:
     program = Path(sys.executable).with_name("ncaa-assets")
-    command = f"{shlex.quote(str(program))} backup --last {settings.lookback_days}"
+    command = f"{shlex.quote(str(program))} catch-up"
     return f"30 6 * * * cd {shlex.quote(str(Path.cwd()))} && {command} >> backup.log 2>&1".replace("%", r"\%")
 
 
@@ -294,31 +285,6 @@ def _ui(port: int) -> int:
     program = Path(sys.executable).with_name("dagster")
     arguments = ["dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     os.execve(program, arguments, environment)  # noqa: S606 - our own interpreter's neighbour, fixed arguments
-
-
-class _TerminalFormatter(logging.Formatter):
-    """Log lines for a person: the message alone, in colour where it is a warning or worse and a terminal shows it."""
-
-    def __init__(self, *, colours: bool) -> None:
-        super().__init__()
-        self._colours = colours
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = f"  {record.getMessage()}"
-        if not self._colours or record.levelno < logging.WARNING:
-            return text
-        return click.style(text, fg="yellow" if record.levelno < logging.ERROR else "red")
-
-
-def _log_to_terminal(*, debug: bool) -> None:
-    # A handle of our own: an instance that captures a step's output would take the lines away with it.
-    stream = os.fdopen(os.dup(2), "w", buffering=1)
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_TerminalFormatter(colours=stream.isatty()))
-    logger = logging.getLogger("ncaa_assets")
-    logger.setLevel(logging.DEBUG if debug else logging.INFO)
-    logger.addHandler(handler)
-    logger.propagate = False
 
 
 def _shown(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The wiring, nothing else: which assets, checks, resources, job and schedule make up the project. Read this first.
+"""The wiring, nothing else: which assets, checks, resources and automation make up the project. Read this first.
 
 highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
     └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
@@ -9,7 +9,7 @@ import warnings
 import dagster as dg
 
 from ncaa_assets.assets import ASSETS
-from ncaa_assets.automation import daily_job, daily_schedule, game_days
+from ncaa_assets.automation import daily_job, daily_schedule, failure_sensor, game_days
 from ncaa_assets.checks import build_checks
 from ncaa_assets.io_managers import JsonDocumentIOManager, RowsIOManager
 from ncaa_assets.resources import (
@@ -45,6 +45,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         asset_checks=build_checks(partitions),
         jobs=[job],
         schedules=[daily_schedule(job, settings)],
+        sensors=[failure_sensor(settings)],
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )

@@ -102,6 +102,10 @@ class RunEnded(BackupError):
     """The run was ended while this was under way; what it had written is taken back."""
 
 
+class AlertNotSent(BackupError):
+    """A failure could not be told to the people who wait for such news."""
+
+
 # What a request that a person waits for may spend on a host that cannot be reached at all: a mistyped name or a
 # stopped server must be said within 10 s.
 UNREACHABLE_SECONDS = 2.0

@@ -15,6 +15,8 @@ from ncaa_assets import json_text
 
 SCHEMA_VERSION = 1
 
+ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")  # in the order in which a run makes them
+
 
 def now() -> str:
     """The time as `2025-03-10T06:00:12Z`."""

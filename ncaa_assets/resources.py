@@ -3,6 +3,7 @@
 No logic and no secret: the API key is named by its environment variable, so the UI shows the name and not the key.
 """
 
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from typing import Self
 import dagster as dg
 from pydantic import Field
 
+from ncaa_assets.alerts import log_finished_day
 from ncaa_assets.archive import Identity, Lease
 from ncaa_assets.backends.base import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore, SqliteTable
 from ncaa_assets.encoding import PROFILE
 from ncaa_assets.failures import LeaseHeld, SettingsError
 from ncaa_assets.highlights_api import HighlightsApi
+from ncaa_assets.models import ASSETS
+from ncaa_assets.outcome import recall
 from ncaa_assets.settings import NO_KEY, SAMPLE_ENDING, SAMPLE_SOURCE, Settings
 from ncaa_assets.video_copy import CopyLimits, VideoCopier
 
@@ -218,10 +222,21 @@ class DayLeaseResource(dg.ConfigurableResource[DayLease]):
             raise SettingsError("this run has no partition; choose the game day to materialize")
         _check_home(context.instance, is_sample=self.source == SAMPLE_SOURCE)
         self.identity.check(self.store)
+        started, lease, taken_by = time.monotonic(), None, None
         with ExitStack() as held:
             try:
                 lease = held.enter_context(Lease(self.store, day, run.run_id))
             except LeaseHeld as other:
-                yield DayLease(self.identity, taken_by=str(other))
-                return
-            yield DayLease(self.identity, lease)
+                taken_by = str(other)
+            try:
+                yield DayLease(self.identity, lease, taken_by)
+            finally:
+                if context.instance is not None:
+                    log_finished_day(
+                        day,
+                        recall(context.instance, run.run_id),
+                        planned={key.to_user_string() for key in run.asset_selection or ()} or set(ASSETS),
+                        seconds=time.monotonic() - started,
+                        is_sample=self.source == SAMPLE_SOURCE,
+                        was_held=taken_by is not None,
+                    )

@@ -7,10 +7,9 @@ partition's tags. Some of what that takes is not Dagster's public interface: it 
 import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.executor_definition import ExecutorDefinition
@@ -23,10 +22,10 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster_shared.error import SerializableErrorInfo
 
-from ncaa_assets.assets.highlights import REQUESTS_LEFT
-from ncaa_assets.automation import JOB_NAME
+from ncaa_assets.automation import JOB_NAME, SENSOR
+from ncaa_assets.killed_runs import ALERTS_TAG
+from ncaa_assets.outcome import DayRun
 
 MODULE = "ncaa_assets.definitions"
 LOCATION = "ncaa_assets"
@@ -34,25 +33,22 @@ _REPOSITORY = "__repository__"  # what Dagster calls the only repository of a De
 TRIGGER_TAG = "ncaa_assets/trigger"
 
 
-@dataclass
-class DayRun:
-    """How a day's run ended: its assets' summaries in order, its failed checks, its errors, and how many API requests
-    were left (None: the API did not say)."""
-
-    run_id: str
-    succeeded: bool = False
-    cancelled: bool = False
-    summaries: dict[str, str] = field(default_factory=dict)
-    requests_left: int | None = None
-    failed_checks: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    errors: list[tuple[str, SerializableErrorInfo]] = field(default_factory=list)
-
-
-def execute_day(instance: dg.DagsterInstance, defs: dg.Definitions, day: date, *, force: bool) -> DayRun:
+def execute_day(
+    instance: dg.DagsterInstance,
+    defs: dg.Definitions,
+    day: date,
+    *,
+    force: bool = False,
+    trigger: str = "backup",
+    alerts_by: str = SENSOR,
+) -> DayRun:
     """Runs the daily job for one day in this process and returns how it ended.
 
-    SIGINT and SIGTERM end the run within moments; it is then recorded as cancelled.
+    `trigger` names the command in the run's tags; `alerts_by` says there who alerts if it fails. SIGINT and SIGTERM end
+    the run within moments; it is then recorded as cancelled.
+
+    This is the place where an instance that launches its runs elsewhere (EcsRunLauncher) is to be asked to launch this
+    one too, and waited for: a run in the command's own process would pass for dead there.
     """
     job = (
         defs.resolve_job_def(JOB_NAME)
@@ -66,12 +62,12 @@ def execute_day(instance: dg.DagsterInstance, defs: dg.Definitions, day: date, *
     run = instance.create_run_for_job(
         job,
         run_config=config,
-        tags={**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: "command"},
+        tags={**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: trigger, ALERTS_TAG: alerts_by},
         remote_job_origin=job_origin(),
     )
     ended = DayRun(run.run_id)
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
-        _note(ended, event)
+        ended.note(event)
     return ended
 
 
@@ -80,34 +76,6 @@ def job_origin() -> RemoteJobOrigin:
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE, working_directory=str(Path.cwd()))
     location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=LOCATION)
     return RemoteRepositoryOrigin(location, _REPOSITORY).get_job_origin(JOB_NAME)
-
-
-def _note(ended: DayRun, event: dg.DagsterEvent) -> None:
-    match event.event_type:
-        case dg.DagsterEventType.ASSET_MATERIALIZATION:
-            materialization = event.step_materialization_data.materialization
-            summary = materialization.metadata.get("summary")
-            ended.summaries[materialization.asset_key.to_user_string()] = str(summary.value) if summary else ""
-            if left := materialization.metadata.get(REQUESTS_LEFT):
-                ended.requests_left = cast("int", left.value)
-        case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            if not check.passed:
-                text = f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}"
-                error = check.severity == dg.AssetCheckSeverity.ERROR
-                (ended.failed_checks if error else ended.warnings).append(text)
-        case dg.DagsterEventType.STEP_FAILURE:
-            error_info = event.step_failure_data.error
-            if error_info is not None:
-                ended.errors.append((event.step_key or "", error_info))
-        case dg.DagsterEventType.RUN_FAILURE:
-            failure = event.job_failure_data
-            if failure.error is not None and not ended.errors:
-                ended.errors.append(("", failure.error))
-        case dg.DagsterEventType.RUN_SUCCESS:
-            ended.succeeded = True
-        case dg.DagsterEventType.RUN_CANCELED:
-            ended.cancelled = True
 
 
 class _CancellingExecutor(InProcessExecutor):

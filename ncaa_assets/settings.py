@@ -94,6 +94,9 @@ class Settings(BaseModel):
     retry_count: int = Field(3, ge=0, le=20, description="retries of a request")
     retry_delay: float = Field(30.0, ge=0, le=3600, description="the most seconds between two retries")
 
+    alert_topic_arn: str | None = Field(None, description="the SNS topic that failures are published to (aws only)")
+    ui_url: str = Field("http://localhost:3000", description="where people open the Dagster UI: for links in alerts")
+
     data_dir: Path = Field(Path("data"), description="the folder of the local archive")
 
     s3_bucket_name: str | None = Field(None, description="the bucket of the archive on aws")
@@ -132,7 +135,14 @@ class Settings(BaseModel):
             raise ValueError("must be an IANA time zone such as America/New_York") from error
         return value
 
-    @field_validator("api_url")
+    @field_validator("alert_topic_arn")
+    @classmethod
+    def _a_topic(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+", value):
+            raise ValueError("must be an SNS topic's ARN such as arn:aws:sns:us-east-1:123456789012:backup-failures")
+        return value
+
+    @field_validator("api_url", "ui_url")
     @classmethod
     def _http_url(cls, value: str) -> str:
         try:

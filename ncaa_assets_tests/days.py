@@ -13,7 +13,8 @@ import dagster as dg
 
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.instance import open_instance
-from ncaa_assets.runs import DayRun, execute_day
+from ncaa_assets.outcome import DayRun
+from ncaa_assets.runs import execute_day
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer
 

@@ -163,7 +163,7 @@ def test_the_last_days_end_with_yesterday_and_the_cron_line_asks_for_them_again(
     result = run("backup", "--last", "2", API_URL=url, RAPIDAPI_KEY=KEY)
     assert result.exit_code == 0, result.output
     assert [asked.query["date"] for asked in server.asked[1:]] == [str(today - timedelta(days=back)) for back in (2, 1)]
-    assert "ncaa-assets backup --last 3 >> backup.log 2>&1" in result.stdout
+    assert "ncaa-assets catch-up >> backup.log 2>&1" in result.stdout
     assert f"cd {Path.cwd()} &&" in result.stdout
 
 

@@ -12,10 +12,9 @@ import pytest
 from ncaa_assets.archive import Lease
 from ncaa_assets.automation import game_days
 from ncaa_assets.backends.local import LocalStore
-from ncaa_assets.cli import _sentence
 from ncaa_assets.definitions import build_defs, build_resources
 from ncaa_assets.failures import SettingsError
-from ncaa_assets.runs import DayRun
+from ncaa_assets.outcome import DayRun, sentence
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import API_PATH, DAY, KEY, metadata_of, record, run_day, serve_listing, settings_for
 from ncaa_assets_tests.http_server import Reply, ScriptedServer
@@ -48,7 +47,7 @@ def stored(kind: str = "highlights") -> dict[str, Any]:
 
 
 def why(ended: DayRun) -> str:
-    return _sentence(ended.errors[0][1], debug=False)
+    return sentence(ended.errors[0][1], debug=False)
 
 
 def test_a_record_that_vanishes_and_one_that_changes_are_both_kept(
@@ -290,7 +289,7 @@ def test_an_asset_whose_upstream_was_never_materialized_says_what_to_do_first(se
         )
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_failure_data.error is not None
-    assert "materialize highlights first" in _sentence(failure.step_failure_data.error, debug=False)
+    assert "materialize highlights first" in sentence(failure.step_failure_data.error, debug=False)
 
 
 def test_an_asset_downstream_of_the_rows_is_given_the_days_rows(settings: Settings, home: Path) -> None:
