@@ -76,6 +76,7 @@ def logging_to_terminal(*, debug: bool) -> Iterator[TerminalLog]:
             yield handler
         finally:
             logger.removeHandler(handler)
+            logger.propagate = True
 
 
 @contextmanager

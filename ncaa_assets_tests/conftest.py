@@ -1,11 +1,13 @@
 """Fixtures that several test files use."""
 
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner, Result
 
 from ncaa_assets.backends.local import LocalStore
 from ncaa_assets.sample_api.clips import make_clip
@@ -30,6 +32,27 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def server() -> Iterator[ScriptedServer]:
     with scripted_server() as running:
         yield running
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
+    """The command in this process, on one Dagster home for all tests, with the environment that a test gives."""
+    from ncaa_assets.cli import main
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    home = tmp_path_factory.getbasetemp() / "home-of-commands"
+
+    def invoke(*arguments: str, **environment: str) -> Result:
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        for name, value in {"RETRY_DELAY": "0", **environment}.items():
+            monkeypatch.setenv(name, value)
+        try:
+            return CliRunner().invoke(main, arguments)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    return invoke
 
 
 @pytest.fixture

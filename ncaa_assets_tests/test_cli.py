@@ -24,25 +24,6 @@ YEARS_AWAY = "2099-01-01"
 HOME = {"DAGSTER_HOME": "home"}
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
-    """The command in this process, on one Dagster home for all tests, with the environment that a test gives."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    home = tmp_path_factory.getbasetemp() / "home-of-commands"
-
-    def invoke(*arguments: str, **environment: str) -> Result:
-        monkeypatch.setenv("DAGSTER_HOME", str(home))
-        for name, value in {"RETRY_DELAY": "0", **environment}.items():
-            monkeypatch.setenv(name, value)
-        try:
-            return CliRunner().invoke(main, arguments)
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-
-    return invoke
-
-
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
