@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import date
 from typing import TYPE_CHECKING, TextIO
 
@@ -86,28 +86,31 @@ def bar_over(days: int, log: TerminalLog) -> Iterator[Callable[[date], None]]:
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415
+    from rich.file_proxy import FileProxy  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[doing]}", markup=False),
-    )
+    class AboveTheBar(FileProxy):
+        """Rich's own has no encoding, which makes click write around it, into the bar."""
+
+        encoding, errors = "utf-8", "strict"
+
+    console = Console(file=log.stream)
+    doing = TextColumn("{task.fields[doing]}", markup=False)
     bar = Progress(
-        *columns,
-        console=Console(file=log.stream),
-        transient=True,
-        # Lines on the same terminal go above the bar; a file keeps getting its own.
-        redirect_stdout=sys.stdout.isatty(),
-    )
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), doing,
+        console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
     task = bar.add_task("days", total=days, doing="")
-    log.bar = bar
-    try:
-        with bar:
+    with ExitStack() as stack:
+        stack.enter_context(bar)
+        stack.enter_context(redirect_stderr(AboveTheBar(console, sys.stderr)))
+        if sys.stdout.isatty():  # results that go to a file stay there
+            stack.enter_context(redirect_stdout(AboveTheBar(console, sys.stdout)))
+        log.bar = bar
+        try:
             yield lambda day: bar.update(task, advance=1, doing=f"{day} done")
-    finally:
-        log.bar = None
+        finally:
+            log.bar = None
 
 
 def label(settings: Settings, day: date) -> str:
