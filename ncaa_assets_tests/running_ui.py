@@ -1,5 +1,6 @@
 """The real UI on a sample day, and Chromium to look at it: for the test of the UI and for the README's pictures."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ncaa_assets_tests.days import COMMAND
 
@@ -30,6 +32,14 @@ def ui_with_a_sample_day(folder: Path, day: str) -> Iterator[str]:
         [COMMAND, "backup", "--date", day], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    with running_ui(folder, environment) as base:
+        yield base
+
+
+@contextmanager
+def running_ui(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The UI and daemon that `ncaa-assets ui` opens in `folder`, as processes; gives the address. What they say is in
+    `ui.log`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,6 +58,16 @@ def ui_with_a_sample_day(folder: Path, day: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def ask(base: str, query: str, **variables: Any) -> Any:
+    """What the UI's GraphQL API answers to a query."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{base}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found = json.load(answer)
+    assert "errors" not in found, found
+    return found["data"]
 
 
 def _until_it_answers(base: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -18,7 +18,8 @@ from dagster_shared.serdes import serialize_value
 from ncaa_assets.backends import open_store, open_table
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.instance import open_instance
-from ncaa_assets.runs import DayRun, execute_day
+from ncaa_assets.outcome import DayRun
+from ncaa_assets.runs import execute_day
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests import cloud as clouds
 from ncaa_assets_tests.cloud import Call, Cloud

@@ -1,15 +1,12 @@
 """The UI that `ncaa-assets ui` opens, asked as a browser asks it, and looked at in one."""
 
-import json
 import os
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from ncaa_assets_tests.days import DAY
-from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample_day
+from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, ask, chromium, ui_with_a_sample_day
 
 pytestmark = pytest.mark.slow
 
@@ -18,16 +15,6 @@ pytestmark = pytest.mark.slow
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ui_with_a_sample_day(tmp_path_factory.mktemp("ui"), DAY) as base:
         yield base
-
-
-def ask(base: str, query: str) -> Any:
-    request = urllib.request.Request(
-        f"{base}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        body = json.load(answer)
-    assert "errors" not in body, body
-    return body["data"]
 
 
 def test_the_commands_run_is_there_as_an_ordinary_run_of_the_daily_job(ui: str) -> None:

@@ -1,0 +1,208 @@
+"""The whole loop with real processes: a webserver and a daemon on a new instance, asked as the UI asks them.
+
+Schedule tick, queue, run worker, materialized partition, GraphQL; a backfill; Terminate; and workers that are killed.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from dagster._core.remote_origin import RemoteInstigatorOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
+
+from ncaa_assets.instance import open_instance
+from ncaa_assets.runs import LOCATION, job_origin
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import API_PATH, KEY
+from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer, scripted_server
+from ncaa_assets_tests.running_ui import ask, running_ui
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+NONE_LISTED = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
+JOB = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
+LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
+RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+PARTITIONS = """{ assetNodes { assetKey { path } assetPartitionStatuses {
+    ... on TimePartitionStatuses { ranges { status startKey endKey } } } } }"""
+
+
+class Loop:
+    """The running UI and daemon, and the API that their runs ask. Days in `stalled` wait for their answer until they
+    are taken out."""
+
+    def __init__(self, base: str, folder: Path, server: ScriptedServer, stalled: dict[str, threading.Event]) -> None:
+        self.base, self.folder, self.server, self.stalled = base, folder, server, stalled
+
+    def launch(self, day: str) -> str:
+        params = {
+            "selector": {**JOB, "jobName": "daily_backup"},
+            "runConfigData": {},
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day}]},
+        }
+        answer = ask(self.base, LAUNCH, params=params)["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Each run's status and tags by its id."""
+        found = ask(self.base, RUNS)["runsOrError"]["results"]
+        return {
+            run["runId"]: {"status": run["status"]} | {tag["key"]: tag["value"] for tag in run["tags"]} for run in found
+        }
+
+    def status(self, run_id: str) -> str:
+        return str(self.runs()[run_id]["status"])
+
+    def runs_of(self, day: str) -> list[dict[str, Any]]:
+        return [run for run in self.runs().values() if run.get("dagster/partition") == day]
+
+    def lease(self, day: str) -> dict[str, Any] | None:
+        path = self.folder / "data" / ".leases" / f"{day}.json"
+        try:
+            lease: dict[str, Any] = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        return lease
+
+    def until(self, what: str, there: Callable[[], object], seconds: float = 240) -> None:
+        deadline = time.monotonic() + seconds
+        while not there():
+            said = (self.folder / "ui.log").read_text()[-4000:]
+            assert time.monotonic() < deadline, f"{what} never came about\n{said}"
+            time.sleep(0.2)
+
+    def materialized(self, day: str) -> int:
+        """Of how many of the four assets the day's partition is materialized, as the partitions page shows it."""
+        return sum(
+            any(
+                one["status"] == "MATERIALIZED" and one["startKey"] <= day <= one["endKey"]
+                for one in node["assetPartitionStatuses"]["ranges"]
+            )
+            for node in ask(self.base, PARTITIONS)["assetNodes"]
+        )
+
+
+def last_tick() -> datetime:
+    """The last six o'clock in New York."""
+    now = datetime.now(ZoneInfo("America/New_York"))
+    six = now.replace(hour=6, minute=0, second=0, microsecond=0)
+    return six if six <= now else six - timedelta(days=1)
+
+
+def schedule_was_on_since(home: Path, start: datetime) -> None:
+    """Leaves in the instance what a daemon left that was there yesterday and not at six this morning."""
+    origin = RemoteInstigatorOrigin(job_origin().repository_origin, "daily_backup_schedule")
+    state = InstigatorState(
+        origin,
+        InstigatorType.SCHEDULE,
+        InstigatorStatus.DECLARED_IN_CODE,
+        ScheduleInstigatorData("0 6 * * *", start.timestamp()),
+    )
+    with open_instance(home) as instance:
+        instance.add_instigator_state(state)
+        assert instance.all_instigator_state() == [state]
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    folder = tmp_path_factory.mktemp("loop")
+    stalled: dict[str, threading.Event] = {}
+    with scripted_server() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))  # and taken back, after `open_instance` set it
+        schedule_was_on_since(folder / "home", last_tick() - timedelta(hours=1))
+
+        def answer(handler: Handler) -> None:
+            if (waiting := stalled.get(server.asked[-1].query["date"])) is not None:
+                waiting.wait(300)
+            NONE_LISTED.send(handler)
+
+        settings = {
+            "DAGSTER_HOME": str(folder / "home"),
+            "API_URL": server.on(API_PATH, answer),
+            "RAPIDAPI_KEY": KEY,
+            "LOOKBACK_DAYS": "2",
+        }
+        # A module's fixture comes before the one that takes this machine's settings away.
+        environment = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+        with running_ui(folder, environment | settings) as base:
+            yield Loop(base, folder, server, stalled)
+
+
+def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_worker_into_the_ui(loop: Loop) -> None:
+    newest = last_tick().date() - timedelta(days=1)
+    days = [str(newest), str(newest - timedelta(days=1))]
+    loop.until("both days' runs", lambda: [run["status"] for run in loop.runs().values()] == ["SUCCESS"] * 2)
+    for day in days:
+        (run,) = loop.runs_of(day)
+        assert run["dagster/schedule_name"] == "daily_backup_schedule"
+        assert run["dagster/run_key"] == f"{last_tick().date()}/{day}"
+        assert loop.materialized(day) == 4
+        assert json.loads((loop.folder / "data" / "highlights" / f"{day}.json").read_text())["date"] == day
+    assert loop.materialized(str(newest - timedelta(days=2))) == 0
+    assert sorted(one.query["date"] for one in loop.server.asked) == sorted(days), "each once"
+
+
+def test_a_backfill_fills_a_range_of_partitions(loop: Loop) -> None:
+    days = ["2025-01-04", "2025-01-05"]
+    selector = {"partitionSetName": "daily_backup_partition_set", "repositorySelector": JOB}
+    answer = ask(loop.base, BACKFILL, params={"selector": selector, "partitionNames": days})["launchPartitionBackfill"]
+    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    loop.until("the backfill's days", lambda: all(loop.materialized(day) == 4 for day in days))
+    loop.until("the backfill's runs", lambda: all(loop.runs_of(day)[0]["status"] == "SUCCESS" for day in days))
+
+
+def test_terminate_ends_a_run_within_seconds_and_its_day_is_free(loop: Loop) -> None:
+    day = "2025-02-01"
+    loop.stalled[day] = threading.Event()
+    run_id = loop.launch(day)
+    loop.until("the fetch", lambda: any(one.query["date"] == day for one in loop.server.asked))
+    asked = time.monotonic()
+    assert ask(loop.base, TERMINATE, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    loop.until("the run's end", lambda: loop.status(run_id) == "CANCELED", seconds=30)
+    assert time.monotonic() - asked < 15
+    loop.until("the day's freedom", lambda: loop.lease(day) is None, seconds=10)
+    loop.stalled.pop(day).set()
+
+    again = loop.launch(day)
+    loop.until("the next run", lambda: loop.status(again) == "SUCCESS")
+    assert loop.materialized(day) == 4
+
+
+def test_workers_killed_with_sigkill_keep_nobody_from_their_days_nor_from_the_queue(loop: Loop) -> None:
+    """The queue lets two run at a time. Dagster counts the killed as running: without the sensor, it stood for ever."""
+    days = ["2025-02-02", "2025-02-03"]
+    for day in days:
+        loop.stalled[day] = threading.Event()
+    killed = [loop.launch(day) for day in days]
+    loop.until("both fetches", lambda: set(days) <= {one.query["date"] for one in loop.server.asked})
+    for day, run_id in zip(days, killed, strict=True):
+        lease = loop.lease(day)
+        assert lease is not None
+        assert lease["owner"] == run_id
+        os.kill(lease["pid"], signal.SIGKILL)
+    for day in days:
+        loop.stalled.pop(day).set()
+    again = [loop.launch(day) for day in days]
+    loop.until("the next runs", lambda: all(loop.status(run_id) == "SUCCESS" for run_id in again))
+    assert all(loop.materialized(day) == 4 for day in days)
+    assert [loop.status(run_id) for run_id in killed] == ["FAILURE", "FAILURE"]
+    log = loop.folder / "ui.log"
+    loop.until("the alerts", lambda: log.read_text().count("ALERT daily_backup 2025-02-0") == 2)
