@@ -4,6 +4,7 @@ The one place that knows what an event means for a person: the command's report,
 that an alarm counts all say what is found here.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -23,7 +24,13 @@ _TOLD = {
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.RUN_SUCCESS,
     dg.DagsterEventType.RUN_CANCELED,
+    dg.DagsterEventType.ENGINE_EVENT,
 }
+
+# How Dagster's code server tells of a worker that died; the failure that it then reports says nothing.
+_CRASH = re.compile(r"Run execution process for \S+ ([^.]+)")
+# What a run ends with that somebody ended: no failure of its own.
+_INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
 @dataclass
@@ -40,6 +47,7 @@ class DayRun:
     warnings: list[str] = field(default_factory=list)
     errors: list[tuple[str, SerializableErrorInfo]] = field(default_factory=list)
     said: str | None = None  # by whoever reported the run as failed without an error of its own
+    _crash: str | None = None
 
     @property
     def requests_left(self) -> int | None:
@@ -87,17 +95,23 @@ class DayRun:
                     is_error = check.severity == dg.AssetCheckSeverity.ERROR
                     (self.failed_checks if is_error else self.warnings).append(text)
             case dg.DagsterEventType.STEP_FAILURE:
-                if event.step_failure_data.error is not None:
-                    self.errors.append((event.step_key or "", event.step_failure_data.error))
+                error = event.step_failure_data.error
+                if error is not None and error.cls_name not in _INTERRUPTED:
+                    self.errors.append((event.step_key or "", error))
             case dg.DagsterEventType.RUN_FAILURE:
                 failure = event.job_failure_data if event.event_specific_data else None
                 if failure is not None and failure.error is not None and not self.errors:
                     self.errors.append(("", failure.error))
-                self.said = event.message
+                self.said = self._crash or event.message
             case dg.DagsterEventType.RUN_SUCCESS:
                 self.succeeded = True
             case dg.DagsterEventType.RUN_CANCELED:
                 self.cancelled = True
+            case dg.DagsterEventType.ENGINE_EVENT:
+                if crash := _CRASH.search(event.message or ""):
+                    self._crash = (
+                        f"its process {crash[1]}; what it had done is kept, and the next run goes on from there"
+                    )
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:
         asset = materialization.asset_key.to_user_string()

@@ -6,6 +6,7 @@ Schedule tick, queue, run worker, materialized partition, GraphQL; a backfill; T
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from dagster._core.scheduler.instigation import (
 from ncaa_assets.instance import open_instance
 from ncaa_assets.runs import LOCATION, job_origin
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import API_PATH, KEY
+from ncaa_assets_tests.days import API_PATH, COMMAND, KEY
 from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer, scripted_server
 from ncaa_assets_tests.running_ui import ask, running_ui
 
@@ -48,8 +49,15 @@ class Loop:
     """The running UI and daemon, and the API that their runs ask. Days in `stalled` wait for their answer until they
     are taken out."""
 
-    def __init__(self, base: str, folder: Path, server: ScriptedServer, stalled: dict[str, threading.Event]) -> None:
-        self.base, self.folder, self.server, self.stalled = base, folder, server, stalled
+    def __init__(
+        self,
+        base: str,
+        folder: Path,
+        environment: dict[str, str],
+        server: ScriptedServer,
+        stalled: dict[str, threading.Event],
+    ) -> None:
+        self.base, self.folder, self.environment, self.server, self.stalled = base, folder, environment, server, stalled
 
     def launch(self, day: str) -> str:
         params = {
@@ -74,6 +82,12 @@ class Loop:
     def runs_of(self, day: str) -> list[dict[str, Any]]:
         return [run for run in self.runs().values() if run.get("dagster/partition") == day]
 
+    def was_asked_for(self, day: str) -> bool:
+        return any(one.query["date"] == day for one in self.server.asked)
+
+    def log(self) -> str:
+        return (self.folder / "ui.log").read_text()
+
     def lease(self, day: str) -> dict[str, Any] | None:
         path = self.folder / "data" / ".leases" / f"{day}.json"
         try:
@@ -82,11 +96,10 @@ class Loop:
             return None
         return lease
 
-    def until(self, what: str, there: Callable[[], object], seconds: float = 240) -> None:
+    def until(self, what: str, there: Callable[[], object], seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         while not there():
-            said = (self.folder / "ui.log").read_text()[-4000:]
-            assert time.monotonic() < deadline, f"{what} never came about\n{said}"
+            assert time.monotonic() < deadline, f"{what} never came about\n{self.log()[-4000:]}"
             time.sleep(0.2)
 
     def materialized(self, day: str) -> int:
@@ -141,9 +154,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
             "LOOKBACK_DAYS": "2",
         }
         # A module's fixture comes before the one that takes this machine's settings away.
-        environment = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-        with running_ui(folder, environment | settings) as base:
-            yield Loop(base, folder, server, stalled)
+        ours = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+        with running_ui(folder, ours | settings) as base:
+            yield Loop(base, folder, ours | settings, server, stalled)
 
 
 def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_worker_into_the_ui(loop: Loop) -> None:
@@ -173,7 +186,7 @@ def test_terminate_ends_a_run_within_seconds_and_its_day_is_free(loop: Loop) -> 
     day = "2025-02-01"
     loop.stalled[day] = threading.Event()
     run_id = loop.launch(day)
-    loop.until("the fetch", lambda: any(one.query["date"] == day for one in loop.server.asked))
+    loop.until("the fetch", lambda: loop.was_asked_for(day))
     asked = time.monotonic()
     assert ask(loop.base, TERMINATE, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
     loop.until("the run's end", lambda: loop.status(run_id) == "CANCELED", seconds=30)
@@ -186,23 +199,50 @@ def test_terminate_ends_a_run_within_seconds_and_its_day_is_free(loop: Loop) -> 
     assert loop.materialized(day) == 4
 
 
-def test_workers_killed_with_sigkill_keep_nobody_from_their_days_nor_from_the_queue(loop: Loop) -> None:
-    """The queue lets two run at a time. Dagster counts the killed as running: without the sensor, it stood for ever."""
-    days = ["2025-02-02", "2025-02-03"]
+def test_a_worker_killed_with_sigkill_keeps_nobody_from_its_day(loop: Loop) -> None:
+    day = "2025-02-02"
+    loop.stalled[day] = threading.Event()
+    killed = loop.launch(day)
+    loop.until("the fetch", lambda: loop.was_asked_for(day))
+    lease = loop.lease(day)
+    assert lease is not None
+    assert lease["owner"] == killed
+    os.kill(lease["pid"], signal.SIGKILL)
+    loop.stalled.pop(day).set()
+    again = loop.launch(day)
+    loop.until("the next run", lambda: loop.status(again) == "SUCCESS")
+    assert loop.materialized(day) == 4
+    loop.until("the mark", lambda: loop.status(killed) == "FAILURE")
+    alert = f"ALERT daily_backup {day}: its process was terminated by signal 9 (SIGKILL); what it had done is kept"
+    loop.until("the alert", lambda: alert in loop.log())
+
+
+def test_commands_killed_with_sigkill_do_not_fill_the_queue(loop: Loop) -> None:
+    """The queue lets two run at a time, and Dagster counts what is STARTED. Nobody watches over a command's process:
+    without the sensor, the queue stood for ever."""
+    days = ["2025-02-03", "2025-02-04"]
     for day in days:
         loop.stalled[day] = threading.Event()
-    killed = [loop.launch(day) for day in days]
-    loop.until("both fetches", lambda: set(days) <= {one.query["date"] for one in loop.server.asked})
-    for day, run_id in zip(days, killed, strict=True):
-        lease = loop.lease(day)
-        assert lease is not None
-        assert lease["owner"] == run_id
-        os.kill(lease["pid"], signal.SIGKILL)
+    commands = [
+        subprocess.Popen(
+            [COMMAND, "backup", "--date", day],
+            cwd=loop.folder, env=loop.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for day in days
+    ]  # fmt: skip
+    try:
+        loop.until("both fetches", lambda: all(map(loop.was_asked_for, days)))
+    finally:
+        for command in commands:
+            command.kill()
+            command.wait()
     for day in days:
         loop.stalled.pop(day).set()
+    assert [run["status"] for day in days for run in loop.runs_of(day)] == ["STARTED", "STARTED"]
     again = [loop.launch(day) for day in days]
     loop.until("the next runs", lambda: all(loop.status(run_id) == "SUCCESS" for run_id in again))
-    assert all(loop.materialized(day) == 4 for day in days)
-    assert [loop.status(run_id) for run_id in killed] == ["FAILURE", "FAILURE"]
-    log = loop.folder / "ui.log"
-    loop.until("the alerts", lambda: log.read_text().count("ALERT daily_backup 2025-02-0") == 2)
+    for day in days:
+        assert loop.materialized(day) == 4
+        assert sorted(run["status"] for run in loop.runs_of(day)) == ["FAILURE", "SUCCESS"]
+        alert = f"ALERT daily_backup {day}: this run was killed"
+        loop.until("the alert", lambda alert=alert: alert in loop.log())  # type: ignore[misc]
