@@ -4,14 +4,19 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._utils.schedules import cron_string_iterator
 
 import ncaa_assets
+from ncaa_assets.automation import game_days
 from ncaa_assets.definitions import build_defs, build_resources
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, settings_for
@@ -115,6 +120,46 @@ def test_the_newest_day_asked_for_is_yesterday_also_when_the_clocks_change(
     assert requests is not None
     assert requests[0].partition_key == newest
     assert all(str(request.partition_key) >= "2024-11-01" for request in requests), "no day before START_DATE"
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "hours"),
+    [
+        ("America/New_York", datetime(2025, 3, 6, tzinfo=UTC), {"2025-03-09": 23}),
+        ("America/New_York", datetime(2025, 10, 30, tzinfo=UTC), {"2025-11-02": 25}),
+        ("Asia/Beirut", datetime(2025, 3, 27, tzinfo=UTC), {"2025-03-30": 23}),  # there the clocks skip midnight itself
+        ("Asia/Kolkata", datetime(2025, 3, 6, tzinfo=UTC), {}),
+    ],
+)
+def test_across_a_change_of_the_clocks_each_morning_has_one_tick_and_each_day_one_partition(
+    zone: str, start: datetime, hours: dict[str, int]
+) -> None:
+    defs = build_defs(settings_for("http://api.example/highlights", timezone=zone))
+    schedule = defs.resolve_schedule_def("daily_backup_schedule")
+    assert isinstance(schedule.cron_schedule, str)
+    ticks = list(islice(cron_string_iterator(start.timestamp(), schedule.cron_schedule, zone), 7))
+    assert {tick.astimezone(ZoneInfo(zone)).strftime("%H:%M") for tick in ticks} == {"06:00"}
+
+    partitions = game_days(settings_for("http://api.example/highlights", timezone=zone))
+    newest = []
+    keys: list[str | None] = []
+    for tick in ticks:
+        context = dg.build_schedule_context(scheduled_execution_time=tick, repository_def=defs.get_repository_def())
+        requests = schedule.evaluate_tick(context).run_requests
+        assert requests is not None
+        newest.append(str(requests[0].partition_key))
+        keys += [request.run_key for request in requests]
+        # Not before it is over may a day be asked for, and as soon as it is.
+        with partition_loading_context(effective_dt=tick):
+            assert partitions.get_last_partition_key() == newest[-1]
+    first = date.fromisoformat(newest[0])
+    assert newest == [str(first + timedelta(days=number)) for number in range(7)]
+    assert len(set(keys)) == len(keys) == 21
+    lengths = {}
+    for day in newest:
+        window = partitions.time_window_for_partition_key(day)
+        lengths[day] = (window.end.timestamp() - window.start.timestamp()) / 3600
+    assert lengths == dict.fromkeys(newest, 24) | hours
 
 
 def test_the_key_is_shown_as_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,8 @@ CONTRACT: dict[str, Any] = {
     "RETRY_COUNT": 3,
     "RETRY_DELAY": 30,
     "DATA_DIR": Path("data"),
+    "ALERT_TOPIC_ARN": None,
+    "UI_URL": "http://localhost:3000",
     "RAPIDAPI_SECRET_ID": None,
     "S3_BUCKET_NAME": None,
     "S3_PREFIX": "",
@@ -59,6 +61,20 @@ AWS = {
 
 def test_every_default_is_the_one_that_people_rely_on() -> None:
     assert {name.upper(): value for name, value in read().model_dump().items()} == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ALERT_TOPIC_ARN", "backup-failures", "must be an SNS topic's ARN such as arn:aws:sns:"),
+        ("ALERT_TOPIC_ARN", "arn:aws:sqs:us-east-1:123456789012:x", "must be an SNS topic's ARN"),
+        ("UI_URL", "dagster.example", "must be an http or https address"),
+    ],
+)
+def test_where_alerts_go_and_lead_to_is_checked(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: {says}"):
+        read(**{name: value})
+    assert read(ALERT_TOPIC_ARN="arn:aws-us-gov:sns:us-gov-west-1:123456789012:a_b-c.fifo").alert_topic_arn
 
 
 def test_every_variable_says_what_it_means() -> None:
