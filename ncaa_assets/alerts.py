@@ -87,7 +87,7 @@ def log_finished_day(
     which was not the whole day) or `ended` (stopped on the way). `planned` are the assets that the run was asked for.
     """
     done = ended.summaries.keys()
-    error = ended.what_went_wrong()
+    error = ended.what_went_wrong(debug=True)
     if was_held:
         result = "skipped"
     elif error is not None:

@@ -11,7 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from ncaa_assets import alerts
 from ncaa_assets.alerts import Alert
 from ncaa_assets.backends import open_store
-from ncaa_assets.failures import AlertNotSent, StoreError
+from ncaa_assets.failures import AlertNotSent, BackupError
 from ncaa_assets.killed_runs import ALERTS_TAG, PARTITION_TAG, mark_killed
 from ncaa_assets.outcome import recall
 from ncaa_assets.settings import Settings
@@ -94,7 +94,7 @@ def failure_sensor(settings: Settings) -> dg.SensorDefinition:
         context.update_cursor(json.dumps(seen))
         try:
             killed = mark_killed(context.instance, open_store(settings), alerts_by=SENSOR)
-        except StoreError as error:
+        except BackupError as error:
             context.log.warning("whether runs were killed could not be found out: %s", error)
             killed = []
         return dg.SkipReason(f"{sent} alerts sent; {len(killed)} killed runs found")
@@ -132,7 +132,7 @@ def _alert_of(context: dg.SensorEvaluationContext, run_id: str, settings: Settin
     if run is None or run.tags.get(ALERTS_TAG, SENSOR) != SENSOR:
         return None
     try:
-        sentence = recall(context.instance, run_id).what_went_wrong()
+        sentence = recall(context.instance, run_id).what_went_wrong(debug=True)
     except Exception as error:  # noqa: BLE001 - a failure is told even where it cannot be read
         context.log.warning("the events of run %s cannot be read: %s", run_id, error)
         sentence = (

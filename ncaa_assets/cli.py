@@ -182,7 +182,8 @@ def _back_up_range(
                 results.append(result)
                 advance(result.day)
     finally:
-        print_table(sorted(results, key=lambda result: result.day))
+        if results:
+            print_table(sorted(results, key=lambda result: result.day))
     missing = sorted(result.day for result in results if not result.is_done)
     click.echo(f"{len(days) - len(missing)} of {len(days)} days backed up")
     if missing:

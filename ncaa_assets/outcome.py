@@ -75,7 +75,8 @@ class DayRun:
         return any(written_for_people(error)[0] is failures.QuotaSpent for _, error in self.errors)
 
     def what_went_wrong(self, *, debug: bool = False) -> str | None:
-        """One sentence: the first error with its step, else the first failed check; None where nothing did."""
+        """One sentence: the first failed check, else the first error with its step; None where nothing did. Where that
+        was not written for people, it says that `--debug` shows more, unless that was asked for."""
         if self.failed_checks:  # first: a check that stops what follows shows as an error too, which says less
             return f"check failed: {self.failed_checks[0]}"
         if self.errors:
