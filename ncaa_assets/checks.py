@@ -1,31 +1,40 @@
-"""Asset checks: does the archive hold what its documents say? ERROR where the archive is wrong, WARN where the source
-is odd. Each check knows its partition: without one, a bad day would turn green when a good one runs.
+"""Asset checks: `reconcile`'s comparisons of one day, each with the evidence that it has. ERROR where the archive is
+wrong, WARN where the source is odd; blocking where going on would spread the damage to rows or outputs.
+
+Each check knows its partition: without one, a bad day would turn green when a good one runs.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
-from ncaa_assets import documents
+from ncaa_assets import documents, reconcile
 from ncaa_assets.backends.base import HighlightTable, ObjectStore
 from ncaa_assets.failures import ObjectMissing
-from ncaa_assets.models import Highlight, HighlightsDay, ProcessedDay, VideosDay
-from ncaa_assets.presentation import plural
-
-# An encode may be shorter or longer than its source by a frame or an audio packet; never by this much.
-_DURATION_TOLERANCE_SECONDS = 1.0
+from ncaa_assets.models import HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.presentation import escaped, plural, table
+from ncaa_assets.reconcile import Comparison, Severity
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """The checks of the four assets, partitioned as they are."""
 
-    @dg.asset_check(asset="highlights", partitions_def=partitions)
+    @dg.asset_check(asset="highlights", partitions_def=partitions, blocking=True)
     def ids_are_unique(
         context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
     ) -> dg.AssetCheckResult:
         """No highlight stands twice in the day's JSON."""
         day = documents.load(store, HighlightsDay, context.partition_key)
-        ids = [Highlight.parse(record).id for record in day.data]
-        twice = sorted({key for key in ids if ids.count(key) > 1})
-        return _result(twice, f"{plural(len(ids), 'highlight')}, each once")
+        return _result(reconcile.unique_ids(day), f"{plural(len(day.data), 'highlight')}, each once")
+
+    @dg.asset_check(asset="highlights", partitions_def=partitions, blocking=True)
+    def records_are_as_recorded(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+    ) -> dg.AssetCheckResult:
+        """Every record that ever came is in the day's JSON, with the content hash that was noted when it came."""
+        day = documents.load(store, HighlightsDay, context.partition_key)
+        return _result(reconcile.records(day), f"{plural(len(day.data), 'record')} as they came")
 
     @dg.asset_check(asset="highlights", partitions_def=partitions)
     def day_is_still_listed(
@@ -33,11 +42,8 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     ) -> dg.AssetCheckResult:
         """A day that the API once listed highlights for has some in the latest answer too; nothing is lost if not."""
         day = documents.load(store, HighlightsDay, context.partition_key)
-        last = day.backup.fetches[-1]
-        gone = f"{plural(len(day.data), 'highlight')} kept, and the API lists none any more ({last.at})"
-        wrong = [gone] if day.data and not last.received else []
-        good = f"{last.received} listed" if day.data else "the day has no highlights"
-        return _result(wrong, good, severity=dg.AssetCheckSeverity.WARN)
+        good = f"{day.backup.fetches[-1].received} listed" if day.data else "the day has no highlights"
+        return _result(reconcile.still_listed(day), good, severity=Severity.WARN)
 
     @dg.asset_check(asset="backup_rows", partitions_def=partitions)
     def rows_match_json(
@@ -47,26 +53,21 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     ) -> dg.AssetCheckResult:
         """Every highlight of the day's JSON has its row, and the row names the day and has the record's content."""
         day = documents.load(store, HighlightsDay, context.partition_key)
-        rows = table.get(list(day.backup.records))
-        wrong = []
-        for key, entry in day.backup.records.items():
-            row = rows.get(key)
-            if row is None:
-                wrong.append(f"{key}: no row")
-            elif day.date not in row["days"]:
-                wrong.append(f"{key}: the row does not name {day.date}")
-            elif row["content_hash"] != entry.content_hash and len(row["days"]) == 1:
-                wrong.append(f"{key}: the row has another content")
-        return _result(wrong, f"{plural(len(rows), 'row')} as in the JSON")
+        return _result(reconcile.rows(day, table), f"{plural(len(day.data), 'row')} as in the JSON")
 
-    @dg.asset_check(asset="videos", partitions_def=partitions)
-    def copies_are_stored(
+    @dg.asset_check(asset="videos", partitions_def=partitions, blocking=True)
+    def copies_are_intact(
         context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
     ) -> dg.AssetCheckResult:
-        """Every copy that the day's manifest names is in the store with its size."""
+        """Every copy that the day's manifest names is in the store with its size and sha256.
+
+        A damaged copy stops the day here: encoded again, it would spoil a good output.
+        """
         manifest = documents.load(store, VideosDay, context.partition_key)
-        wrong = _missing(store, [(video.key, video.bytes) for video in manifest.videos])
-        return _result(wrong, f"{plural(len(manifest.videos), 'video')} stored whole")
+        compared = reconcile.copies(store, manifest)
+        unread = sum(seen["sha256"] == "not compared" for seen in compared.evidence)
+        good = f"{plural(len(manifest.videos), 'video')} stored whole"
+        return _result(compared, good + (f"; of {unread} the size alone was compared" if unread else ""))
 
     @dg.asset_check(asset="videos", partitions_def=partitions)
     def some_video_could_be_copied(
@@ -74,66 +75,69 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     ) -> dg.AssetCheckResult:
         """A day with highlights has at least one copied video; where it has none, the reasons are listed."""
         manifest = documents.load(store, VideosDay, context.partition_key)
-        wrong = [] if manifest.videos else [f"{skip.id}: {skip.reason}" for skip in manifest.skipped]
         good = plural(len(manifest.videos), "video") if manifest.videos else "the day has no highlights"
-        return _result(wrong, good, severity=dg.AssetCheckSeverity.WARN)
+        return _result(reconcile.some_copied(manifest), good, severity=Severity.WARN)
 
     @dg.asset_check(asset="processed_videos", partitions_def=partitions)
     def outputs_are_stored(
         context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
     ) -> dg.AssetCheckResult:
-        """Every copied video has its output and poster in the store, and the output lasts as long as its source."""
+        """Every copied video has its output and its poster in the store, with their sizes."""
         manifest = documents.load(store, ProcessedDay, context.partition_key)
-        try:
-            sources = {video.sha256: video for video in documents.load(store, VideosDay, context.partition_key).videos}
-        except ObjectMissing:
-            sources = {}
-        wrong = _missing(
-            store,
-            [
-                pair
-                for video in manifest.videos
-                for pair in ((video.key, video.bytes), (video.poster.key, video.poster.bytes))
-            ],
-        )
-        encoded = {video.source_sha256: video for video in manifest.videos}
-        for sha256, source in sources.items():
-            output = encoded.get(sha256)
-            if output is None:
-                wrong.append(f"{source.key}: not encoded")
-            elif source.duration_seconds and output.duration_seconds:
-                difference = output.duration_seconds - source.duration_seconds
-                if abs(difference) > _DURATION_TOLERANCE_SECONDS:
-                    wrong.append(f"{output.key}: lasts {difference:+.1f} s longer than its source")
-        return _result(wrong, f"{plural(len(manifest.videos), 'output')} stored whole")
+        compared = reconcile.outputs(store, manifest, _sources(store, context.partition_key))
+        return _result(compared, f"{plural(len(manifest.videos), 'output')} stored whole")
+
+    @dg.asset_check(asset="processed_videos", partitions_def=partitions)
+    def outputs_last_as_long_as_their_sources(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+    ) -> dg.AssetCheckResult:
+        """Every output plays as long as the video that it was made from, to within a second."""
+        manifest = documents.load(store, ProcessedDay, context.partition_key)
+        compared = reconcile.durations(store, manifest, _sources(store, context.partition_key))
+        measured = sum(seen["difference"] is not None for seen in compared.evidence)
+        return _result(compared, f"{measured} of {plural(len(manifest.videos), 'output')} compared")
 
     return [
         ids_are_unique,
+        records_are_as_recorded,
         day_is_still_listed,
         rows_match_json,
-        copies_are_stored,
+        copies_are_intact,
         some_video_could_be_copied,
         outputs_are_stored,
+        outputs_last_as_long_as_their_sources,
     ]
 
 
-def _missing(store: ObjectStore, expected: list[tuple[str, int]]) -> list[str]:
-    wrong = []
-    for key, size in expected:
-        info = store.info(key)
-        if info is None:
-            wrong.append(f"{key}: missing")
-        elif info.size != size:
-            wrong.append(f"{key}: {info.size} bytes, not {size}")
-    return wrong
+def _sources(store: ObjectStore, day: str) -> VideosDay:
+    try:
+        return documents.load(store, VideosDay, day)
+    except ObjectMissing:
+        return VideosDay(date=day)
 
 
-def _result(
-    wrong: list[str], good: str, *, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
-) -> dg.AssetCheckResult:
+def _result(compared: Comparison, good: str, *, severity: Severity = Severity.ERROR) -> dg.AssetCheckResult:
+    wrong = [f"{finding.key}: {finding.problem}" for finding in compared.findings]
+    metadata: dict[str, Any] = {"compared": len(compared.evidence), "wrong": len(wrong)}
+    if compared.findings:
+        metadata["findings"] = dg.MetadataValue.md(
+            table(
+                ["what", "is wrong", "what to do"],
+                [[escaped(one.key), escaped(one.problem, most=300), one.remedy] for one in compared.findings],
+            )
+        )
+    if compared.evidence:
+        metadata["evidence"] = dg.MetadataValue.md(_evidence(compared.evidence))
     return dg.AssetCheckResult(
         passed=not wrong,
-        severity=severity,
+        severity=dg.AssetCheckSeverity.WARN if severity is Severity.WARN else dg.AssetCheckSeverity.ERROR,
         description="; ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "") if wrong else good,
-        metadata={"wrong": len(wrong), "evidence": dg.MetadataValue.json(wrong[:100])},
+        metadata=metadata,
+    )
+
+
+def _evidence(seen: Sequence[dict[str, Any]]) -> str:
+    head = list(dict.fromkeys(name for one in seen for name in one))
+    return table(
+        head, [[escaped("" if one.get(name) is None else str(one.get(name))) for name in head] for one in seen]
     )

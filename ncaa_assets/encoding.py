@@ -70,6 +70,16 @@ def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_hei
     ]  # fmt: skip
 
 
+def ffmpeg_decode_arguments(video: Path) -> list[str]:
+    """ffmpeg's arguments (without the program) that decode a video's picture and sound and keep nothing: it says on
+    stderr what it cannot decode, and ends with an error at the first."""
+    return [
+        "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror",
+        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(video),
+        "-map", "0:v:0", "-map", "0:a:0?", "-f", "null", "-",
+    ]  # fmt: skip
+
+
 def ffmpeg_settings_hash(profile: Profile) -> str:
     """Sixteen hex digits that change when ffmpeg would be asked for anything else."""
     source, output = Path("source"), Path("output")

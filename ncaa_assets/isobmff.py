@@ -6,10 +6,12 @@ have sound. No library that is alive reads a stream this way; the format is ISO/
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 # A `moov` of an hour of video is about 2 MB; one larger than this is not kept for reading, only passed over: what is in
 # it stays unknown, and a stranger's file cannot fill the memory.
 _MOOV_LIMIT = 16 * 1024**2
+_INDEX_CHUNK = 64 * 1024
 _TOP_LEVEL = {
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid", b"meta",
     b"sidx", b"ssix", b"mfra", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
@@ -104,6 +106,16 @@ class BoxReader:
         file ends, and for fragments without the list of them (mfra, §8.8.9) that comes last where it is written."""
         return not self._open_ended and (b"moof" not in self._seen or self._last == b"mfra")
 
+    @property
+    def has_index(self) -> bool:
+        """Whether the whole index has passed (or was too large to be kept)."""
+        inside = self._kind == b"moov" and (self._open_ended or self._position < self._box_end)
+        return b"moov" in self._seen and not inside
+
+    def index(self) -> Movie:
+        """What the index that has passed says of the movie; whether its media are there is not looked at."""
+        return _movie(self._boxes.get(b"ftyp", b""), self._boxes.get(b"moov"))
+
     def _open(self, header: int) -> None:
         size, kind = struct.unpack(">I4s", self._head[:8])
         if header == 16:
@@ -125,6 +137,20 @@ class BoxReader:
         if self._kept is not None:
             self._boxes[self._kind] = bytes(self._kept)
             self._kept = None
+
+
+def read_index(file: BinaryIO) -> Movie:
+    """What a file's index says, read no further than to its end: a few kB of one that starts fast.
+
+    Raises:
+        NotWhole: there is no index, or it is damaged.
+    """
+    reader = BoxReader()
+    while chunk := file.read(_INDEX_CHUNK):
+        reader.feed(chunk)
+        if reader.has_index:
+            return reader.index()
+    return reader.finish()
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

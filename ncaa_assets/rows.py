@@ -86,3 +86,10 @@ def merge_row(there: Row | None, row: Row) -> Row | None:
 
 def _still(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in _MOVING}
+
+
+def differing_fields(one: Row, other: Row) -> list[str]:
+    """The fields in which two rows differ, sorted; those that move with every fetch are left out."""
+    one, other = _still(one), _still(other)
+    missing = object()
+    return sorted(name for name in one.keys() | other.keys() if one.get(name, missing) != other.get(name, missing))

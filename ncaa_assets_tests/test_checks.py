@@ -34,16 +34,22 @@ def good_archive(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
-def failed_checks(settings: Settings) -> dict[str, str]:
-    """The checks alone, run on the archive as it lies there: the failed ones with what they say."""
+def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
+    """The checks alone, run on the archive as it lies there."""
     job = dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())
     defs = dg.Definitions.merge(build_defs(settings), dg.Definitions(jobs=[job]))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = defs.resolve_job_def("checks").execute_in_process(tags={"dagster/partition": DAY}, instance=instance)
+        result = defs.resolve_job_def("checks").execute_in_process(
+            tags={"dagster/partition": DAY}, instance=instance, raise_on_error=False
+        )
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 6
+    assert len(evaluations) == 8
     assert all(evaluation.partition == DAY for evaluation in evaluations)
-    return {one.check_name: str(one.description) for one in evaluations if not one.passed}
+    return {one.check_name: one for one in evaluations}
+
+
+def failed_checks(settings: Settings) -> dict[str, str]:
+    return {name: str(one.description) for name, one in checked(settings).items() if not one.passed}
 
 
 def edit(path: str, change: Callable[[Any], object]) -> None:
@@ -54,6 +60,12 @@ def edit(path: str, change: Callable[[Any], object]) -> None:
 
 def cut(path: str) -> None:
     Path(path).write_bytes(Path(path).read_bytes()[:-1])
+
+
+def flip_a_bit(path: str) -> None:
+    data = bytearray(Path(path).read_bytes())
+    data[len(data) // 2] ^= 1
+    Path(path).write_bytes(data)
 
 
 def in_the_table(statement: str) -> None:
@@ -69,34 +81,47 @@ def in_the_table(statement: str) -> None:
             "1",
             lambda: edit(f"data/highlights/{DAY}.json", lambda document: document["data"].append(document["data"][0])),
         ),
-        ("rows_match_json", "2: no row", lambda: in_the_table("DELETE FROM highlights WHERE id = '2'")),
+        ("rows_match_json", "2: has no row", lambda: in_the_table("DELETE FROM highlights WHERE id = '2'")),
         (
             "rows_match_json",
-            "1: the row has another content",
+            "1: has a row that differs from the JSON in content_hash",
             lambda: in_the_table(
                 "UPDATE highlights SET item = json_set(item, '$.content_hash', 'edited') WHERE id = '1'"
             ),
         ),
         (
             "rows_match_json",
-            f"1: the row does not name {DAY}",
+            f"1: has a row that does not name {DAY}",
             lambda: in_the_table("UPDATE highlights SET item = json_set(item, '$.days', json('[]')) WHERE id = '1'"),
         ),
-        ("copies_are_stored", "1.mp4: missing", lambda: Path(f"data/videos/{DAY}/1.mp4").unlink()),
-        ("copies_are_stored", "bytes, not", lambda: cut(f"data/videos/{DAY}/1.mp4")),
-        ("outputs_are_stored", "1.jpg: missing", lambda: Path(f"data/processed_videos/{DAY}/1.jpg").unlink()),
-        ("outputs_are_stored", "bytes, not", lambda: cut(f"data/processed_videos/{DAY}/1.mp4")),
+        (
+            "rows_match_json",
+            "1: has a row that differs from the JSON in newField, title",
+            lambda: in_the_table(
+                "UPDATE highlights SET item = json_set(json_remove(item, '$.newField'), '$.title', 'x') WHERE id = '1'"
+            ),
+        ),
+        (
+            "records_are_as_recorded",
+            "2: was listed once, and is no longer in the day's JSON",
+            lambda: edit(f"data/highlights/{DAY}.json", lambda document: document["data"].pop()),
+        ),
+        ("copies_are_intact", "1.mp4: is missing", lambda: Path(f"data/videos/{DAY}/1.mp4").unlink()),
+        ("copies_are_intact", "were recorded", lambda: cut(f"data/videos/{DAY}/1.mp4")),
+        ("copies_are_intact", "another sha256", lambda: flip_a_bit(f"data/videos/{DAY}/1.mp4")),
+        ("outputs_are_stored", "1.jpg: is missing", lambda: Path(f"data/processed_videos/{DAY}/1.jpg").unlink()),
+        ("outputs_are_stored", "were recorded", lambda: cut(f"data/processed_videos/{DAY}/1.mp4")),
         (
             "outputs_are_stored",
-            "not encoded",
+            "was not encoded",
             lambda: edit(f"data/processed_videos/{DAY}.json", lambda document: document["videos"].clear()),
         ),
         (
-            "outputs_are_stored",
-            "longer than its source",
+            "outputs_last_as_long_as_their_sources",
+            "lasts 2.0 s and its source 3.1 s",
             lambda: edit(
-                f"data/processed_videos/{DAY}.json",
-                lambda document: document["videos"][0].update(duration_seconds=9.0),
+                f"data/videos/{DAY}.json",
+                lambda document: document["videos"][0].update(duration_seconds=3.1),
             ),
         ),
     ],
@@ -127,3 +152,57 @@ def test_a_day_whose_videos_could_none_of_them_be_copied_is_a_warning_that_says_
     assert "some_video_could_be_copied" in warning
     assert "1: the host answers with status 404" in warning
     assert "2: the record has no url" in warning
+
+
+def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> None:
+    shutil.copytree(good_archive, "data")
+    flip_a_bit(f"data/videos/{DAY}/1.mp4")
+    evaluations = checked(settings_for("http://not-asked.invalid/"))
+
+    def shown(check: str, name: str) -> str:
+        return str(evaluations[check].metadata[name].value)
+
+    assert f"run `ncaa-assets backup --date {DAY} --force`" in shown("copies_are_intact", "findings")
+    assert "| differs |" in shown("copies_are_intact", "evidence")
+    assert shown("rows_match_json", "evidence").splitlines()[0] == "| highlights | rows | differ |"
+    assert shown("rows_match_json", "evidence").splitlines()[2] == "| 2 | 2 | 0 |"
+    durations = shown("outputs_last_as_long_as_their_sources", "evidence").splitlines()
+    assert durations[0] == "| key | source_seconds | seconds | difference |"
+    assert durations[2].startswith("| processed\\_videos/2025\\-03\\-09/1.mp4 | 2.0 | 2.0")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "done", "left_out"),
+    [
+        (
+            lambda: edit(f"data/highlights/{DAY}.json", lambda document: document["data"][1].update(title="edited")),
+            ["highlights"],
+            ["backup_rows", "videos", "processed_videos"],
+        ),
+        (lambda: flip_a_bit(f"data/videos/{DAY}/1.mp4"), ["highlights", "backup_rows", "videos"], ["processed_videos"]),
+    ],
+)
+def test_damage_stops_the_day_before_it_spreads(
+    good_archive: Path,
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tamper: Callable[[], object],
+    done: list[str],
+    left_out: list[str],
+) -> None:
+    """A damaged record would become a row, and a damaged copy an output over the good one."""
+    monkeypatch.setenv("RAPIDAPI_KEY", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    shutil.copytree(good_archive, "data")
+    manifest = json.loads(Path(f"data/videos/{DAY}.json").read_text())
+    source = manifest["videos"][0]["source_url"]
+    tamper()
+    # The API lists nothing of the damaged record any more, so its answer does not put it right.
+    settings = settings_for(serve_listing(server, lambda: [record(1, source)]))
+    edit("data/archive.json", lambda document: document.update(source=settings.source))
+    ended = run_day(settings, tmp_path / "home")
+    assert not ended.succeeded
+    assert list(ended.summaries) == done
+    assert not set(left_out) & set(ended.summaries)
+    assert len(ended.failed_checks) == 1

@@ -58,10 +58,14 @@ def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Defini
         ("backup_rows", "rows_match_json"),
         ("highlights", "day_is_still_listed"),
         ("highlights", "ids_are_unique"),
+        ("highlights", "records_are_as_recorded"),
         ("processed_videos", "outputs_are_stored"),
-        ("videos", "copies_are_stored"),
+        ("processed_videos", "outputs_last_as_long_as_their_sources"),
+        ("videos", "copies_are_intact"),
         ("videos", "some_video_could_be_copied"),
     ]
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == {"ids_are_unique", "records_are_as_recorded", "copies_are_intact"}
     assert all(graph.get(key).partitions_def is not None for key in graph.asset_check_keys)
 
 

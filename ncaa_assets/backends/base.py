@@ -108,9 +108,16 @@ class ObjectStore(ABC):
     def info(self, key: str) -> ObjectInfo | None:
         """What is known of an object without reading it, or None where there is none."""
 
+    def checksum(self, key: str) -> str | None:
+        """The sha256 (hex, of the whole content) that the store itself computed when it took the object in, told
+        without reading the object; None where there is no such object, or where the store keeps no such checksum."""
+        del key
+        return None
+
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose keys start with `prefix`, in the order of their keys, without housekeeping."""
+        """The objects whose keys start with `prefix`, in the order of their keys, without housekeeping. Memory does not
+        grow with their number."""
 
     @abstractmethod
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:

@@ -108,17 +108,8 @@ class LocalStore(ObjectStore):
             return None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        found = []
         with self._reading(prefix):
-            top = self.root / prefix.rpartition("/")[0]
-            for folder, folders, files in os.walk(top, onerror=_unless_missing):
-                folders[:] = [name for name in folders if not name.startswith(".")]
-                for name in files:
-                    path = Path(folder, name)
-                    key = path.relative_to(self.root).as_posix()
-                    if key.startswith(prefix) and not name.startswith(".") and "/" + SQLITE_NAME not in f"/{key}":
-                        found.append(_info(key, path))
-        yield from sorted(found, key=lambda info: info.key)
+            yield from self._walk(prefix.rpartition("/")[0], prefix)
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
         path = self.path(key)
@@ -160,6 +151,24 @@ class LocalStore(ObjectStore):
                 self._sync(file)
             self._rename(path, self.path(key))
             return _info(key, self.path(key))
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
+        """The objects of a folder in the order of their keys: a folder's name sorts with the `/` that follows it."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                found = sorted(
+                    (f"{folder}/" if folder else "") + entry.name + "/" * entry.is_dir(follow_symlinks=False)
+                    for entry in entries
+                    if not entry.name.startswith((".", SQLITE_NAME))
+                )
+        except FileNotFoundError:
+            return
+        for key in found:
+            if key.endswith("/") and (key.startswith(prefix) or prefix.startswith(key)):
+                yield from self._walk(key.rstrip("/"), prefix)
+            elif not key.endswith("/") and key.startswith(prefix):
+                with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                    yield _info(key, self.root / key)
 
     @contextmanager
     def _temporary(self, key: str) -> Iterator[tuple[Path, BinaryIO]]:
@@ -270,11 +279,6 @@ def _info(key: str, path: Path) -> ObjectInfo:
     return ObjectInfo(key=key, size=stat.st_size, version=f"{stat.st_mtime_ns}-{stat.st_size}")
 
 
-def _unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -352,20 +356,29 @@ class SqliteTable(HighlightTable):
     def day(self, game_date: str) -> list[Row]:
         with self._connection() as connection:
             found = connection.execute("SELECT item FROM highlights WHERE game_date = ? ORDER BY id", (game_date,))
-            return [json_text.loads(item) for (item,) in found]
+            return [self._row(item) for (item,) in found]
 
     def uri(self) -> str:
         return str(self.path)
 
-    @staticmethod
-    def _get(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
+    def _get(self, connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
         rows: dict[str, Row] = {}
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
             marks = ",".join("?" * len(some))
             found = connection.execute(f"SELECT id, item FROM highlights WHERE id IN ({marks})", some)  # noqa: S608
-            rows.update((key, json_text.loads(item)) for key, item in found)
+            rows.update((key, self._row(item)) for key, item in found)
         return rows
+
+    def _row(self, item: str) -> Row:
+        try:
+            row = json_text.loads(item)
+        except ValueError as error:
+            raise StoreError(
+                f"a row of {self.path} was edited into what is no JSON ({error}); delete those for which "
+                "json_valid(item) is 0, then run their days again, which writes them anew"
+            ) from error
+        return row if isinstance(row, dict) else {}
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
