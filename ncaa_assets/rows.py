@@ -88,8 +88,8 @@ def _still(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in _MOVING}
 
 
-def differing_fields(one: Row, other: Row) -> list[str]:
-    """The fields in which two rows differ, sorted; those that move with every fetch are left out."""
-    one, other = _still(one), _still(other)
+def differing_fields(there: Row, wanted: Row) -> list[str]:
+    """The fields of `wanted` that the table's row lacks or has otherwise, sorted; those that move with every fetch are
+    left out, and so are fields that only the table's row has: another program's own are no business of ours."""
     missing = object()
-    return sorted(name for name in one.keys() | other.keys() if one.get(name, missing) != other.get(name, missing))
+    return sorted(name for name, value in _still(wanted).items() if there.get(name, missing) != value)

@@ -287,6 +287,10 @@ class Cloud:
                 s3_rules.check(request)
             except s3_rules.Refused as refused:
                 return _error_answer(environ, service, refused.status, refused.code, refused.message)
+            for name in s3_rules.ALGORITHMS:
+                # S3 keeps any checksum that a PUT was sent with; moto only one whose algorithm was named as well.
+                if operation == "PutObject" and f"x-amz-checksum-{name}" in request.headers:
+                    environ = {**environ, "HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM": name.upper()}
             answer = self._from_moto(environ, body)
             answer.body = s3_rules.amend(request, answer.status, answer.body, self._uploads)
             return answer

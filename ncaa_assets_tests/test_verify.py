@@ -18,6 +18,7 @@ import pytest
 
 from ncaa_assets import documents
 from ncaa_assets.archive import Lease
+from ncaa_assets.backends import open_store, open_table
 from ncaa_assets.backends.local import SQLITE_NAME, LocalStore, SqliteTable
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.models import Backup, HighlightsDay, ProcessedDay, RecordHistory, VideosDay, content_hash
@@ -25,6 +26,7 @@ from ncaa_assets.reconcile import reconcile_day
 from ncaa_assets.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
 from ncaa_assets.verify import verify_archive
+from ncaa_assets_tests.cloud import Cloud
 from ncaa_assets_tests.days import KEY, command, record, run_day, serve_listing, settings_for
 from ncaa_assets_tests.http_server import Reply, scripted_server
 
@@ -182,15 +184,15 @@ BROKEN: dict[str, tuple[Callable[[], object], list[str], bool, str]] = {
     ),
     "a row without bookkeeping": (
         lambda: in_the_table("UPDATE highlights SET item = '{\"id\": \"2\"}' WHERE id = '2'"),
-        [f"2: has a row that does not name {SECOND}", "→ delete the row"],
+        [f"2: has a row that does not name {SECOND}"],
         False,
-        "row 2",
+        "again",
     ),
     "a row that is no object": (
         lambda: in_the_table("UPDATE highlights SET item = '[1]' WHERE id = '2'"),
-        [f"2: has a row that does not name {SECOND}", "→ delete the row"],
+        [f"2: has a row that does not name {SECOND}"],
         False,
-        "row 2",
+        "again",
     ),
     "a row too many": (
         lambda: in_the_table(
@@ -341,6 +343,70 @@ def test_without_ffmpeg_a_deep_look_hashes_and_says_that_decoding_was_left_out(
     assert code == 1
     assert "nothing is decoded: there is no ffmpeg" in said
     assert "not those that were encoded" in said
+
+
+def test_a_field_that_another_program_added_to_a_row_is_no_difference(verify: Said) -> None:
+    edit_row(2, "watched", "'yes'")
+    assert verify()[0] == 0
+
+
+@pytest.fixture
+def in_the_cloud(verify: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """The same archive in a bucket and a table, and the command's body on it."""
+    cloud.make_bucket("archive")
+    cloud.make_table("SportsHighlights")
+    for name, value in (
+        ("NCAA_DEPLOYMENT", "aws"), ("S3_BUCKET_NAME", "archive"), ("S3_PREFIX", "ncaa"), ("RETRY_DELAY", "0"),
+        ("MEDIACONVERT_ROLE_ARN", "arn:aws:iam::123456789012:role/encoder"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    settings = Settings.from_environment()
+    store, here, rows = LocalStore(Path("data")), open_store(settings), SqliteTable(Path("data", SQLITE_NAME))
+    for info in store.list(""):
+        here.write(info.key, store.read(info.key)[0])
+    for day in (FIRST, SECOND):
+        open_table(settings).merge(rows.day(day), merge_row)
+    return verify
+
+
+def overwrite(cloud: Cloud, key: str) -> None:
+    """Puts other bytes of the same length under a key, as somebody with another tool would."""
+    size = len(cloud.client("s3").get_object(Bucket="archive", Key=f"ncaa/{key}")["Body"].read())
+    cloud.client("s3").put_object(Bucket="archive", Key=f"ncaa/{key}", Body=b"x" * size, ChecksumAlgorithm="SHA256")
+
+
+def test_on_aws_the_buckets_own_checksum_tells_a_copy_from_another_without_reading_it(
+    in_the_cloud: Said, cloud: Cloud
+) -> None:
+    code, said = in_the_cloud()
+    assert (code, EQUAL in said) == (0, True), said
+    read = [call.key for call in cloud.calls if call.operation == "GetObject"]
+    assert not [key for key in read if key.startswith("ncaa/videos/") and key.endswith(".mp4")]
+    overwrite(cloud, f"videos/{SECOND}/2.mp4")
+    cloud.client("dynamodb").delete_item(TableName="SportsHighlights", Key={"id": {"S": "4"}})
+    cloud.client("s3").put_object(Bucket="archive", Key=f"ncaa/videos/{FIRST}/note.txt", Body=b"?")
+    code, said = in_the_cloud(None, None)
+    assert code == 1
+    assert "3 differences in 2 days" in said
+    for text in ("2.mp4: its bytes are not those that were copied", "4: has no row", "note.txt: is in the store"):
+        assert text in said
+
+
+def test_on_aws_a_deep_look_reads_every_byte_and_decodes_where_there_is_an_ffmpeg(
+    in_the_cloud: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = in_the_cloud(deep=True)
+    assert code == 0
+    assert "4 decoded" in said
+    assert {f"ncaa/videos/{SECOND}/2.mp4", f"ncaa/processed_videos/{SECOND}/2.mp4"} <= {
+        call.key for call in cloud.calls if call.operation == "GetObject"
+    }
+    overwrite(cloud, f"processed_videos/{SECOND}/2.jpg")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such/ffmpeg")
+    code, said = in_the_cloud(deep=True)
+    assert code == 1
+    assert "2.jpg: is no whole JPEG" in said
+    assert "nothing is decoded: there is no ffmpeg" in said
 
 
 def test_what_cannot_be_verified_is_wrong_usage(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:

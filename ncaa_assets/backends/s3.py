@@ -133,6 +133,13 @@ class S3Store(ObjectStore):
             there = self._head(self._name(key))
         return ObjectInfo(key=key, size=there.size, version=there.version) if there else None
 
+    def checksum(self, key: str) -> str | None:
+        with self._errors(key):
+            there = self._head(self._name(key))
+        if there is None or there.sha256 is None or "-" in there.sha256:  # a dash: made of the parts' checksums
+            return None
+        return base64.b64decode(there.sha256).hex()
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2")
