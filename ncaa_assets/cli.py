@@ -78,6 +78,15 @@ def verify(first: str | None, last: str | None, deep: bool, debug: bool) -> None
 
 
 @main.command()
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def doctor(debug: bool) -> None:
+    """Tells whether a backup would work here and now, and what to do where it would not."""
+    from ncaa_assets.doctor import examine  # noqa: PLC0415
+
+    _run(examine, debug=debug)
+
+
+@main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="The port on localhost.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def ui(port: int, debug: bool) -> None:

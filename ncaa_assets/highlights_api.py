@@ -34,6 +34,8 @@ MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a b
 STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page again
 MOST_BYTES = 64 * 10**6
 MOST_SECONDS = 120.0
+# A Sunday at the end of a regular season: named to a newcomer whose first day has none, and asked for by the doctor.
+A_DAY_WITH_GAMES = "2025-03-09"
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
 _REPEATED = f"the last {STALE_PAGES} only repeated what others held"
 _REMAINING = "x-ratelimit-requests-remaining"
@@ -60,6 +62,21 @@ class Fetch:
     quota_remaining: int | None = None
     problems: list[str] = field(default_factory=list)
     error: SourceError | None = None
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    """A day's first page as it came: the whole body, and of it what the client reads. `restriction` is what the answer
+    says where the plan withholds something; `plan` its tier; quota in requests a day; `seconds` until it was there."""
+
+    body: dict[str, Any]
+    records: list[Any]
+    total: int | None
+    restriction: str | None
+    plan: str | None
+    quota_limit: int | None
+    quota_remaining: int | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,33 @@ class HighlightsApi:
         query = {"date": day, "timezone": self.timezone, "leagueName": self.league, "limit": "1", "offset": "0"}
         with self._session() as session:
             return _number(self._get(session, query).headers.get(_REMAINING))
+
+    def first_page(self, day: str) -> FirstPage:
+        """A full first page of a day, by one request (and `retry_count` more where it fails), for who looks at the API
+        and not at the day.
+
+        Raises:
+            SourceError: as `fetch_day`.
+        """
+        query = {"date": day, "timezone": self.timezone, "leagueName": self.league, "limit": str(PAGE), "offset": "0"}
+        started = time.monotonic()
+        with self._session() as session:
+            answer = self._get(session, query)
+        seconds = time.monotonic() - started
+        records, total, restriction = _page(answer, None, self._without_key)
+        body = json_text.loads(answer.content)
+        plan = body.get("plan")
+        tier = plan.get("tier") if isinstance(plan, dict) else None
+        return FirstPage(
+            body=body,
+            records=records,
+            total=total,
+            restriction=self._without_key(restriction) if restriction else None,
+            plan=self._without_key(tier)[:40] if isinstance(tier, str) else None,
+            quota_limit=_number(answer.headers.get("x-ratelimit-requests-limit")),
+            quota_remaining=_number(answer.headers.get(_REMAINING)),
+            seconds=seconds,
+        )
 
     def _session(self) -> "requests.Session":
         import requests  # noqa: PLC0415 - why here: failures.py

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ncaa_assets import documents
 from ncaa_assets.backends.base import ObjectStore
-from ncaa_assets.highlights_api import Fetch, HighlightsApi
+from ncaa_assets.highlights_api import A_DAY_WITH_GAMES, Fetch, HighlightsApi
 from ncaa_assets.merge import Growth, merge_fetch
 from ncaa_assets.models import HighlightsDay, content_hash
 from ncaa_assets.outcome import REQUESTS_LEFT
@@ -17,9 +17,6 @@ from ncaa_assets.presentation import highlights_table, plural
 from ncaa_assets.resources import DayLease
 
 log = logging.getLogger(__name__)
-
-# Named to a newcomer whose first day has no games: a Sunday at the end of a regular season.
-A_DAY_WITH_GAMES = "2025-03-09"
 
 
 @dg.asset(
