@@ -1,45 +1,104 @@
-"""Makes the README's pictures again: a sample day is backed up in a temporary folder and the real UI is photographed.
+"""Makes the README's pictures again: days of the sample are backed up in a temporary folder and the real UI is
+photographed.
 
 Needs Chromium on PATH (Debian: apt-get install chromium). `make screenshots` runs it.
 """
 
+import subprocess
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample_day
+from ncaa_assets.backends.local import ffmpeg_program
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample
 
 PICTURES = Path(__file__).parent
-DAY = "2025-03-08"
+BACKED_UP = 10  # days, of
+PARTITIONS = 14
+WIDTH, HEIGHT = 1400, 800
 
 
 def main() -> None:
     program = chromium()
     if program is None:
         sys.exit(NO_CHROMIUM)
+    first = Settings().today() - timedelta(days=PARTITIONS)
     with (
         tempfile.TemporaryDirectory() as folder,
-        ui_with_a_sample_day(Path(folder), DAY) as base,
+        ui_with_a_sample(Path(folder), "--last", str(BACKED_UP), START_DATE=first.isoformat()) as base,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
-        _photograph(browser.new_page(viewport={"width": 1400, "height": 800}), base)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        newest = (Settings().today() - timedelta(days=1)).isoformat()
+        _hide_navigation(page, base)
+        _graph(page, base)
+        _plots(page, base)
+        _partitions(page, base, newest)
+        _run(page, base, newest)
+        _poster(page, base, newest)
         browser.close()
 
 
-def _photograph(page: Page, base: str) -> None:
-    page.goto(f"{base}/asset-groups")
-    page.get_by_text("processed_videos").last.wait_for()
-    page.wait_for_timeout(2000)  # the graph zooms into place; nothing on the page tells when it stands
-    page.screenshot(path=PICTURES / "asset-graph.png", clip={"x": 0, "y": 0, "width": 1400, "height": 640})
+def _hide_navigation(page: Page, base: str) -> None:
+    page.goto(f"{base}/automation")
+    page.get_by_text("Hide navigation").click()
 
-    page.goto(f"{base}/assets/processed_videos?partition={DAY}")
+
+def _graph(page: Page, base: str) -> None:
+    page.goto(f"{base}/asset-groups")
+    page.get_by_text("Passed").nth(3).wait_for()
+    _save(page, "asset-graph", height=660)
+
+
+def _plots(page: Page, base: str) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": 1200})
+    page.goto(f"{base}/assets/highlights")
+    page.get_by_text("Plots", exact=True).click()
+    for heading in ("Status", "Description"):
+        page.get_by_text(heading, exact=True).first.click()  # folds it away
+    page.get_by_text("removed_upstream", exact=True).wait_for()
+    _save(page, "plots", height=1200)
+
+
+def _partitions(page: Page, base: str, day: str) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    page.goto(f"{base}/assets/highlights?view=partitions&partition={day}")
+    page.get_by_text(f"Materialized ({BACKED_UP})").wait_for()
+    page.get_by_text("[Show Markdown]").wait_for()
+    _save(page, "partitions")
+
+
+def _run(page: Page, base: str, day: str) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": 1150})
+    page.goto(f"{base}/runs")
+    page.locator("a[href^='/runs/']").first.click()  # the newest, which a range ends with
+    page.get_by_text(f"partition: {day}").wait_for()
+    page.get_by_text("RUN_SUCCESS").wait_for()
+    _save(page, "run", height=1150)
+
+
+def _poster(page: Page, base: str, day: str) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    page.goto(f"{base}/assets/processed_videos?partition={day}")
     page.get_by_text("[Show Markdown]").click()
     page.locator("img[src^='data:image/jpeg']").wait_for()
-    page.wait_for_timeout(500)
-    page.screenshot(path=PICTURES / "poster.png")
+    _save(page, "poster")
+
+
+def _save(page: Page, name: str, *, height: int = HEIGHT) -> None:
+    """A picture of the page's upper part, in few enough colours to be small."""
+    page.wait_for_timeout(2000)  # graphs and plots move into place; nothing on the page tells when they stand
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+    picture = page.screenshot(clip=clip)  # type: ignore[arg-type]
+    few = "split[a][b];[a]palettegen=max_colors=96[p];[b][p]paletteuse=dither=none"
+    target = PICTURES / f"{name}.png"
+    command = [ffmpeg_program(), "-loglevel", "error", "-y", "-f", "png_pipe", "-i", "-", "-vf", few, str(target)]
+    subprocess.run(command, input=picture, check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

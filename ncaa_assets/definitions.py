@@ -4,6 +4,7 @@ highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
     └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
 """
 
+import re
 import warnings
 
 import dagster as dg
@@ -38,7 +39,14 @@ def build_defs(settings: Settings) -> dg.Definitions:
         # The mark and the group tell sample data from real ones at the first look at the graph.
         mark = {"sample"} if settings.uses_sample else set()
         group = "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
-        return spec.replace_attributes(partitions_def=partitions, group_name=group, kinds=spec.kinds | mark)
+        objects, rows = ("s3", "dynamodb") if settings.ncaa_deployment == "aws" else ("file", "sqlite")
+        place = {rows if "table" in spec.kinds else objects}
+        return spec.replace_attributes(
+            partitions_def=partitions,
+            group_name=group,
+            kinds=spec.kinds | place | mark,  # three at most
+            tags={**spec.tags, "deployment": settings.ncaa_deployment, "source": _tag(settings.source)},
+        )
 
     return dg.Definitions(
         assets=dg.map_asset_specs(placed, ASSETS),
@@ -49,6 +57,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
+
+
+def _tag(text: str) -> str:
+    """Text as a tag's value, which may have letters, digits and `_.-`, 63 in all."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:63].strip("_")
 
 
 def build_resources(settings: Settings) -> dict[str, object]:

@@ -25,11 +25,13 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def ui_with_a_sample_day(folder: Path, day: str) -> Iterator[str]:
-    """Backs up a day of the sample in `folder`, opens the UI and daemon on it as processes, and gives its address."""
+def ui_with_a_sample(folder: Path, *days: str, **settings: str) -> Iterator[str]:
+    """Backs up days of the sample in `folder`, named as for `ncaa-assets backup`, opens the UI and daemon on them as
+    processes, and gives its address."""
     environment = {name: value for name, value in os.environ.items() if name not in ("RAPIDAPI_KEY", "DAGSTER_HOME")}
+    environment |= settings
     done = subprocess.run(
-        [COMMAND, "backup", "--date", day], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [COMMAND, "backup", *days], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     with running_ui(folder, environment) as base:

@@ -40,16 +40,18 @@ def test_the_graph_has_four_assets_with_these_dependencies_partitions_kinds_and_
         for key in graph.get_all_asset_keys()
     }
     assert shape == {
-        "highlights": ([], ["json"], "ncaa_highlights"),
-        "backup_rows": (["highlights"], ["table"], "ncaa_highlights"),
-        "videos": (["highlights"], ["mp4"], "ncaa_highlights"),
-        "processed_videos": (["videos"], ["h264", "mp4"], "ncaa_highlights"),
+        "highlights": ([], ["file", "json"], "ncaa_highlights"),
+        "backup_rows": (["highlights"], ["sqlite", "table"], "ncaa_highlights"),
+        "videos": (["highlights"], ["file", "mp4"], "ncaa_highlights"),
+        "processed_videos": (["videos"], ["file", "h264"], "ncaa_highlights"),
     }
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.partitions_def == dg.DailyPartitionsDefinition("2024-11-01", timezone="America/New_York")
         assert node.description
         assert node.code_version
+        assert node.tags["deployment"] == "local"
+        assert node.tags["source"] == "api.example_highlights"
 
 
 def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Definitions) -> None:

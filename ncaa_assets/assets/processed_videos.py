@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -29,7 +29,7 @@ class EncodeConfig(dg.Config):
 
 
 @dg.asset(
-    kinds={"h264", "mp4"},
+    kinds={"h264"},
     code_version="1",
     output_required=False,
     io_manager_key="documents",
@@ -136,7 +136,8 @@ def _metadata(
         "encoded_minutes": round(minutes, 3),
         "encode_seconds": round(seconds, 3),
         "total_bytes": sum(video.bytes for video in manifest.videos),
-        "outputs": dg.MetadataValue.md(_outputs(manifest.videos, store.uri)),
+        "outputs": dg.MetadataValue.md(_outputs(manifest.videos)),
+        "folder": store.uri(f"{ProcessedDay.asset}/{manifest.date}"),
     }
     if manifest.videos:
         first = manifest.videos[0]
@@ -146,18 +147,17 @@ def _metadata(
     return metadata
 
 
-def _outputs(videos: list[ProcessedVideo], uri: Callable[[str], str]) -> str:
+def _outputs(videos: list[ProcessedVideo]) -> str:
     return table(
-        ["id", "title", "size", "seconds", "picture", "encoder", "file"],
+        ["file", "title", "size", "seconds", "picture", "encoder"],
         [
             [
-                escaped(video.id),
+                escaped(video.key.rpartition("/")[2]),
                 escaped(video.title),
                 size(video.bytes),
                 f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
                 f"{video.width}×{video.height}" if video.width else "",
                 link(f"job {video.job_id}", video.job_url) if video.job_url else escaped(video.encoder),
-                escaped(uri(video.key), most=300),
             ]
             for video in videos
         ],

@@ -144,20 +144,20 @@ def _metadata(
         "skipped": len(manifest.skipped),
         "copies": dg.MetadataValue.md(
             table(
-                ["id", "title", "size", "seconds", "file"],
+                ["file", "title", "size", "seconds"],
                 [
                     [
-                        escaped(video.id),
+                        escaped(video.key.rpartition("/")[2]),
                         link(video.title or video.source_url, video.source_url),
                         size(video.bytes),
                         f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
-                        escaped(uri(video.key), most=300),
                     ]
                     for video in manifest.videos
                 ],
             )
         ),
     }
+    metadata["folder"] = uri(f"{VideosDay.asset}/{manifest.date}")
     if manifest.skipped:
         metadata["not_copied"] = dg.MetadataValue.md(skipped_table(manifest.skipped))
     return metadata
