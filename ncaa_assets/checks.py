@@ -128,10 +128,14 @@ def _result(compared: Comparison, good: str, *, severity: Severity = Severity.ER
         )
     if compared.evidence:
         metadata["evidence"] = dg.MetadataValue.md(_evidence(compared.evidence))
+    description = good
+    if wrong:
+        description = "; ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        description += f". What to do: {compared.findings[0].remedy}"
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=dg.AssetCheckSeverity.WARN if severity is Severity.WARN else dg.AssetCheckSeverity.ERROR,
-        description="; ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "") if wrong else good,
+        description=description,
         metadata=metadata,
     )
 

@@ -109,6 +109,11 @@ def test_the_daily_job_stores_on_aws_what_it_stores_in_a_folder(
     assert "nothing to encode, 2 there already" in second.stdout
     assert ready.times("CreateJob") == 2
 
+    verified = command("verify", "--deep", API_URL=endpoint, RAPIDAPI_SECRET_ID=SECRET, START_DATE=DAY, **AWS)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "2 copied and 2 encoded videos" in verified.stdout
+    assert "4 decoded" in verified.stdout
+
     with dg.DagsterInstance.from_config(home) as instance:
         assert metadata_of(instance, "highlights")["dagster/uri"] == f"s3://{BUCKET}/ncaa/highlights/{DAY}.json"
         assert metadata_of(instance, "backup_rows")["dagster/uri"] == f"dynamodb://us-east-1/{TABLE}"
