@@ -83,9 +83,11 @@ class Comparison:
 
 @dataclass
 class DayReport:
-    """One day reconciled: its findings, and how much was looked at (`hashed_bytes` in bytes)."""
+    """One day reconciled: its findings, whether the archive has anything of it, and how much was looked at
+    (`hashed_bytes` in bytes)."""
 
     day: str
+    is_there: bool = False
     findings: list[Finding] = field(default_factory=list)
     highlights: int = 0
     rows: int = 0
@@ -308,7 +310,11 @@ def copies(
         if digest is not None:
             seen["sha256"] = "equal, by the store's own checksum"
         elif left is None or video.bytes <= left:
-            digest, complaint = _read(store, video.key, decoder)
+            try:
+                digest, complaint = _read(store, video.key, decoder)
+            except StoreError as error:
+                result.findings.append(_unreadable(manifest.date, "videos", video.key, error))
+                continue
             left = None if left is None else left - video.bytes
             seen["sha256"], seen["read"] = "equal", video.bytes
             seen["decoded"] = decoder is not None
@@ -350,9 +356,14 @@ def outputs(
             problem, remedy = _size_problem(store, key, size, seen), again
             if problem is None and deep:
                 remedy = f"{_again(manifest.date, force=True)}: it is encoded again"
-                problem = _poster_problem(store, key) if key == video.poster.key else _bytes_problem(
-                    store, video, decoder, seen
-                )  # fmt: skip
+                try:
+                    problem = (
+                        _poster_problem(store, key)
+                        if key == video.poster.key
+                        else _bytes_problem(store, video, decoder, seen)
+                    )
+                except StoreError as error:
+                    result.findings.append(_unreadable(manifest.date, "processed_videos", key, error))
             if problem is not None:
                 result.findings.append(Finding(manifest.date, "processed_videos", key, problem, remedy))
     return result
@@ -374,6 +385,9 @@ def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) ->
                 lasts = read_index(file).duration_seconds
         except ObjectMissing:
             continue  # `outputs` says so
+        except StoreError as error:
+            result.findings.append(_unreadable(manifest.date, "processed_videos", video.key, error))
+            continue
         except NotWhole as error:
             result.findings.append(
                 Finding(manifest.date, "processed_videos", video.key, f"is no whole video: {error}", remedy)
@@ -435,7 +449,8 @@ def reconcile_day(
         report.hashed_bytes += sum(seen.get("read", 0) for seen in encoded.evidence)
         report.decoded += sum(seen.get("decoded", False) for seen in encoded.evidence)
     there = {HighlightsDay: highlights, VideosDay: videos, ProcessedDay: processed}
-    if any(there.values()) or objects or compared.findings:
+    report.is_there = bool(any(there.values()) or objects or found or compared.findings)
+    if report.is_there:
         found += _missing_documents(store, day, there)
     # What a document named that is damaged or gone is not known, so nothing beside it can be called one too many.
     known = {kind.asset for kind, document in there.items() if document is not None}
@@ -511,6 +526,11 @@ def _bytes_problem(
     if video.sha256 is not None and digest != video.sha256:
         return "its bytes are not those that were encoded (another sha256)"
     return f"does not decode ({complaint})" if complaint is not None else None
+
+
+def _unreadable(day: str, asset: str, key: str, error: StoreError) -> Finding:
+    remedy = f"see what is wrong there; where the bytes are lost, delete the object, then {_again(day)}"
+    return Finding(day, asset, key, f"is there and cannot be read ({error})", remedy)
 
 
 def _poster_problem(store: ObjectStore, key: str) -> str | None:

@@ -36,7 +36,7 @@ class _Total:
         errors = sum(one.severity is Severity.ERROR for one in report.findings)
         self.differences += errors
         self.days_that_differ += errors > 0
-        self.days += report.highlights + report.copies + report.outputs + len(report.findings) > 0
+        self.days += report.is_there
         for name in ("highlights", "rows", "copies", "outputs", "hashed_bytes", "decoded"):
             self.looked_at[name] += getattr(report, name)
 

@@ -1,5 +1,6 @@
 """The box reader: whole files are whole however they arrive, cut ones never are, and no bytes make it crash."""
 
+import io
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,6 +55,29 @@ def test_a_real_clip_says_how_long_it_plays_its_size_and_that_it_has_sound(clip:
     assert (found.width, found.height) == (320, 180)
     assert found.has_video is True
     assert found.has_sound is True
+
+
+def test_an_index_in_front_is_read_without_what_follows_it(clip: Path, tmp_path: Path) -> None:
+    """As of every encode here: a few kB tell how long a file of any size plays."""
+    data = movie(mvhd(7500), trak(b"vide", 640, 360), media=b"x" * 10**6)
+    file = io.BytesIO(data)
+    assert isobmff.read_index(file).duration_seconds == 7.5
+    assert file.tell() < 200_000
+
+
+def test_an_index_at_the_end_or_open_to_the_end_is_found_too() -> None:
+    index = mvhd(7500) + trak(b"vide", 640, 360)
+    start = box(b"ftyp", FTYP) + box(b"mdat", b"x" * 10**6)
+    for moov in (box(b"moov", index), box(b"moov", index, size=0)):
+        assert isobmff.read_index(io.BytesIO(start + moov)).duration_seconds == 7.5
+
+
+@pytest.mark.parametrize(
+    "data", [b"", box(b"ftyp", FTYP), movie(mvhd(1))[: 24 + 40], box(b"ftyp", FTYP) + box(b"mdat", b"x")]
+)
+def test_a_file_without_a_whole_index_says_so(data: bytes) -> None:
+    with pytest.raises(NotWhole):
+        isobmff.read_index(io.BytesIO(data))
 
 
 def test_a_silent_clip_has_no_sound(silent_clip: Path) -> None:
