@@ -334,11 +334,12 @@ class _S3Upload(Upload):
             self._under_way.add(self._pool.submit(self._send_part, self._parts[-1], part, self._upload_id))
 
     def _send_part(self, entry: dict[str, Any], part: bytes, upload_id: str) -> None:
+        checksum = _base64(zlib.crc32(part))
         answer = self._client.upload_part(
             Bucket=self._store.bucket, Key=self._store._name(self._opened), UploadId=upload_id,
-            PartNumber=entry["PartNumber"], Body=part, ChecksumCRC32=_base64(zlib.crc32(part)),
+            PartNumber=entry["PartNumber"], Body=part, ChecksumCRC32=checksum,
         )  # fmt: skip
-        entry["ETag"], entry["ChecksumCRC32"] = answer["ETag"], _base64(zlib.crc32(part))
+        entry["ETag"], entry["ChecksumCRC32"] = answer["ETag"], checksum
 
     def _complete(self) -> str:
         """Makes the parts one object under the key that the upload was opened with; returns its version."""
