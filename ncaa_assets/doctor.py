@@ -4,6 +4,7 @@ One screen, a line for each thing that is looked at. One request is made of the 
 aws a probe object, which is removed. A problem of one thing never hides the next.
 """
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -133,6 +134,9 @@ def _settings(settings: Settings) -> Iterator[Line]:
     if settings.limit is not None:
         text = f"LIMIT={settings.limit}: only that many highlights a day are kept; unset it to keep all"
         yield Line(Mark.WARN, "settings", text)
+    if settings.video_pages is not None:  # the settings are refused where it is not installed
+        version = importlib.metadata.version(settings.video_pages)
+        yield Line(Mark.OK, "pages", f"videos of web pages by {settings.video_pages} {version}")
     if settings.lacks_key:
         yield Line(Mark.FAIL, "key", NO_KEY)
     elif settings.uses_sample:
@@ -228,7 +232,7 @@ def _instance(settings: Settings) -> Iterator[Line]:
     errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
     if age >= _ALIVE_SECONDS:
         text = "none works here: nothing starts by itself but what cron does (`make backup` ends with a line for it)"
-        yield Line(Mark.WARN, "daemon", f"{text}, or keep `make ui` open")
+        yield Line(Mark.WARN, "daemon", f"{text}; or keep `make ui` open")
     elif errors:
         yield Line(Mark.WARN, "daemon", f"it works, with errors ({one_line(Exception(errors[0]))}); see its log")
     else:

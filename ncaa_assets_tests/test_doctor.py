@@ -17,6 +17,7 @@ from dagster._daemon.types import DaemonHeartbeat
 
 from ncaa_assets.archive import Identity, Lease
 from ncaa_assets.automation import JOB_NAME
+from ncaa_assets.backends.aws_probe import topic
 from ncaa_assets.backends.local import LocalStore
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.doctor import examine
@@ -210,6 +211,11 @@ def test_limit_is_pointed_out(doctor: Doctor) -> None:
     assert "only that many highlights a day are kept" in doctor(LIMIT="10").line("settings", "warn")
 
 
+def test_what_copies_the_videos_of_pages_is_named_where_it_is_asked_for(doctor: Doctor) -> None:
+    assert "videos of web pages by yt-dlp 2" in doctor(VIDEO_PAGES="yt-dlp").line("pages", "ok")
+    assert "pages" not in doctor(VIDEO_PAGES="").marks
+
+
 def test_an_instance_that_cannot_be_opened_would_stop_a_backup(doctor: Doctor) -> None:
     home = Path(".dagster-sample")
     (home / "history").mkdir(parents=True)
@@ -292,9 +298,11 @@ def on_aws(doctor: Doctor, cloud: Cloud, server: ScriptedServer) -> Doctor:
     cloud.make_bucket("archive")
     cloud.make_table("SportsHighlights")
     cloud.client("iam").create_role(RoleName="encoder", AssumeRolePolicyDocument=trust("mediaconvert"))
+    arn = cloud.client("sns").create_topic(Name="failures")["TopicArn"]
+    cloud.client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:inbox")
     environment = {
         **real(server), "NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": "archive", "S3_PREFIX": "ncaa",
-        "MEDIACONVERT_ROLE_ARN": ROLE, "RETRY_COUNT": "0", "RETRY_DELAY": "0",
+        "ALERT_TOPIC_ARN": arn, "MEDIACONVERT_ROLE_ARN": ROLE, "RETRY_COUNT": "0", "RETRY_DELAY": "0",
     }  # fmt: skip
     return lambda **changed: doctor(**{**environment, **changed})
 
@@ -304,8 +312,8 @@ def test_on_aws_everything_that_a_run_uses_is_tried_and_nothing_stays(on_aws: Do
     assert said.code == 0
     assert said.marks == {
         "python": "ok", "settings": "ok", "credentials": "ok", "bucket": "ok", "table": "ok", "encoder": "ok",
-        "role": "ok", "archive": "ok", "instance": "ok", "yesterday": "warn", "api": "ok", "plan": "ok", "quota": "ok",
-        "answer": "ok",
+        "role": "ok", "topic": "ok", "archive": "ok", "instance": "ok", "yesterday": "warn", "api": "ok", "plan": "ok",
+        "quota": "ok", "answer": "ok",
     }  # fmt: skip
     assert "s3://archive/ncaa/ can be written, read and deleted in, and keeps versions" in said.line("bucket", "ok")
     assert "arn:aws:" in said.line("credentials", "ok")
@@ -384,6 +392,7 @@ def untrusted(cloud: Cloud) -> None:
         ),
         (None, {"MEDIACONVERT_ROLE_ARN": "encoder"}, "role", "fail", "is no role's ARN"),
         (None, {"MEDIACONVERT_ROLE_ARN": ROLE + "s"}, "role", "fail", "there is no role encoders"),
+        (None, {"ALERT_TOPIC_ARN": ""}, "topic", "warn", "failures are told in the log alone"),
         (untrusted, {}, "role", "fail", "add mediaconvert.amazonaws.com"),
         (lambda cloud: cloud.fail("GetRole", error(403, "AccessDenied")), {}, "role", "ok", "is not shown"),
         (
@@ -406,3 +415,18 @@ def test_on_aws_what_would_stop_a_backup_fails_with_what_to_do(
     said = on_aws(**environment)
     assert says in said.line(name, mark)
     assert said.code == (mark == "fail")
+
+
+def test_a_topic_that_is_missing_or_that_nobody_hears_is_a_warning(cloud: Cloud) -> None:
+    sns = cloud.client("sns")
+    missing = "arn:aws:sns:us-east-1:123456789012:no-such-topic"
+    assert topic(missing) == (
+        "warn", "topic", f"there is no topic {missing}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
+    )  # fmt: skip
+    arn = sns.create_topic(Name="failures")["TopicArn"]
+    mark, _, text = topic(arn)
+    assert (mark, "nobody has subscribed" in text) == ("warn", True)
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:inbox")
+    assert topic(arn) == ("ok", "topic", f"{arn} reaches 1 subscriber")
+    cloud.fail("ListSubscriptionsByTopic", error(403, "AuthorizationError"))
+    assert topic(arn)[0] == "ok"

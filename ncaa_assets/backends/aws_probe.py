@@ -18,6 +18,7 @@ from ncaa_assets.backends.base import Expect
 from ncaa_assets.backends.boto import code_of, dynamodb_client, explained, mediaconvert_client, retries, sentence
 from ncaa_assets.backends.dynamodb import INDEX
 from ncaa_assets.failures import BackupError
+from ncaa_assets.presentation import plural
 from ncaa_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def examine_aws(settings: Settings) -> Iterator[Answer]:
     """How everything on AWS stands that a run of these settings uses, one answer after the other."""
     looks: list[tuple[str, Callable[[Settings], Iterator[Answer]]]] = [
         ("credentials", _credentials), ("bucket", _bucket), ("table", _table), ("encoder", _queue), ("role", _role),
+        ("topic", _alerts),
     ]  # fmt: skip
     for name, look in looks:
         try:
@@ -184,3 +186,29 @@ def _role(settings: Settings) -> Iterator[Answer]:
         yield "fail", "role", text
     else:
         yield "ok", "role", f"{found[1]} is there, and MediaConvert may use it"
+
+
+def _alerts(settings: Settings) -> Iterator[Answer]:
+    if settings.alert_topic_arn is None:
+        yield "warn", "topic", "ALERT_TOPIC_ARN is unset: failures are told in the log alone"
+    else:
+        yield topic(settings.alert_topic_arn)
+
+
+def topic(arn: str) -> Answer:
+    """Whether what is published to an SNS topic reaches anybody; a backup works without."""
+    region = arn.split(":")[3] if arn.count(":") == 5 else None
+    try:
+        client: Any = boto3.client("sns", region_name=region, config=retries(_RETRIES))
+        subscribed = client.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+    except (BotoCoreError, ClientError) as error:
+        if code_of(error) in ("NotFound", "NotFoundException", "InvalidParameter"):
+            return "warn", "topic", f"there is no topic {arn}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
+        if code_of(error) in _DENIED:
+            return "ok", "topic", f"{arn} is not shown to these credentials (sns:ListSubscriptionsByTopic)"
+        return "warn", "topic", sentence(f"the topic {arn}", error)
+    # One that was not confirmed yet has a word where others have their ARN.
+    hearing = [one for one in subscribed if one["SubscriptionArn"].startswith("arn:")]
+    if not hearing:
+        return "warn", "topic", f"nobody has subscribed to {arn}: alerts reach no one; add an e-mail address to it"
+    return "ok", "topic", f"{arn} reaches {plural(len(hearing), 'subscriber')}"
