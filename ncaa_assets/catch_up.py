@@ -82,7 +82,7 @@ def _catch_up(settings: Settings, count: int, *, log: TerminalLog, debug: bool) 
 
 
 def _look(settings: Settings, store: ObjectStore, day: date) -> DayState:
-    return state_of(store, open_table(settings), day.isoformat(), count=settings.video_count, limit=settings.limit)
+    return state_of(store, open_table(settings), day.isoformat(), settings)
 
 
 def _need(state: DayState) -> tuple[bool, datetime]:

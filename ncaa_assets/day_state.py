@@ -13,6 +13,7 @@ from ncaa_assets.backends.base import HighlightTable, ObjectStore
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.models import CopiedVideo, FetchRecord, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.presentation import plural
+from ncaa_assets.settings import Settings
 from ncaa_assets.video_copy import Candidate, plan_copies
 
 # A little less than a day, so that a call at the same hour every day finds each day due.
@@ -45,8 +46,8 @@ class DayState:
         return self.undone is None and self.fetched_at is not None and self.fetched_at >= start
 
 
-def state_of(store: ObjectStore, table: HighlightTable, day: str, *, count: int | None, limit: int | None) -> DayState:
-    """What is stored of a day. `count` videos are wanted (None: all), and at most `limit` highlights.
+def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Settings) -> DayState:
+    """What is stored of a day, beside what the settings ask for.
 
     A document that cannot be read is work not done: the run that takes it up says in full what is wrong with it.
     """
@@ -56,9 +57,9 @@ def state_of(store: ObjectStore, table: HighlightTable, day: str, *, count: int 
         return DayState("missing: it was never backed up", None)
     except StoreError as error:
         return DayState(f"failed: {error}", None)
-    fetched_at = _last_whole_fetch(highlights.backup.fetches, limit)
+    fetched_at = _last_whole_fetch(highlights.backup.fetches, settings.limit)
     try:
-        undone = next(_undone(store, table, highlights, count=count, limit=limit), None)
+        undone = next(_undone(store, table, highlights, settings), None)
     except ObjectMissing:
         undone = "missing: its videos or their encodes were never recorded"
     except StoreError as error:
@@ -66,22 +67,20 @@ def state_of(store: ObjectStore, table: HighlightTable, day: str, *, count: int 
     return DayState(undone, fetched_at)
 
 
-def _undone(
-    store: ObjectStore, table: HighlightTable, day: HighlightsDay, *, count: int | None, limit: int | None
-) -> Iterator[str]:
+def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, settings: Settings) -> Iterator[str]:
     """What work is not done, what comes first in a run first.
 
     Raises:
         ObjectMissing: the day has no manifest of its videos or of their encodes.
     """
     fetches = day.backup.fetches
-    if not fetches or not _was_whole(fetches[-1], limit):
+    if not fetches or not _was_whole(fetches[-1], settings.limit):
         yield "incomplete: the last fetch did not read the whole listing"
     rows = table.get(list(day.backup.records))
     if without := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
         yield f"failed: {plural(len(without), 'highlight')} without a row"
     videos = documents.load(store, VideosDay, day.date)
-    if waiting := _not_copied(store, day, videos, count):
+    if waiting := _not_copied(store, day, videos, settings):
         yield f"failed: {plural(waiting, 'video')} not copied"
     processed = documents.load(store, ProcessedDay, day.date)
     encoded = {
@@ -93,15 +92,18 @@ def _undone(
         yield f"failed: {plural(waiting, 'video')} not encoded"
 
 
-def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, count: int | None) -> int:
+def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, settings: Settings) -> int:
     """How many videos a run would try that no run has tried to the end: those that failed for a passing reason, those
-    that were lost from the store, and those that nobody has got to yet."""
+    that were lost from the store, those that nobody has got to yet, and where pages are read now, known pages."""
+    reads_pages = settings.video_pages is not None
 
     def have(video: CopiedVideo) -> bool:
         return _is_stored(store, video.key, video.bytes)
 
-    plan = plan_copies([view for view, _ in day.highlights()], manifest, have=have, count=count, force=False)
-    refused = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind != "failed"}
+    views = [view for view, _ in day.highlights()]
+    plan = plan_copies(views, manifest, have=have, count=settings.video_count, force=False, reads_pages=reads_pages)
+    passing = {"failed", "page"} if reads_pages else {"failed"}
+    refused = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind not in passing}
 
     def is_open(candidate: Candidate) -> bool:
         return (candidate.highlight.id, candidate.highlight.url) not in refused

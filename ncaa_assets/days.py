@@ -185,13 +185,7 @@ class RangeMark:
         """Why the day need not be done again, or None."""
         if self._began is None:
             return None
-        state = state_of(
-            self._store,
-            open_table(self._settings),
-            day.isoformat(),
-            count=self._settings.video_count,
-            limit=self._settings.limit,
-        )
+        state = state_of(self._store, open_table(self._settings), day.isoformat(), self._settings)
         return f"done already ({state.fetched_at:%Y-%m-%d %H:%M} UTC)" if state.is_done_since(self._began) else None
 
     def start(self) -> None:

@@ -13,6 +13,7 @@ from ncaa_assets.highlights_api import Fetch
 from ncaa_assets.merge import merge_fetch
 from ncaa_assets.models import CopiedVideo, HighlightsDay, Poster, ProcessedDay, ProcessedVideo, SkippedVideo, VideosDay
 from ncaa_assets.rows import merge_row, rows_of
+from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, record
 
 NOW = datetime(2025, 3, 12, 10, tzinfo=UTC)
@@ -72,10 +73,12 @@ class Day:
         entry = SkippedVideo(id=str(number), title=None, source_url=url(number), kind=kind, reason="…", at=at)
         self.videos.skipped.append(entry)
 
-    def state(self, *, count: int | None = 1, limit: int | None = None) -> DayState:
-        return state_of(self.store, self.table, DAY, count=count, limit=limit)
+    def state(self, *, count: int | None = 1, limit: int | None = None, pages: str | None = None) -> DayState:
+        wanted = "all" if count is None else count
+        given = {"video_count": wanted, "limit": limit, "video_pages": pages}
+        return state_of(self.store, self.table, DAY, Settings.model_validate(given))
 
-    def why(self, **asked: int | None) -> str | None:
+    def why(self, **asked: Any) -> str | None:
         return self.state(**asked).why_now(NOW)
 
 
@@ -92,7 +95,7 @@ def test_a_day_that_is_whole_and_fresh_needs_nothing(day: Day) -> None:
 
 def test_a_day_that_was_never_backed_up_is_missing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "archive")
-    state = state_of(store, SqliteTable(tmp_path / "archive" / "highlights.sqlite"), DAY, count=1, limit=None)
+    state = state_of(store, SqliteTable(tmp_path / "archive" / "highlights.sqlite"), DAY, Settings())
     assert state.why_now(NOW) == "missing: it was never backed up"
     assert not (tmp_path / "archive").exists(), "looking makes nothing"
 
@@ -137,6 +140,17 @@ def test_a_video_that_failed_for_a_passing_reason_is_to_do_and_one_that_was_refu
     day.videos.skipped[0].kind = "page"
     day.save()
     assert day.why(count=None) is None
+
+
+def test_a_page_is_to_do_where_pages_are_read_now_until_one_has_no_video(day: Day) -> None:
+    day.skip(2, "page")
+    day.skip(3, "gone")
+    day.save()
+    assert day.why(count=None) is None
+    assert day.why(count=None, pages="yt-dlp") == "failed: 1 video not copied"
+    day.videos.skipped[0].kind = "unresolved"
+    day.save()
+    assert day.why(count=None, pages="yt-dlp") is None
 
 
 def test_videos_that_nobody_got_to_are_to_do(day: Day) -> None:
