@@ -257,6 +257,8 @@ def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
         from ncaa_assets.outcome import sentence  # noqa: PLC0415
 
         click.secho(f"ncaa-assets: {step + ': ' if step else ''}{sentence(error, debug=debug)}", fg="red", err=True)
+    if not ended.errors and not ended.failed_checks and ended.said is not None:
+        click.secho(f"ncaa-assets: {ended.said}", fg="red", err=True)
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
     click.secho(f"{called} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
 

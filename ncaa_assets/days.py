@@ -4,6 +4,7 @@ Strictly one at a time: a day's videos already use what the network and the mach
 a line of a table, so that a range of years takes the memory of a day.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from ncaa_assets.outcome import DayRun
+
+log = logging.getLogger(__name__)
 
 # A range that the day's quota cut short is gone on with on the next days; by then older answers are worth asking again.
 _RANGE_LASTS = timedelta(days=3)
@@ -116,11 +119,27 @@ class DayByDay:
             yield _result(day, ended, time.monotonic() - started)
 
     def _execute(self, defs: "dg.Definitions", day: date) -> "DayRun":
+        """One run of the day; where it had a task of its own and lost it, a second in its place."""
         from ncaa_assets.automation import SENSOR  # noqa: PLC0415
-        from ncaa_assets.runs import execute_day  # noqa: PLC0415
+        from ncaa_assets.runs import execute_day, launches_on_ecs  # noqa: PLC0415
 
-        alerts_by = self.alerts_by or SENSOR
-        return execute_day(self.instance, defs, day, force=self.force, trigger=self.trigger, alerts_by=alerts_by)
+        def execute(retry_of: str | None) -> "DayRun":
+            return execute_day(
+                self.instance,
+                defs,
+                day,
+                force=self.force,
+                trigger=self.trigger,
+                alerts_by=self.alerts_by or SENSOR,
+                retry_of=retry_of,
+            )
+
+        ended = execute(None)
+        if not (ended.lost_its_worker and launches_on_ecs(self.instance)):
+            return ended
+        log.warning("%s: run %s: %s; running it again, once", day, ended.run_id[:8], ended.what_went_wrong())
+        archive.clear(self.store, day.isoformat(), owner=ended.run_id)
+        return execute(ended.run_id)
 
 
 def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import yaml
@@ -30,6 +31,9 @@ from ncaa_assets.highlights_api import A_DAY_WITH_GAMES, FirstPage
 from ncaa_assets.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.presentation import plural, size
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 PYTHONS = ((3, 11), (3, 15))  # from, and up to but without, as pyproject.toml has it
 
@@ -216,6 +220,7 @@ def _instance(settings: Settings) -> Iterator[Line]:
                 state.name for state in instance.all_instigator_state()
                 if state.status == InstigatorStatus.STOPPED
             ]  # fmt: skip
+            launcher = list(_launcher(instance))
     except Exception as error:  # noqa: BLE001 - whatever a configuration or a database may raise ends a run too
         text = f"the Dagster instance in {home} cannot be used ({one_line(error)}); mend {configuration}"
         yield Line(Mark.FAIL, "instance", text)
@@ -227,6 +232,7 @@ def _instance(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.OK, "instance", f"{home}; last run: {day}, {run.status.value.lower()} ({at})")
     else:
         yield Line(Mark.OK, "instance", f"{home}; no run yet")
+    yield from launcher
     newest = max((beat.timestamp for beat in beats.values()), default=0.0)
     age = time.time() - newest
     errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
@@ -239,6 +245,22 @@ def _instance(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.OK, "daemon", f"its last heartbeat was {age:.0f} s ago")
     for name in stopped:
         yield Line(Mark.WARN, "daemon", f"{name} is switched off; switch it on in the UI under Automation")
+
+
+def _launcher(instance: "dg.DagsterInstance") -> Iterator[Line]:
+    """Whether runs can be launched, where the instance gives each a task on ECS."""
+    from ncaa_assets.runs import launches_on_ecs  # noqa: PLC0415
+
+    if not launches_on_ecs(instance):
+        return
+    from ncaa_assets.launched_runs import check_launcher  # noqa: PLC0415
+
+    try:
+        check_launcher(instance)
+    except BackupError as error:
+        yield Line(Mark.FAIL, "runs", str(error))
+    else:
+        yield Line(Mark.OK, "runs", "each gets a task of its own on ECS, and its task definition is there")
 
 
 def _has_storage(configuration: Path) -> bool:

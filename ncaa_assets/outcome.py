@@ -70,6 +70,11 @@ class DayRun:
         return self.succeeded and not self.summaries
 
     @property
+    def lost_its_worker(self) -> bool:
+        """Whether it failed without an error of its own: somebody else reported that its worker is gone."""
+        return self.said is not None and not (self.errors or self.failed_checks or self.cancelled or self.succeeded)
+
+    @property
     def spent_the_quota(self) -> bool:
         """Whether the API refused because today's requests are used up."""
         return any(written_for_people(error)[0] is failures.QuotaSpent for _, error in self.errors)
@@ -101,8 +106,9 @@ class DayRun:
                     self.errors.append((event.step_key or "", error))
             case dg.DagsterEventType.RUN_FAILURE:
                 failure = event.job_failure_data if event.event_specific_data else None
-                if failure is not None and failure.error is not None and not self.errors:
-                    self.errors.append(("", failure.error))
+                error = failure.error if failure is not None else None
+                if error is not None and error.cls_name not in _INTERRUPTED and not self.errors:
+                    self.errors.append(("", error))
                 self.said = self._crash or event.message
             case dg.DagsterEventType.RUN_SUCCESS:
                 self.succeeded = True

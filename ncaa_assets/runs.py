@@ -1,4 +1,5 @@
-"""A command's run is a real run: created like the UI's, executed in this process, to be browsed afterwards.
+"""A command's run is a real run: created like the UI's, executed in this process, to be browsed afterwards. Where the
+instance gives each run a task of its own, the command's gets one too.
 
 It carries its code location's origin (without one the UI cannot link it, and sensors and retries pass it by) and its
 partition's tags. Some of what that takes is not Dagster's public interface: it is all in this file, and held by tests.
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.executor_definition import ExecutorDefinition
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -20,7 +22,9 @@ from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from ncaa_assets.automation import JOB_NAME, SENSOR
@@ -41,34 +45,60 @@ def execute_day(
     force: bool = False,
     trigger: str = "backup",
     alerts_by: str = SENSOR,
+    retry_of: str | None = None,
 ) -> DayRun:
-    """Runs the daily job for one day in this process and returns how it ended.
+    """Runs the daily job for one day and returns how it ended: in this process, or where the instance's runs are
+    launched on ECS, there.
 
-    `trigger` names the command in the run's tags; `alerts_by` says there who alerts if it fails. SIGINT and SIGTERM end
-    the run within moments; it is then recorded as cancelled.
-
-    This is the place where an instance that launches its runs elsewhere (EcsRunLauncher) is to be asked to launch this
-    one too, and waited for: a run in the command's own process would pass for dead there.
+    `trigger` names the command in the run's tags; `alerts_by` says there who alerts if it fails; `retry_of` is the run
+    that this one takes the place of. SIGINT and SIGTERM end the run within moments; it is then recorded as cancelled.
     """
-    job = (
-        defs.resolve_job_def(JOB_NAME)
-        .with_executor_def(_cancelling_executor)
-        .with_logger_defs({"console": _silent_logger})
-    )
-    # A logger counts only where the run's config names it; the same config is good for the job as the UI has it.
-    config: dict[str, Any] = {"loggers": {"console": {}}}
+    is_launched = launches_on_ecs(instance)
+    if is_launched:
+        from ncaa_assets.launched_runs import check_launcher, launch_and_wait  # noqa: PLC0415 - they need boto3
+
+        check_launcher(instance)
+    job = defs.resolve_job_def(JOB_NAME)
+    tags = {**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: trigger, ALERTS_TAG: alerts_by}
+    config: dict[str, Any] = {}
     if force:
         config["ops"] = {name: {"config": {"force": True}} for name in ("videos", "processed_videos")}
+    if retry_of is not None:
+        tags |= {PARENT_RUN_ID_TAG: retry_of, ROOT_RUN_ID_TAG: retry_of}
+    if is_launched:
+        # Whoever launches a run runs it again if its worker is lost; a daemon beside the command must not do so too.
+        tags[MAX_RETRIES_TAG] = "0"
+    else:
+        job = job.with_executor_def(_cancelling_executor).with_logger_defs({"console": _silent_logger})
+        # A logger counts only where the run's config names it; the same config is good for the job as the UI has it.
+        config["loggers"] = {"console": {}}
     run = instance.create_run_for_job(
         job,
         run_config=config,
-        tags={**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: trigger, ALERTS_TAG: alerts_by},
+        tags=tags,
+        root_run_id=retry_of,
+        parent_run_id=retry_of,
         remote_job_origin=job_origin(),
+        job_code_origin=job_code_origin(),
     )
+    if is_launched:
+        return launch_and_wait(instance, run)
     ended = DayRun(run.run_id)
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
         ended.note(event)
     return ended
+
+
+def launches_on_ecs(instance: dg.DagsterInstance) -> bool:
+    """Whether each run of the instance gets a task on ECS: one without a task would pass for dead there."""
+    launcher = instance.get_ref().run_launcher_data if instance.is_persistent else None
+    return launcher is not None and launcher.class_name == "EcsRunLauncher"
+
+
+def job_code_origin() -> JobPythonOrigin:
+    """How a worker that is launched for a run finds the daily job."""
+    repository = RepositoryPythonOrigin(sys.executable, CodePointer.from_module(MODULE, "defs", None))
+    return repository.get_job_origin(JOB_NAME)
 
 
 def job_origin() -> RemoteJobOrigin:
