@@ -1,0 +1,123 @@
+# What runs in the containers: one image in every role by its command, and the environment that the code reads.
+# ncaa_assets_tests/test_terraform.py compares the names with settings.py and with the instance's dagster.yaml.
+
+locals {
+  # What Dagster's instance (ncaa_assets/instance/ecs.yaml) expands, and what a command needs to launch a run's task.
+  dagster_environment = {
+    DAGSTER_HOME                = "/opt/dagster/ecs"
+    DAGSTER_POSTGRES_HOST       = local.database_host
+    DAGSTER_POSTGRES_USER       = local.database_user
+    DAGSTER_POSTGRES_DB         = local.database_name
+    DAGSTER_RUN_TASK_DEFINITION = local.run_family
+    DAGSTER_ECS_CLUSTER         = aws_ecs_cluster.main.name
+    DAGSTER_ECS_SUBNETS         = join(",", aws_subnet.public[*].id)
+    DAGSTER_ECS_SECURITY_GROUP  = aws_security_group.tasks.id
+  }
+
+  # What ncaa_assets/settings.py reads. An empty one is left out, and the code's own default holds.
+  settings_environment = merge(
+    {
+      AWS_REGION            = var.aws_region
+      S3_BUCKET_NAME        = aws_s3_bucket.archive.bucket
+      S3_PREFIX             = var.s3_prefix
+      DYNAMODB_TABLE        = aws_dynamodb_table.highlights.name
+      MEDIACONVERT_ROLE_ARN = local.mediaconvert_role_arn
+      MEDIACONVERT_QUEUE    = var.mediaconvert_queue
+      MEDIACONVERT_ENDPOINT = var.mediaconvert_endpoint
+      ALERT_TOPIC_ARN       = aws_sns_topic.alerts.arn
+      TIMEZONE              = var.timezone
+      START_DATE            = var.start_date
+      LEAGUE_NAME           = var.league_name
+      LOOKBACK_DAYS         = tostring(var.lookback_days)
+      VIDEO_COUNT           = var.video_count
+      LIMIT                 = var.limit == null ? "" : tostring(var.limit)
+      RETRY_COUNT           = tostring(var.retry_count)
+      RETRY_DELAY           = tostring(var.retry_delay)
+    },
+    var.settings,
+  )
+
+  environment = [
+    for name, value in merge(local.dagster_environment, local.settings_environment) : { name = name, value = value }
+    if value != ""
+  ]
+
+  database_secret = { name = "DAGSTER_POSTGRES_PASSWORD", valueFrom = aws_secretsmanager_secret_version.database.arn }
+  api_key_secret  = { name = "RAPIDAPI_KEY", valueFrom = local.api_key_value_from }
+
+  workspace = "/opt/dagster/workspace.yaml"
+
+  # What all containers have in common. ECS gives back an answer with all of these in it; what is left out here would
+  # differ from it for ever.
+  container = {
+    image          = local.image
+    essential      = true
+    environment    = local.environment
+    mountPoints    = []
+    portMappings   = []
+    systemControls = []
+    volumesFrom    = []
+    # Reaps what a session of ECS Exec leaves, and hands signals on.
+    linuxParameters = { initProcessEnabled = true }
+  }
+
+  log_configuration = {
+    for role in ["service", "run", "catch-up"] : role => {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.main.name
+        awslogs-region        = var.aws_region
+        awslogs-stream-prefix = role
+      }
+    }
+  }
+
+  service_containers = [
+    merge(local.container, {
+      name             = "webserver"
+      command          = ["dagster-webserver", "-h", "127.0.0.1", "-p", "3000", "-w", local.workspace]
+      secrets          = [local.database_secret]
+      logConfiguration = local.log_configuration["service"]
+      healthCheck = {
+        command = ["CMD", "python", "-c",
+          "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/server_info', timeout=10)",
+        ]
+        interval    = 60
+        timeout     = 20
+        retries     = 3
+        startPeriod = 180
+      }
+    }),
+    merge(local.container, {
+      name             = "daemon"
+      command          = ["dagster-daemon", "run", "-w", local.workspace]
+      secrets          = [local.database_secret]
+      logConfiguration = local.log_configuration["service"]
+      # It reads the heartbeats of the daemon's threads from the database; each look loads Dagster, so there are few.
+      healthCheck = {
+        command     = ["CMD", "dagster-daemon", "liveness-check"]
+        interval    = 300
+        timeout     = 60
+        retries     = 3
+        startPeriod = 300
+      }
+    }),
+  ]
+
+  run_containers = [merge(local.container, {
+    name = "run"
+    # The launcher puts a run's own command in its place; alone, the task looks whether a backup would work here.
+    command          = ["ncaa-assets", "doctor"]
+    secrets          = [local.database_secret, local.api_key_secret]
+    logConfiguration = local.log_configuration["run"]
+    stopTimeout      = 120
+  })]
+
+  catch_up_containers = [merge(local.container, {
+    name             = "catch-up"
+    command          = ["ncaa-assets", "catch-up"]
+    secrets          = [local.database_secret, local.api_key_secret]
+    logConfiguration = local.log_configuration["catch-up"]
+    stopTimeout      = 120
+  })]
+}

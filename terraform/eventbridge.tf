@@ -1,0 +1,113 @@
+# The daily trigger outside of Dagster, and the events that mean trouble.
+
+# What the schedule could not start, also when tried again: an alarm watches it (alarms.tf).
+resource "aws_sqs_queue" "not_started" {
+  name                      = "${var.project_name}-not-started"
+  message_retention_seconds = 14 * 24 * 3600
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_scheduler_schedule" "catch_up" {
+  #checkov:skip=CKV_AWS_297: the schedule holds names and no secret; a KMS key of one's own costs a dollar a month
+
+  name                         = "${var.project_name}-catch-up"
+  description                  = "ncaa-assets catch-up: backs up whichever of the last days is missing"
+  schedule_expression          = var.catch_up_schedule
+  schedule_expression_timezone = var.timezone
+  state                        = local.started ? "ENABLED" : "DISABLED"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_ecs_cluster.main.arn
+    role_arn = aws_iam_role.scheduler.arn
+
+    ecs_parameters {
+      task_definition_arn = aws_ecs_task_definition.catch_up.arn
+      launch_type         = "FARGATE"
+      task_count          = 1
+      propagate_tags      = "TASK_DEFINITION"
+
+      network_configuration {
+        subnets          = aws_subnet.public[*].id
+        security_groups  = [aws_security_group.tasks.id]
+        assign_public_ip = true
+      }
+    }
+
+    # catch-up may be run at any time and twice at once, so a late start is better than none.
+    retry_policy {
+      maximum_retry_attempts       = 10
+      maximum_event_age_in_seconds = 4 * 3600
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.not_started.arn
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.scheduler]
+}
+
+resource "aws_cloudwatch_event_rule" "encode_failed" {
+  name        = "${var.project_name}-encode-failed"
+  description = "MediaConvert jobs of this project that ended in ERROR"
+  event_pattern = jsonencode({
+    source      = ["aws.mediaconvert"]
+    detail-type = ["MediaConvert Job State Change"]
+    detail = {
+      status = ["ERROR"]
+      # Every job of ncaa_assets/backends/mediaconvert.py carries it, and no other does.
+      userMetadata = { ncaa_assets_token = [{ exists = true }] }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "encode_failed" {
+  rule = aws_cloudwatch_event_rule.encode_failed.name
+  arn  = aws_sns_topic.alerts.arn
+
+  input_transformer {
+    input_paths = {
+      job     = "$.detail.jobId"
+      code    = "$.detail.errorCode"
+      message = "$.detail.errorMessage"
+    }
+    input_template = "\"ncaa_assets: MediaConvert job <job> failed with error <code>: <message>. The next run of its day tries again.\""
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "task_failed" {
+  name        = "${var.project_name}-task-failed"
+  description = "Tasks of this cluster that did not start, or ended with an error"
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Task State Change"]
+    detail = {
+      clusterArn = [aws_ecs_cluster.main.arn]
+      lastStatus = ["STOPPED"]
+      # What a person, a deployment or Dagster stopped is left out (UserInitiated, ServiceSchedulerInitiated).
+      "$or" = [
+        { stopCode = ["TaskFailedToStart", "SpotInterruption", "TerminationNotice"] },
+        { stopCode = ["EssentialContainerExited"], containers = { exitCode = [{ anything-but = [0] }] } },
+        { stopCode = ["ServiceSchedulerInitiated"], stoppedReason = [{ prefix = "Task failed" }] },
+      ]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "task_failed" {
+  rule = aws_cloudwatch_event_rule.task_failed.name
+  arn  = aws_sns_topic.alerts.arn
+
+  input_transformer {
+    input_paths = {
+      group  = "$.detail.group"
+      task   = "$.detail.taskArn"
+      reason = "$.detail.stoppedReason"
+    }
+    input_template = "\"ncaa_assets: a task of <group> stopped: <reason> (<task>). Its log is in ${aws_cloudwatch_log_group.main.name}.\""
+  }
+}

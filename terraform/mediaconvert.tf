@@ -1,0 +1,47 @@
+# The role by which MediaConvert reads the copies and writes the encodes. Jobs go to the account's default queue, which is
+# there in every region and costs nothing by itself.
+
+locals {
+  mediaconvert_role_arn  = var.mediaconvert_role_arn != "" ? var.mediaconvert_role_arn : aws_iam_role.mediaconvert[0].arn
+  mediaconvert_queue_arn = var.mediaconvert_queue != "" ? var.mediaconvert_queue : "${local.arn.mediaconvert}:queues/Default"
+}
+
+resource "aws_iam_role" "mediaconvert" {
+  count = var.mediaconvert_role_arn == "" ? 1 : 0
+
+  name        = "${var.project_name}-mediaconvert"
+  description = "MediaConvert: reads copied videos, writes encoded ones"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "mediaconvert.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "mediaconvert" {
+  count = var.mediaconvert_role_arn == "" ? 1 : 0
+
+  name = "encode"
+  role = aws_iam_role.mediaconvert[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "ReadCopies"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${aws_s3_bucket.archive.arn}/${local.prefix}videos/*"
+      },
+      {
+        Sid      = "WriteEncodes"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${aws_s3_bucket.archive.arn}/${local.prefix}processed_videos/*"
+      },
+    ]
+  })
+}

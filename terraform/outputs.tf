@@ -1,0 +1,147 @@
+# What a person or a script needs next. The commands are whole: eval "$(terraform output -raw ui_command)".
+
+locals {
+  cli = "aws --region ${var.aws_region}"
+  network = join(",", [
+    "subnets=[${join(",", aws_subnet.public[*].id)}]",
+    "securityGroups=[${aws_security_group.tasks.id}]",
+    "assignPublicIp=ENABLED",
+  ])
+}
+
+output "aws_region" {
+  description = "The region of everything."
+  value       = var.aws_region
+}
+
+output "s3_bucket_name" {
+  description = "The archive's bucket."
+  value       = aws_s3_bucket.archive.bucket
+}
+
+output "dynamodb_table" {
+  description = "The table of the rows."
+  value       = aws_dynamodb_table.highlights.name
+}
+
+output "mediaconvert_role_arn" {
+  description = "The role by which MediaConvert works: MEDIACONVERT_ROLE_ARN of a backup from anywhere else."
+  value       = local.mediaconvert_role_arn
+}
+
+output "ecr_repository_url" {
+  description = "Where the image is pushed to."
+  value       = aws_ecr_repository.main.repository_url
+}
+
+output "ecs_cluster" {
+  description = "The cluster of all tasks."
+  value       = aws_ecs_cluster.main.name
+}
+
+output "ecs_service" {
+  description = "The service with the webserver and the daemon."
+  value       = aws_ecs_service.dagster.name
+}
+
+output "run_task_definition" {
+  description = "The family of a run's task."
+  value       = aws_ecs_task_definition.run.family
+}
+
+output "catch_up_task_definition" {
+  description = "The family of catch-up's task."
+  value       = aws_ecs_task_definition.catch_up.family
+}
+
+output "subnets" {
+  description = "The subnets that tasks stand in."
+  value       = aws_subnet.public[*].id
+}
+
+output "security_group" {
+  description = "The security group of tasks."
+  value       = aws_security_group.tasks.id
+}
+
+output "log_group" {
+  description = "Where all containers log."
+  value       = aws_cloudwatch_log_group.main.name
+}
+
+output "alert_topic_arn" {
+  description = "Where failures are told."
+  value       = aws_sns_topic.alerts.arn
+}
+
+output "database_host" {
+  description = "Dagster's database, which only the tasks can reach."
+  value       = local.database_host
+}
+
+output "api_key_secret_arn" {
+  description = "Where the API key is kept."
+  value       = var.rapidapi_ssm_parameter_arn != "" ? var.rapidapi_ssm_parameter_arn : local.api_key_secret_arn
+}
+
+output "is_started" {
+  description = "Whether an image is deployed; until then nothing runs."
+  value       = local.started
+}
+
+output "put_key_command" {
+  description = "Puts the API key, which it asks for, into the secret; the key comes into no file and no shell history."
+  value = !local.makes_api_key ? "echo 'The key is kept where you said (terraform output api_key_secret_arn).'" : join(" ", [
+    "printf 'API key: ' && read -r -s KEY && echo &&",
+    "printf '{\"api_key\": \"%s\"}' \"$KEY\" |",
+    "${local.cli} secretsmanager put-secret-value --secret-id ${aws_secretsmanager_secret.api_key[0].name}",
+    "--secret-string file:///dev/stdin --query VersionId --output text; unset KEY",
+  ])
+}
+
+output "push_command" {
+  description = "Builds the image of the commit that is checked out and pushes it under the commit's short hash; run it at the repository's root."
+  value = join(" && ", [
+    "TAG=$(git rev-parse --short HEAD)",
+    "${local.cli} ecr get-login-password | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.main.repository_url)[0]}",
+    "docker build --platform linux/${var.cpu_architecture == "ARM64" ? "arm64" : "amd64"} -t ${aws_ecr_repository.main.repository_url}:$TAG .",
+    "docker push ${aws_ecr_repository.main.repository_url}:$TAG",
+  ])
+}
+
+output "ui_command" {
+  description = "Forwards the UI to http://localhost:3000 until Ctrl-C; needs the AWS CLI and its Session Manager plugin."
+  value = join("; ", [
+    "TASK=$(${local.cli} ecs list-tasks --cluster ${aws_ecs_cluster.main.name} --service-name ${aws_ecs_service.dagster.name} --desired-status RUNNING --query 'taskArns[0]' --output text)",
+    "RUNTIME=$(${local.cli} ecs describe-tasks --cluster ${aws_ecs_cluster.main.name} --tasks \"$TASK\" --query \"tasks[0].containers[?name=='webserver'].runtimeId | [0]\" --output text)",
+    "${local.cli} ssm start-session --target \"ecs:${aws_ecs_cluster.main.name}_$${TASK##*/}_$RUNTIME\" --document-name AWS-StartPortForwardingSession --parameters '{\"portNumber\":[\"3000\"],\"localPortNumber\":[\"3000\"]}'",
+  ])
+}
+
+output "start_ui_command" {
+  description = "Starts the UI and the daemon where they do not run all the time, and waits until they are up."
+  value = join(" && ", [
+    "${local.cli} ecs update-service --cluster ${aws_ecs_cluster.main.name} --service ${aws_ecs_service.dagster.name} --desired-count 1 --query service.status --output text",
+    "${local.cli} ecs wait services-stable --cluster ${aws_ecs_cluster.main.name} --services ${aws_ecs_service.dagster.name}",
+  ])
+}
+
+output "stop_ui_command" {
+  description = "Stops the UI and the daemon."
+  value       = "${local.cli} ecs update-service --cluster ${aws_ecs_cluster.main.name} --service ${aws_ecs_service.dagster.name} --desired-count 0 --query service.status --output text"
+}
+
+output "doctor_command" {
+  description = "Looks, in a task with a run's role, settings and key, whether a backup would work there; its answer is in the log (logs_command)."
+  value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${aws_ecs_task_definition.run.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
+}
+
+output "catch_up_command" {
+  description = "Backs up now whichever of the last days is missing."
+  value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${aws_ecs_task_definition.catch_up.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
+}
+
+output "logs_command" {
+  description = "Follows the log of all containers."
+  value       = "${local.cli} logs tail ${aws_cloudwatch_log_group.main.name} --follow --since 15m"
+}

@@ -1,0 +1,64 @@
+# The two secrets: the API key, which only its owner knows, and the database's password, which nobody needs to know.
+# Neither value is ever in the state: the key is put in by hand, the password goes in by write-only arguments.
+
+resource "aws_secretsmanager_secret" "api_key" {
+  #checkov:skip=CKV_AWS_149: Secrets Manager's own key encrypts it; a KMS key of one's own costs a dollar a month
+  #checkov:skip=CKV2_AWS_57: RapidAPI's key is changed by its owner; nothing here could
+
+  count = local.makes_api_key ? 1 : 0
+
+  name                    = "${var.project_name}/rapidapi-key"
+  description             = "The API key, as {\"api_key\": \"…\"}; put in by hand"
+  recovery_window_in_days = var.force_destroy ? 0 : 30
+}
+
+# Which versions there are, never their values: an empty secret is told here and not by a task that cannot start.
+data "aws_secretsmanager_secret_versions" "api_key" {
+  count = local.started && var.rapidapi_ssm_parameter_arn == "" ? 1 : 0
+
+  secret_id = local.api_key_secret_arn
+}
+
+locals {
+  makes_api_key      = var.rapidapi_secret_arn == "" && var.rapidapi_ssm_parameter_arn == ""
+  api_key_secret_arn = local.makes_api_key ? aws_secretsmanager_secret.api_key[0].arn : var.rapidapi_secret_arn
+  api_key_json_key   = local.makes_api_key ? "api_key" : var.rapidapi_secret_json_key
+
+  # What a task definition's `valueFrom` takes: of a secret one field of its JSON, then stage and version, left empty.
+  api_key_value_from = (
+    var.rapidapi_ssm_parameter_arn != "" ? var.rapidapi_ssm_parameter_arn :
+    local.api_key_json_key != "" ? "${local.api_key_secret_arn}:${local.api_key_json_key}::" : local.api_key_secret_arn
+  )
+  # An empty secret has null for versions.
+  api_key_versions = try(length(data.aws_secretsmanager_secret_versions.api_key[0].versions), 0) == 0 ? [] : data.aws_secretsmanager_secret_versions.api_key[0].versions
+
+  # A given SSM parameter cannot be looked at without its value coming into the state; `ncaa-assets doctor` looks at it.
+  api_key_is_there = (
+    !local.started || var.rapidapi_ssm_parameter_arn != "" ||
+    anytrue([for one in local.api_key_versions : contains(one.version_stages, "AWSCURRENT")])
+  )
+}
+
+resource "aws_secretsmanager_secret" "database" {
+  #checkov:skip=CKV_AWS_149: Secrets Manager's own key encrypts it; a KMS key of one's own costs a dollar a month
+  #checkov:skip=CKV2_AWS_57: a password that changes behind a running task's back stops its runs; the database is private
+
+  name                    = "${var.project_name}/database-password"
+  description             = "The password of Dagster's database"
+  recovery_window_in_days = var.force_destroy ? 0 : 30
+}
+
+# Made of random numbers at the first apply. uuid() gives others each time, but a write-only argument is sent only when its
+# version changes, and is kept in no plan and no state.
+resource "aws_secretsmanager_secret_version" "database" {
+  secret_id                = aws_secretsmanager_secret.database.id
+  secret_string_wo         = replace("${uuid()}${uuid()}", "-", "")
+  secret_string_wo_version = 1
+}
+
+# Read back, so that the database gets what was kept, also where an apply broke off in between.
+ephemeral "aws_secretsmanager_secret_version" "database" {
+  provider = aws.ephemeral
+
+  secret_id = aws_secretsmanager_secret_version.database.secret_id
+}

@@ -1,0 +1,386 @@
+# What a plan says, without an AWS account: `terraform test`. The provider is a mock; the few ARNs that policies name are
+# given, so that a policy can be read before anything is made. What AWS would store is looked at in
+# ncaa_assets_tests/test_terraform.py.
+
+mock_provider "aws" {
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["us-east-1c", "us-east-1a", "us-east-1b"] }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_ecr_image" {
+    defaults = { image_digest = "sha256:0000" }
+  }
+  mock_data "aws_secretsmanager_secret_versions" {
+    defaults = { versions = [{ version_stages = ["AWSCURRENT"] }] }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:s3:::archive" }
+  }
+  mock_resource "aws_dynamodb_table" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/rows" }
+  }
+  mock_resource "aws_ecs_cluster" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:ecs:us-east-1:123456789012:cluster/ncaa-assets" }
+  }
+  mock_resource "aws_ecs_task_definition" {
+    override_during = plan
+    defaults = {
+      arn                  = "arn:aws:ecs:us-east-1:123456789012:task-definition/some:1"
+      arn_without_revision = "arn:aws:ecs:us-east-1:123456789012:task-definition/some"
+    }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/ncaa-assets" }
+  }
+  mock_resource "aws_iam_role" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:iam::123456789012:role/some" }
+  }
+  mock_resource "aws_sns_topic" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:sns:us-east-1:123456789012:alerts" }
+  }
+  mock_resource "aws_sqs_queue" {
+    override_during = plan
+    defaults        = { arn = "arn:aws:sqs:us-east-1:123456789012:not-started" }
+  }
+}
+
+# Reads the database's password back, which is not there yet in a plan: nothing is ever asked of it.
+provider "aws" {
+  alias                       = "ephemeral"
+  region                      = "us-east-1"
+  access_key                  = "nobody"
+  secret_key                  = "nobody"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+run "without_an_image_nothing_is_started" {
+  command = plan
+
+  assert {
+    condition     = aws_ecs_service.dagster.desired_count == 0 && aws_scheduler_schedule.catch_up.state == "DISABLED"
+    error_message = "Before there is an image, a service or a schedule can only fail in a loop."
+  }
+  assert {
+    condition     = !aws_cloudwatch_metric_alarm.nothing_backed_up.actions_enabled && !output.is_started
+    error_message = "Before there is an image, the dead man's alarm has nothing to tell."
+  }
+}
+
+run "always_on" {
+  command = plan
+
+  variables {
+    image_tag = "3f2a91c"
+  }
+
+  assert {
+    condition = (
+      aws_ecs_service.dagster.desired_count == 1 &&
+      aws_ecs_service.dagster.deployment_minimum_healthy_percent == 0 &&
+      aws_ecs_service.dagster.deployment_maximum_percent == 100 &&
+      aws_ecs_service.dagster.deployment_circuit_breaker[0].enable
+    )
+    error_message = "There must be one daemon, never two, and a deployment that fails must end."
+  }
+  assert {
+    condition     = aws_ecs_service.dagster.launch_type == "FARGATE"
+    error_message = "EcsRunLauncher fails on a service that uses capacity providers."
+  }
+  assert {
+    condition     = aws_scheduler_schedule.catch_up.state == "ENABLED" && aws_cloudwatch_metric_alarm.nothing_backed_up.actions_enabled
+    error_message = "The safety net and the alarm must be on."
+  }
+  assert {
+    condition     = length(aws_rds_cluster.dagster) == 0 && aws_db_instance.dagster[0].instance_class == "db.t4g.micro"
+    error_message = "Around the clock the smallest instance is the cheapest database."
+  }
+  assert {
+    condition = (
+      aws_db_instance.dagster[0].storage_encrypted && !aws_db_instance.dagster[0].publicly_accessible &&
+      aws_db_instance.dagster[0].deletion_protection && !aws_db_instance.dagster[0].skip_final_snapshot
+    )
+    error_message = "The database must be encrypted, private and protected."
+  }
+  assert {
+    condition     = aws_db_instance.dagster[0].password == null
+    error_message = "The password must go in by its write-only argument."
+  }
+}
+
+run "not_always_on" {
+  command = plan
+
+  variables {
+    image_tag = "3f2a91c"
+    always_on = false
+  }
+
+  assert {
+    condition     = aws_ecs_service.dagster.desired_count == 0 && aws_scheduler_schedule.catch_up.state == "ENABLED"
+    error_message = "EventBridge alone must start the daily work."
+  }
+  assert {
+    condition = (
+      length(aws_db_instance.dagster) == 0 &&
+      aws_rds_cluster.dagster[0].serverlessv2_scaling_configuration[0].min_capacity == 0 &&
+      aws_rds_cluster.dagster[0].serverlessv2_scaling_configuration[0].seconds_until_auto_pause == 300
+    )
+    error_message = "The database must pause at zero capacity."
+  }
+  assert {
+    condition = (
+      aws_rds_cluster.dagster[0].storage_encrypted && aws_rds_cluster.dagster[0].deletion_protection &&
+      !aws_rds_cluster_instance.dagster[0].publicly_accessible && aws_rds_cluster.dagster[0].master_password == null
+    )
+    error_message = "The database must be encrypted, private and protected, its password nowhere."
+  }
+}
+
+run "nothing_comes_in" {
+  command = plan
+
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.from_tasks.cidr_ipv4 == null && aws_vpc_security_group_ingress_rule.from_tasks.cidr_ipv6 == null
+    error_message = "Only the tasks may reach the database."
+  }
+  assert {
+    condition     = sort([for rule in aws_vpc_security_group_egress_rule.web : tostring(rule.from_port)]) == tolist(["443", "80"])
+    error_message = "Tasks reach the web by http and https alone."
+  }
+  assert {
+    condition     = aws_subnet.public[0].availability_zone == "us-east-1a" && aws_subnet.public[1].availability_zone == "us-east-1b"
+    error_message = "Two zones of the region's list, the same ones at every plan."
+  }
+  assert {
+    condition     = alltrue([for subnet in concat(aws_subnet.public, aws_subnet.private) : subnet.map_public_ip_on_launch != true])
+    error_message = "Nothing gets a public address that did not ask for one."
+  }
+}
+
+run "the_archive_is_kept" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_s3_bucket_versioning.archive.versioning_configuration[0].status == "Enabled" &&
+      !aws_s3_bucket.archive.force_destroy &&
+      aws_s3_bucket_public_access_block.archive.block_public_acls &&
+      aws_s3_bucket_public_access_block.archive.block_public_policy &&
+      aws_s3_bucket_public_access_block.archive.ignore_public_acls &&
+      aws_s3_bucket_public_access_block.archive.restrict_public_buckets
+    )
+    error_message = "The bucket must keep versions, refuse to be deleted, and be nobody else's."
+  }
+  assert {
+    condition     = jsondecode(aws_s3_bucket_policy.archive.policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
+    error_message = "Nothing without TLS."
+  }
+  assert {
+    condition = (
+      aws_dynamodb_table.highlights.deletion_protection_enabled && aws_dynamodb_table.highlights.point_in_time_recovery[0].enabled &&
+      aws_dynamodb_table.highlights.billing_mode == "PAY_PER_REQUEST"
+    )
+    error_message = "The table must be protected and recoverable, and cost nothing by itself."
+  }
+  assert {
+    condition     = aws_ecr_repository.main.image_tag_mutability == "IMMUTABLE" && aws_ecr_repository.main.image_scanning_configuration[0].scan_on_push
+    error_message = "A tag must be one image for ever."
+  }
+  assert {
+    condition = tomap({
+      for rule in aws_s3_bucket_lifecycle_configuration.archive.rule : rule.filter[0].prefix => rule.noncurrent_version_expiration[0].noncurrent_days
+      if length(rule.noncurrent_version_expiration) > 0
+    }) == tomap({ "dagster-logs/" = 1, ".leases/" = 1, ".doctor/" = 1, "processed_videos/.ledger/" = 30 })
+    error_message = "Only what is rewritten all the time may lose its earlier versions."
+  }
+}
+
+run "below_a_prefix_everything_moves_with_it" {
+  command = plan
+
+  variables {
+    s3_prefix                = "backups/ncaa"
+    old_versions_expire_days = 400
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.archive.rule : startswith(rule.filter[0].prefix, "backups/ncaa/")
+      if rule.id != "dagster-logs" && rule.id != "uploads-that-were-never-finished"
+    ])
+    error_message = "A rule looks at another place than the archive's."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.mediaconvert[0].policy).Statement : startswith(statement.Resource, "arn:aws:s3:::archive/backups/ncaa/")
+    ])
+    error_message = "MediaConvert may go no further than the archive."
+  }
+}
+
+run "each_role_does_what_it_does" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.run, aws_iam_role_policy.service, aws_iam_role_policy.catch_up, aws_iam_role_policy.scheduler] : [
+        for statement in jsondecode(policy.policy).Statement : statement.Effect == "Allow" && (
+          !contains(flatten([statement.Resource]), "*") ||
+          contains(["DescribeDefinitionsAndInterfaces", "OpenSessions", "FindJobs"], statement.Sid)
+        )
+      ]
+    ]))
+    error_message = "A statement names every resource without being one of those for which AWS knows no other."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.run, aws_iam_role_policy.service, aws_iam_role_policy.catch_up, aws_iam_role_policy.scheduler] : [
+        for statement in jsondecode(policy.policy).Statement :
+        can(statement.Condition.StringEquals["iam:PassedToService"]) if contains(flatten([statement.Action]), "iam:PassRole")
+      ]
+    ]))
+    error_message = "A role may be passed to one service alone."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.run, aws_iam_role_policy.service, aws_iam_role_policy.catch_up, aws_iam_role_policy.scheduler] : [
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*") && !startswith(action, "s3:DeleteObjectVersion")]
+      ]
+    ]))
+    error_message = "Actions are named one by one, and none deletes a version."
+  }
+}
+
+run "a_role_and_a_queue_of_ones_own" {
+  command = plan
+
+  variables {
+    mediaconvert_role_arn = "arn:aws:iam::123456789012:role/mine"
+    mediaconvert_queue    = "arn:aws:mediaconvert:us-east-1:123456789012:queues/mine"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.mediaconvert) == 0 && output.mediaconvert_role_arn == "arn:aws:iam::123456789012:role/mine"
+    error_message = "A role that is given must be used, and none made."
+  }
+  assert {
+    condition = contains(
+      [for statement in jsondecode(aws_iam_role_policy.run.policy).Statement : statement.Resource if statement.Sid == "Encode"],
+      "arn:aws:mediaconvert:us-east-1:123456789012:queues/mine",
+    )
+    error_message = "Jobs go to the queue that is given."
+  }
+}
+
+run "a_parameter_holds_the_key" {
+  command = plan
+
+  variables {
+    image_tag                  = "3f2a91c"
+    rapidapi_ssm_parameter_arn = "arn:aws:ssm:us-east-1:123456789012:parameter/ncaa/rapidapi_key"
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret.api_key) == 0 && output.api_key_secret_arn == var.rapidapi_ssm_parameter_arn
+    error_message = "A key that is kept elsewhere needs no secret."
+  }
+}
+
+run "a_secret_holds_the_key" {
+  command = plan
+
+  variables {
+    image_tag           = "3f2a91c"
+    rapidapi_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf"
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret.api_key) == 0 && output.api_key_secret_arn == var.rapidapi_secret_arn
+    error_message = "A key that is kept elsewhere needs no secret."
+  }
+}
+
+run "a_secret_without_a_key_is_told" {
+  command = plan
+
+  variables {
+    image_tag           = "3f2a91c"
+    rapidapi_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf"
+  }
+
+  override_data {
+    target = data.aws_secretsmanager_secret_versions.api_key
+    values = { versions = [] }
+  }
+
+  expect_failures = [aws_ecs_service.dagster]
+}
+
+run "force_destroy_lets_everything_go" {
+  command = plan
+
+  variables {
+    force_destroy = true
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket.archive.force_destroy && aws_ecr_repository.main.force_delete &&
+      !aws_dynamodb_table.highlights.deletion_protection_enabled && !aws_db_instance.dagster[0].deletion_protection &&
+      aws_db_instance.dagster[0].skip_final_snapshot && aws_secretsmanager_secret.database.recovery_window_in_days == 0
+    )
+    error_message = "One variable lets all of it be deleted."
+  }
+}
+
+run "values_that_cannot_be_meant" {
+  command = plan
+
+  variables {
+    aws_region                 = "Virginia"
+    project_name               = "NCAA"
+    s3_bucket_name             = "my.bucket"
+    s3_prefix                  = "/backups/"
+    image_tag                  = "latest"
+    catch_up_schedule          = "every day at nine"
+    alert_emails               = ["me"]
+    rapidapi_secret_arn        = "my-api-key"
+    timezone                   = "9 o'clock"
+    start_date                 = "2024-13-01"
+    lookback_days              = 0
+    video_count                = "0"
+    limit                      = 0
+    mediaconvert_role_arn      = "my-role"
+    settings                   = { RAPIDAPI_KEY = "a key in the state" }
+    log_retention_days         = 31
+    old_videos_storage_class   = "DEEP_ARCHIVE"
+    old_videos_after_days      = 10
+    vpc_cidr                   = "10.0.0.0/30"
+    cpu_architecture           = "arm"
+    retry_count                = 21
+    mediaconvert_endpoint      = "http://example.com"
+    old_versions_storage_class = "COLD"
+  }
+
+  expect_failures = [
+    var.aws_region, var.project_name, var.s3_bucket_name, var.s3_prefix, var.image_tag, var.catch_up_schedule,
+    var.alert_emails, var.rapidapi_secret_arn, var.timezone, var.start_date, var.lookback_days, var.video_count, var.limit,
+    var.mediaconvert_role_arn, var.settings, var.log_retention_days, var.old_videos_storage_class,
+    var.old_videos_after_days, var.vpc_cidr, var.cpu_architecture, var.retry_count, var.mediaconvert_endpoint,
+    var.old_versions_storage_class,
+  ]
+}
