@@ -439,7 +439,17 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _about(fields: dict[str, Any]) -> str:
-    for name in ("TableName", "SecretId", "TopicArn", "QueueUrl", "taskDefinition", "cluster", "Name", "RoleArn"):
+    for name in (
+        "TableName",
+        "SecretId",
+        "TopicArn",
+        "QueueUrl",
+        "taskDefinition",
+        "cluster",
+        "Name",
+        "RoleName",
+        "RoleArn",
+    ):
         if isinstance(fields.get(name), str):
             return str(fields[name])
     for name in ("RequestItems", "TransactItems"):
