@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: backup ui test lint bench lock screenshots clean
+.PHONY: backup ui test lint scan bench lock screenshots clean
 
 backup: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets backup $(if $(DAY),--date "$(DAY)")
@@ -19,6 +19,16 @@ lint: $(VENV)/.dev-ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+
+# Reads terraform/ for what is open, unencrypted or unlogged. Checkov pins what it needs, so it has an environment of its
+# own; it takes no policies from the net.
+scan: .venv-checkov/.ready
+	.venv-checkov/bin/checkov -d terraform --framework terraform --compact --quiet --skip-download
+
+.venv-checkov/.ready:
+	$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/pip install -q --disable-pip-version-check 'checkov>=3.2,<4'
+	@touch $@
 
 bench: $(VENV)/.dev-ready
 	$(RUN)/python -m bench
@@ -61,4 +71,4 @@ fi
 endef
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-checkov .mypy_cache .ruff_cache .pytest_cache

@@ -62,6 +62,18 @@ def test_every_option_that_is_named_exists(option: str) -> None:
     assert name in CliRunner().invoke(main, [command, "--help"]).output
 
 
+def test_what_it_costs_adds_up_to_what_was_promised() -> None:
+    *parts, together = table_after("**What it costs.**")
+    for column, most in ((1, 45), (2, 5)):
+        assert float(together[column]) == pytest.approx(sum(float(row[column]) for row in parts))
+        assert float(together[column]) < most
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"terraform output -raw (\w+)", README))))
+def test_every_output_of_terraform_that_is_named_exists(name: str) -> None:
+    assert f'output "{name}"' in (PROJECT / "terraform" / "outputs.tf").read_text("utf-8")
+
+
 def test_the_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", README)
     assert sorted(pictures) == sorted(f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.png"))
