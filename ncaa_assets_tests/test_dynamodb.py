@@ -106,25 +106,12 @@ def test_keys_that_are_left_out_for_ever_are_an_error(rows: DynamoDBTable, cloud
         rows.get(["1"])
 
 
-def test_a_row_that_was_written_in_between_is_merged_again(rows: DynamoDBTable, cloud: Cloud) -> None:
-    """Another day's run writes the same clip between this one's reading and its writing."""
-    rows.merge([row("1", "2025-03-11")], replace)
-    other = opened()
-    raced: list[int] = []
-
-    def race(call: Call) -> None:
-        if call.operation == "PutItem" and not raced:
-            raced.append(call.number)
-            other.merge([row("1", "2025-03-10")], merge_row)
-
-    cloud.before = race
-    assert rows.merge([row("1", DAY)], merge_row) == 1
-    assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10", "2025-03-11"]
-
-
-def test_a_new_row_that_another_run_makes_first_is_merged_and_not_overwritten(
-    rows: DynamoDBTable, cloud: Cloud
+@pytest.mark.parametrize("there", [[], ["2025-03-11"]], ids=["new", "known"])
+def test_a_row_that_another_run_writes_first_is_merged_again_and_not_overwritten(
+    rows: DynamoDBTable, cloud: Cloud, there: list[str]
 ) -> None:
+    """Another day's run writes the same clip between this one's reading and its writing."""
+    rows.merge([row("1", day) for day in there], replace)
     other = opened()
     raced: list[int] = []
 
@@ -135,7 +122,7 @@ def test_a_new_row_that_another_run_makes_first_is_merged_and_not_overwritten(
 
     cloud.before = race
     assert rows.merge([row("1", DAY)], merge_row) == 1
-    assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10"]
+    assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10", *there]
 
 
 @pytest.mark.parametrize(
