@@ -3,6 +3,7 @@ have sound. No library that is alive reads a stream this way; the format is ISO/
 (mvhd), §8.3.2 (tkhd) and §8.4.3 (hdlr).
 """
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import BinaryIO
 # it stays unknown, and a stranger's file cannot fill the memory.
 _MOOV_LIMIT = 16 * 1024**2
 _INDEX_CHUNK = 64 * 1024
+_CHUNK = 1024**2
 _TOP_LEVEL = {
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid", b"meta",
     b"sidx", b"ssix", b"mfra", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
@@ -151,6 +153,19 @@ def read_index(file: BinaryIO) -> Movie:
         if reader.has_index:
             return reader.index()
     return reader.finish()
+
+
+def read_movie(file: BinaryIO) -> tuple[Movie, str]:
+    """What a whole file says, and the sha256 of its bytes, in one pass over them.
+
+    Raises:
+        NotWhole: it is no complete MP4 file.
+    """
+    reader, digest = BoxReader(), hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        reader.feed(chunk)
+        digest.update(chunk)
+    return reader.finish(), digest.hexdigest()
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,14 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactor
                 signal.signal(number, handler)
 
     return invoke
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """Set when the test ends, so that no thread of a host that stalls outlives it."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 @pytest.fixture

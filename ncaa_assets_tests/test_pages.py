@@ -212,13 +212,6 @@ def test_a_page_is_asked_once_it_is_read_and_one_without_a_video_is_not_asked_ag
         assert len(plan.fresh) == is_asked, kind
 
 
-@pytest.fixture
-def released() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def stalled(released: threading.Event, start: bytes) -> Script:
     def answer(handler: Handler) -> None:
         handler.send_response(200)

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -906,14 +906,6 @@ def test_as_many_are_copied_at_a_time_as_asked_for_and_no_more(
     plan = CopyPlan([], [*plan_copies(highlights, VideosDay(date=DAY), have=bool, count=None, force=False).fresh], None)
     assert all(isinstance(one.result, CopiedVideo) for one in copier(store, server, concurrency=3).copy(DAY, plan))
     assert most == [3]
-
-
-@pytest.fixture
-def released() -> Iterator[threading.Event]:
-    """Set when the test ends, so that no host's thread outlives it."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def stalls_before_headers(released: threading.Event, start: bytes) -> Script:

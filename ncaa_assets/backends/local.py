@@ -39,12 +39,11 @@ from ncaa_assets.backends.base import (
 )
 from ncaa_assets.encoding import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, RunEnded, StoreError, WriteConflict
-from ncaa_assets.isobmff import BoxReader, Movie, NotWhole
+from ncaa_assets.isobmff import Movie, NotWhole, read_movie
 from ncaa_assets.models import Poster, ProcessedVideo, now
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024**2
 _WRITE_BACK = 8 * 1024**2  # bytes of an upload between two nudges to write them to the disk
 
 
@@ -472,12 +471,11 @@ class FfmpegTranscoder(Transcoder):
         source = self._store.path(video.key)
         output, poster = self._store.scratch(request.output_key), self._store.scratch(request.poster_key)
         try:
-            height = _movie_of(source).height if video.container in ("mp4", "mov") else None
+            height = _read_movie(source)[0].height if video.container in ("mp4", "mov") else None
             self._run(program, ffmpeg_arguments(self._profile, source, output, source_height=height), video.id,
                       seconds=video.duration_seconds)  # fmt: skip
-            movie = _movie_of(output)
+            movie, digest = _read_movie(output)
             self._make_poster(program, output, poster, video.id, seconds=movie.duration_seconds or 0.0)
-            digest = _sha256(output)
             stored_poster = self._store.adopt(poster, request.poster_key)
             stored = self._store.adopt(output, request.output_key)
         finally:
@@ -569,14 +567,6 @@ def _result(future: Future[ProcessedVideo]) -> ProcessedVideo | EncodeFailed:
     raise error
 
 
-def _movie_of(path: Path) -> Movie:
-    reader = BoxReader()
+def _read_movie(path: Path) -> tuple[Movie, str]:
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            reader.feed(chunk)
-    return reader.finish()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return read_movie(file)

@@ -9,7 +9,6 @@ All jobs are submitted first and then watched together with one status call a po
 jobs working: the next one takes them up.
 """
 
-import hashlib
 import logging
 import random
 import re
@@ -29,7 +28,7 @@ from ncaa_assets.backends.boto import code_of, is_passing, sentence
 from ncaa_assets.backends.s3 import S3Store
 from ncaa_assets.encoding import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, StoreError, WriteConflict
-from ncaa_assets.isobmff import BoxReader, Movie, NotWhole
+from ncaa_assets.isobmff import NotWhole, read_movie
 from ncaa_assets.models import SCHEMA_VERSION, Poster, ProcessedVideo, now
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ log = logging.getLogger(__name__)
 
 LEDGER = "processed_videos/.ledger/"
 
-CHUNK = 1024**2
 _SAY_EVERY = 10.0  # seconds between two lines about one job's progress
 _SLOWEST_POLL = 30.0  # seconds
 _MOST_BAD_POLLS = 10  # one after the other
@@ -342,7 +340,8 @@ class MediaConvertTranscoder(Transcoder):
                     f"{self._store.uri(entry.output_key if output is None else f'{base}.0000000.jpg')} is not there; "
                     f"run the day again to encode it anew ({self.job_url(job['Id'])})"
                 )
-            movie, sha256 = self._read_through(entry.output_key)
+            with self._store.download(entry.output_key) as file:
+                movie, sha256 = read_movie(file)
         except (EncodeFailed, NotWhole):
             self._forget(work)
             raise
@@ -372,14 +371,6 @@ class MediaConvertTranscoder(Transcoder):
             encoded_at=now(),
         )
         return result, output.version
-
-    def _read_through(self, key: str) -> tuple[Movie, str]:
-        reader, digest = BoxReader(), hashlib.sha256()
-        with self._store.download(key) as file:
-            while chunk := file.read(CHUNK):
-                reader.feed(chunk)
-                digest.update(chunk)
-        return reader.finish(), digest.hexdigest()
 
     def _outcomes(self, work: _Work, *, is_new: bool) -> Iterator[EncodeOutcome]:
         """What each of the requests gets of the entry's result: the one that it was made for itself, the others (of
