@@ -46,12 +46,14 @@ _LOOKS = ("Get", "Head", "List", "Describe", "BatchGet", "Query", "Scan", "Searc
 @dataclass(frozen=True)
 class Call:
     """One request of a client. `operation` is boto3's name for it; `key` what it is about: an object's key (else the
-    bucket), a table, a job or its input, a secret, a topic; `number` its place in `Cloud.calls`, from 1."""
+    bucket), a table, a job or its input, a secret, a topic; `number` its place in `Cloud.calls`, from 1; `by` the
+    access key that it was signed with."""
 
     service: str
     operation: str
     key: str
     number: int
+    by: str = ""
 
     @property
     def changes(self) -> bool:
@@ -114,7 +116,8 @@ class Cloud:
     Attributes:
         calls: what clients asked, in order, whatever became of it. The test's own `client()` does not count.
         before, after: called with each `Call` when it has come, and when it has been processed but not yet answered.
-            They run in the request's own thread with no lock held; what they raise is in `problems`.
+            They run in the request's own thread with no lock held. `before` may refuse the request by raising
+            `s3_rules.Refused`; what else they raise is in `problems`.
         mediaconvert: the emulator of that service, with faults of its own.
         problems: what went wrong in the bench itself, in moto, or in a hook: a test that leaves any has failed.
     """
@@ -180,15 +183,16 @@ class Cloud:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def client(self, service: str) -> Any:
-        """A boto3 client to look at things with: it is not counted, meets no fault and calls no hook."""
+    def client(self, service: str, by: str | None = None) -> Any:
+        """A boto3 client to look at things with: it is not counted, meets no fault and calls no hook. One that asks
+        `by` an access key is a client like others."""
         return self._own_session.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.url,
             region_name=REGION,
-            aws_access_key_id=ACCESS_KEY,
+            aws_access_key_id=by or ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
-            config=botocore.config.Config(user_agent_extra=_UNCOUNTED, retries={"total_max_attempts": 1}),
+            config=botocore.config.Config(user_agent_extra="" if by else _UNCOUNTED, retries={"total_max_attempts": 1}),
         )
 
     def make_bucket(self, name: str) -> None:
@@ -239,11 +243,15 @@ class Cloud:
         body = b"" if service == "s3" else _read(environ)
         operation, key = _operation(environ, service, body)
         with self._lock:
-            call = Call(service, operation, key, len(self.calls) + 1)
+            call = Call(service, operation, key, len(self.calls) + 1, _access_key(environ))
             self.calls.append(call)
             fault = self._next_fault(call)
         if self.before:
-            self.before(call)
+            try:
+                self.before(call)
+            except s3_rules.Refused as refused:
+                _read(environ)
+                return _error_answer(environ, service, refused.status, refused.code, refused.message)
         if fault and fault.kind == "before":
             if service == "s3":  # of any other the body has been read already
                 environ["wsgi.input"].read(min(65536, int(environ.get("CONTENT_LENGTH") or 0) // 2))
@@ -402,6 +410,11 @@ class _Handler(MotoRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:
         pass
+
+
+def _access_key(environ: dict[str, Any]) -> str:
+    found = re.search(r"Credential=([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    return found[1] if found else ""
 
 
 def _service(environ: dict[str, Any]) -> str:

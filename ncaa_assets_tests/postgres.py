@@ -11,13 +11,14 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import ssl
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,11 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)  # "SSLRequest" in the message fo
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server: its address, and the password of its one user."""
+    """A running server: its address, the password of its one user, and `restart`, which ends every connection."""
 
     host: str
     password: str
+    restart: Callable[[], None]
 
     def environment(self, database: str = DATABASE) -> dict[str, str]:
         """What the instance on ECS reads of it."""
@@ -51,8 +53,9 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[Postgres]:
-    """A Postgres whose data lie in a new `folder`, for as long as the `with` lasts.
+def running_postgres(folder: Path, password: str | None = None) -> Iterator[Postgres]:
+    """A Postgres whose data lie in a new `folder`, for as long as the `with` lasts, with a password of its own unless
+    one is given.
 
     Raises:
         pytest.skip.Exception: there is no wheel of it for this machine, or loopback has one address only (macOS).
@@ -63,7 +66,7 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
     if not sys.platform.startswith("linux"):
         pytest.skip("loopback has one address here, and port 5432 may be taken")
     programs = Path(found.origin).parent / "pginstall" / "bin"
-    password = secrets.token_hex(16)
+    password = password or secrets.token_hex(16)
     folder.mkdir()
     user = _as_nobody(folder)
     data, secret = folder / "data", folder / "password"
@@ -74,25 +77,36 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
     subprocess.run([*user, *map(str, initialize), "--no-sync"], check=True, capture_output=True, cwd=folder, timeout=60)
     server = [programs / "postgres", "-D", data, "-k", folder, "-p", str(PORT), "-c", "listen_addresses=", "-F"]
     socket_path = folder / f".s.PGSQL.{PORT}"
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen([*user, *map(str, server)], stdout=log, stderr=log, cwd=folder) as process,
-    ):
-        try:
-            _until_it_answers(process, socket_path, folder / "log")
-            environment = {**os.environ, "PGPASSWORD": password}
-            subprocess.run(
-                [programs / "createdb", "-h", folder, "-U", USER, DATABASE],
-                env=environment, check=True, capture_output=True, timeout=60,
-            )  # fmt: skip
-            with _tls_in_front_of(socket_path, folder) as host:
-                yield Postgres(host, password)
-        finally:
-            process.terminate()  # SIGTERM waits for the clients to go; SIGQUIT does not
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        (folder / "log").write_text("")
+        with (folder / "log").open("a") as log:
+            running.append(subprocess.Popen([*user, *map(str, server)], stdout=log, stderr=log, cwd=folder))
+        _until_it_answers(running[-1], socket_path, folder / "log")
+
+    def restart() -> None:
+        running[-1].send_signal(signal.SIGINT)  # "fast shutdown": clients are cut off
+        running[-1].wait(60)
+        start()
+
+    try:
+        start()
+        environment = {**os.environ, "PGPASSWORD": password}
+        subprocess.run(
+            [programs / "createdb", "-h", folder, "-U", USER, DATABASE],
+            env=environment, check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+        with _tls_in_front_of(socket_path, folder) as host:
+            yield Postgres(host, password, restart)
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGINT)
             try:
-                process.wait(2)
+                process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
 
 _NOBODY = (65534, 65534)
@@ -145,7 +159,11 @@ def _tls_in_front_of(socket_path: Path, folder: Path) -> Iterator[str]:
         writer.write(b"S")
         await writer.drain()
         await writer.start_tls(context)
-        inside, to_inside = await asyncio.open_unix_connection(str(socket_path))
+        try:
+            inside, to_inside = await asyncio.open_unix_connection(str(socket_path))
+        except OSError:  # it is being restarted
+            writer.close()
+            return
         await asyncio.gather(pump(reader, to_inside), pump(inside, writer))
 
     first, second, third = (secrets.choice(range(1, 255)) for _ in range(3))

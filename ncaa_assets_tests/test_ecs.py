@@ -114,7 +114,7 @@ def fargate(
 @pytest.fixture
 def call(run: Callable[..., Result], fargate: Fargate, environment: dict[str, str]) -> Callable[..., Result]:
     """The command in this process, as in a task of the cluster."""
-    return lambda *arguments, **more: run(*arguments, **{**environment, **fargate.environment(), **more})
+    return lambda *arguments, **more: run(*arguments, **{**environment, **fargate.here, **more})
 
 
 def runs_in(home: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[dg.DagsterRun]:
@@ -321,7 +321,7 @@ def test_a_command_that_is_ended_ends_its_run(
 ) -> None:  # fmt: skip
     with subprocess.Popen(
         [COMMAND, "backup", "--date", DAY],
-        env={**os.environ, **environment, **fargate.environment()},
+        env={**os.environ, **environment, **fargate.here},
         stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     ) as process:  # fmt: skip
 
