@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ from ncaa_assets_tests.cloud import Call, Cloud, running_cloud
 from ncaa_assets_tests.days import DAY, KEY, record, run_day, serve_listing
 from ncaa_assets_tests.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.mediaconvert import REGION
+from ncaa_assets_tests.permissions import ACCOUNT, Place, actions, many, needed, refused
 from ncaa_assets_tests.terraform import SOURCE, Terraform, require_terraform
 
-ACCOUNT = "123456789012"
 IMAGE_TAG = "3f2a91c"
 
 # What moto does not give back of what it was given, so that every plan there wants it again.
@@ -116,10 +115,6 @@ def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
     s3.delete_bucket_policy(Bucket=bucket)
     yield
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
-
-
-def many(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
 
 
 # ---- Without an account ---------------------------------------------------------------------------------------------
@@ -498,41 +493,30 @@ def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: De
 
 # ---- A day in it ----------------------------------------------------------------------------------------------------
 
-# The permission that a request takes, where it is not called like the request ("Actions defined by Amazon S3").
-_PERMISSIONS = {
-    "HeadObject": "GetObject", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject",
-    "CompleteMultipartUpload": "PutObject", "CopyObject": "PutObject", "UploadPartCopy": "PutObject",
-    "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "ListMultipartUploads": "ListBucketMultipartUploads",
-    "ListObjectVersions": "ListBucketVersions",
-}  # fmt: skip
-# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once,
-# and what is checked with another request.
+# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once.
 _FOR_OTHER_DAYS = {
-    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "iam:PassRole",
-    "s3:ListBucketMultipartUploads",
+    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
 }  # fmt: skip
 # What the doctor asks and does without.
-_DISPENSABLE = {"sts:GetCallerIdentity", "s3:ListBucketVersions"}
+_DISPENSABLE = {"s3:ListBucketVersions"}
 
 
-def needed(call: Call, bucket: str, queue: str) -> tuple[str, str]:
-    """The permission that a request takes, and on what."""
-    action = f"{call.service}:{_PERMISSIONS.get(call.operation, call.operation)}"
-    match call.service:
-        case "s3":
-            return action, f"arn:aws:s3:::{bucket}" + ("" if "Bucket" in action else f"/{call.key}")
-        case "dynamodb":
-            index = "/index/by_game_date" if call.operation == "Query" else ""
-            return action, f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{call.key}{index}"
-        case "mediaconvert" if call.operation in ("CreateJob", "GetQueue"):
-            return action, queue
-        case "mediaconvert" if call.operation == "GetJob":
-            return action, f"arn:aws:mediaconvert:{REGION}:{ACCOUNT}:jobs/{call.key}"
-        case "iam":
-            return action, f"arn:aws:iam::{ACCOUNT}:role/{call.key}"
-        case "sns":
-            return action, call.key
-    return action, "*"
+def place_of(terraform: Terraform) -> Place:
+    """What requests in a deployment do not say themselves."""
+    outputs = terraform.outputs()
+    tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
+    return Place(
+        bucket=outputs["s3_bucket_name"],
+        cluster=outputs["ecs_cluster"],
+        log_group=outputs["log_group"],
+        passes={task["family"]: [task["execution_role_arn"], task["task_role_arn"]] for task in tasks},
+        mediaconvert_role=outputs["mediaconvert_role_arn"],
+    )
+
+
+def statements_of(terraform: Terraform, role: str) -> list[dict[str, Any]]:
+    """The statements of a role's policy."""
+    return [statement for address, statement in policies(terraform) if address == f"aws_iam_role_policy.{role}"]
 
 
 @slow
@@ -564,18 +548,10 @@ def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
         told = CliRunner().invoke(main, ["doctor"], catch_exceptions=False).output
     assert "fail " not in told, told
 
-    policy = [
-        (many(one["Action"]), many(one["Resource"])) for role, one in policies(terraform) if role.endswith(".run")
-    ]
-    asked = {needed(call, bucket, f"arn:aws:mediaconvert:{REGION}:{ACCOUNT}:queues/Default") for call in account.calls}
-    refused = {
-        (action, resource)
-        for action, resource in asked
-        if not any(action in actions and any(fnmatch(resource, one) for one in on) for actions, on in policy)
-    }
-    assert {action for action, _ in refused} <= _DISPENSABLE, refused
-    granted = {action for actions, _ in policy for action in actions}
-    assert granted - {action for action, _ in asked} <= _FOR_OTHER_DAYS
+    policy, place = statements_of(terraform, "run"), place_of(terraform)
+    assert {action for action, _ in refused(policy, account.calls, place)} <= _DISPENSABLE
+    asked = {need.action for call in account.calls for need in needed(call, place)}
+    assert actions(policy) - asked <= _FOR_OTHER_DAYS
 
     # Quoted words side by side: a line matches that has them all ("Filter pattern syntax", CloudWatch Logs user guide).
     pattern = terraform.values("aws_cloudwatch_log_metric_filter.day_backed_up")["pattern"]
