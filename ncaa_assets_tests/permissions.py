@@ -86,7 +86,7 @@ def needed(call: Call, place: Place) -> list[Need]:
         return _NEEDED[call.service](call, place)
     except KeyError:
         raise LookupError(
-            f"permissions.py does not know what {call.service} {call.operation} takes, or Place not what {call.key!r} is"
+            f"permissions.py does not know what {call.service} {call.operation} takes, or Place nothing of {call.key!r}"
         ) from None
 
 
