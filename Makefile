@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: backup ui test lint scan bench lock screenshots clean
+.PHONY: backup ui test lint scan rehearsal bench lock screenshots clean
 
 backup: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets backup $(if $(DAY),--date "$(DAY)")
@@ -29,6 +29,10 @@ scan: .venv-checkov/.ready
 	$(PYTHON) -m venv .venv-checkov
 	.venv-checkov/bin/pip install -q --disable-pip-version-check 'checkov>=3.2,<4'
 	@touch $@
+
+# The deployment whole, on this machine: needs Terraform; with NCAA_BUILD_IMAGE (as .ci/run sets it) in the image's files.
+rehearsal: $(VENV)/.dev-ready
+	$(RUN)/python -m rehearsal
 
 bench: $(VENV)/.dev-ready
 	$(RUN)/python -m bench

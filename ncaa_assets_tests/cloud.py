@@ -38,7 +38,7 @@ ACCESS_KEY, SECRET_KEY = "AKIABENCH", "bench"
 _UNCOUNTED = "bench-own-client"  # in the user agent of clients that tests look at things with
 _NAMED_SERVICES = (
     "s3", "dynamodb", "mediaconvert", "secretsmanager", "sns", "sts", "sqs", "ecs", "scheduler", "events", "logs",
-    "cloudwatch", "iam",
+    "cloudwatch", "iam", "ec2", "ecr", "ssm",
 )  # fmt: skip
 _LOOKS = ("Get", "Head", "List", "Describe", "BatchGet", "Query", "Scan", "Search", "TransactGet", "Assume")
 
@@ -457,6 +457,7 @@ def _about(fields: dict[str, Any]) -> str:
         "SecretId",
         "TopicArn",
         "QueueUrl",
+        "repositoryName",
         "taskDefinition",
         "cluster",
         "Name",

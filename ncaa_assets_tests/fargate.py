@@ -22,23 +22,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from unittest import mock
 
 from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 from moto.ecs.models import Container as MotoContainer
-from moto.ecs.models import Service, ecs_backends
+from moto.ecs.models import EC2ContainerServiceBackend, Service, ecs_backends
 from moto.ecs.models import Task as MotoTask
 from moto.moto_api import state_manager
 
 from ncaa_assets_tests.cloud import Call, Cloud
 from ncaa_assets_tests.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.mediaconvert import REGION
+from ncaa_assets_tests.running_ui import free_port
 from ncaa_assets_tests.s3_rules import ACCOUNT
 
 CLUSTER, FAMILY, CONTAINER = "ncaa-assets", "ncaa-assets-run", "run"
 PROJECT = Path(__file__).parents[1]
 _ENDS_WITHIN = 30  # "stopTimeout": seconds between SIGTERM and SIGKILL where the definition says nothing
 _HOME = "/opt/dagster"
+_UI_PORT = "3000"
 
 
 class Files(Protocol):
@@ -149,6 +152,12 @@ class Container:
     health: str = "UNKNOWN"
     checks: list[tuple[bool, float]] = field(default_factory=list)  # passed, and in how many seconds
     sessions: list[int] = field(default_factory=list)  # of its process, and of its health checks
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where its UI answers: each task has addresses of its own on AWS, and ports of its own here."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
@@ -205,7 +214,7 @@ class Fargate:
         self.cannot_pull: str | None = None
         self.never_starts = self.kills = False
         self.missing: set[str] = set()
-        self.on_stop: Callable[[dict[str, Any]], None] | None = None
+        self.on_stop: Callable[[dict[str, Any]], object] | None = None
         self.here: dict[str, str] = {}
         self.memory: dict[str, float] = {}
         self._known: set[str] = set()
@@ -221,7 +230,8 @@ class Fargate:
 
     # ---- What ECS gives a container ----------------------------------------------------------------------------------
 
-    def role_of(self, access_key: str) -> str | None:
+    @staticmethod
+    def role_of(access_key: str) -> str | None:
         """The name of the role whose credentials a request was signed with."""
         return access_key.removeprefix("ASIA.") if access_key.startswith("ASIA.") else None
 
@@ -332,12 +342,17 @@ class Fargate:
             shown = MotoContainer(definition)  # type: ignore[abstract]
             shown.name, shown.exitCode = one["name"], None  # type: ignore[assignment]  # as AWS, until it ends
             task.containers.append(shown)
+            port = free_port()
+            definition_here = {**one, "command": override.get("command") or one.get("command")}
+            for name in {"command", "healthCheck"} & one.keys():
+                definition_here[name] = json.loads(json.dumps(definition_here[name]).replace(_UI_PORT, str(port)))
             running.containers.append(
                 Container(
                     one["name"],
-                    {**one, "command": override.get("command") or one.get("command")},
+                    definition_here,
                     {**image_environment(), **{pair["name"]: pair["value"] for pair in every}, **environment},
                     self.folder / f"{len(self.tasks) + 1}-{definition.family}-{one['name']}",
+                    port=port,
                 )
             )
         self.tasks.append(running)
@@ -624,11 +639,14 @@ def running(
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
     fargate = Fargate(cloud, server, folder, files, given)
     cloud.after = fargate.after
-    try:
-        yield fargate
-    finally:
-        cloud.after = None
-        fargate.stop()
+    # moto wants each container to say its memory, which on Fargate the task alone has to; it needs it for hosts.
+    hosts = mock.patch.object(EC2ContainerServiceBackend, "_calculate_task_resource_requirements", lambda *_: {})
+    with hosts:
+        try:
+            yield fargate
+        finally:
+            cloud.after = None
+            fargate.stop()
 
 
 @contextmanager

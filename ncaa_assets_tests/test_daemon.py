@@ -25,22 +25,16 @@ from dagster._core.scheduler.instigation import (
 )
 
 from ncaa_assets.instance import open_instance
-from ncaa_assets.runs import LOCATION, job_origin
+from ncaa_assets.runs import job_origin
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import API_PATH, COMMAND, KEY
 from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer, scripted_server
-from ncaa_assets_tests.running_ui import ask, running_ui
+from ncaa_assets_tests.running_ui import ask, backfill, launch, running_ui, runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NONE_LISTED = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
-JOB = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
-LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
-RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
 PARTITIONS = """{ assetNodes { assetKey { path } assetPartitionStatuses {
     ... on TimePartitionStatuses { ranges { status startKey endKey } } } } }"""
 
@@ -60,21 +54,10 @@ class Loop:
         self.base, self.folder, self.environment, self.server, self.stalled = base, folder, environment, server, stalled
 
     def launch(self, day: str) -> str:
-        params = {
-            "selector": {**JOB, "jobName": "daily_backup"},
-            "runConfigData": {},
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day}]},
-        }
-        answer = ask(self.base, LAUNCH, params=params)["launchRun"]
-        assert answer["__typename"] == "LaunchRunSuccess", answer
-        return str(answer["run"]["runId"])
+        return launch(self.base, day)
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Each run's status and tags by its id."""
-        found = ask(self.base, RUNS)["runsOrError"]["results"]
-        return {
-            run["runId"]: {"status": run["status"]} | {tag["key"]: tag["value"] for tag in run["tags"]} for run in found
-        }
+        return runs(self.base)
 
     def status(self, run_id: str) -> str:
         return str(self.runs()[run_id]["status"])
@@ -175,9 +158,7 @@ def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_wor
 
 def test_a_backfill_fills_a_range_of_partitions(loop: Loop) -> None:
     days = ["2025-01-04", "2025-01-05"]
-    selector = {"partitionSetName": "daily_backup_partition_set", "repositorySelector": JOB}
-    answer = ask(loop.base, BACKFILL, params={"selector": selector, "partitionNames": days})["launchPartitionBackfill"]
-    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    backfill(loop.base, days)
     loop.until("the backfill's days", lambda: all(loop.materialized(day) == 4 for day in days))
     loop.until("the backfill's runs", lambda: all(loop.runs_of(day)[0]["status"] == "SUCCESS" for day in days))
 

@@ -1,0 +1,1 @@
+"""The whole deployment rehearsed on one machine: `make rehearsal`."""

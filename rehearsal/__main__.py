@@ -1,0 +1,330 @@
+"""`make rehearsal`: the deployment whole, on one machine, without an AWS account. Exit code 1 if anything came out
+otherwise than expected; the report is docs/rehearsal.md.
+
+Real are Terraform and our `terraform/`, the image's files (where `NCAA_BUILD_IMAGE` names a tool that builds it), every
+process of Dagster and of the command, Postgres, HTTP, ffmpeg. AWS is moto with what the emulators in ncaa_assets_tests
+add; roles may do what their policies say. A person's part is done through the UI's GraphQL API and Terraform alone.
+"""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from ncaa_assets.sample_api.clips import make_clip
+from ncaa_assets_tests import fargate
+from ncaa_assets_tests.fargate import Files, InTheImage, OnThisMachine
+from ncaa_assets_tests.running_ui import REPOSITORY, ask, backfill, launch
+from rehearsal import report as reports
+from rehearsal.drills import DRILLS
+from rehearsal.report import Report
+from rehearsal.world import DISPENSABLE, KEY, TAGS, World, finished, last_days, rehearsed, started, until
+
+LARGE_MIB = 300
+LARGE_DAY = "2025-01-10"
+BACKFILLED = ["2025-01-04", "2025-01-05", "2025-01-06"]
+TICK = ("2025-01-20", 1737370800.0)  # six o'clock in New York
+TICKED = ["2025-01-19", "2025-01-18", "2025-01-17"]
+ASSETS = {"highlights", "backup_rows", "videos", "processed_videos"}
+
+
+def main() -> int:
+    if shutil.which("terraform") is None:
+        print("terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)")
+        return 2
+    report = Report()
+    clip_folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    try:
+        clip = make_clip(clip_folder / "clip.mp4", seconds=2, height=180).read_bytes()
+        free = LARGE_MIB * 1024 * 1024 - len(clip)
+        large = clip + struct.pack(">I4s", free, b"free") + bytes(free - 8)
+        with rehearsed(clip_folder, clip, large) as world, ExitStack() as stack:
+            _rehearse(world, report, stack)
+    except Exception as error:
+        if not report.failures:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            raise
+    finally:
+        shutil.rmtree(clip_folder, ignore_errors=True)
+    reports.PLACE.write_text(report.text(), "utf-8")
+    print(report.text())
+    return 1 if report.failures else 0
+
+
+def _rehearse(world: World, report: Report, stack: ExitStack) -> None:
+    files = _deploy(world, report)
+    with report.stage("the databases") as line:
+        stack.enter_context(started(world, files))
+        line.seen = "Postgres behind TLS, with the passwords that Terraform made"
+    stack.callback(_account_for, world, report)
+    _start(world, report)
+    _use(world, report)
+    for drill in DRILLS:
+        what, _, expected = (drill.__doc__ or "").strip().partition("\n")
+        try:
+            with report.drill(what, " ".join(expected.split())) as line:
+                line.seen = drill(world)
+        except Exception:  # noqa: BLE001 - the report has it, and the next drill is as good without this one
+            world.source.down.clear()
+            world.fargate.missing.clear()
+            world.cloud.mend()
+            world.cloud.mediaconvert.release()
+    _on_demand(world, report)
+
+
+# ---- The stages -----------------------------------------------------------------------------------------------------
+
+
+def _deploy(world: World, report: Report) -> Files:
+    """The README's first three steps; the image is built meanwhile."""
+    built: list[Files | Exception] = []
+
+    def build() -> None:
+        try:
+            built.append(_files(world.folder))
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            built.append(error)
+
+    building = threading.Thread(target=build)
+    building.start()
+    with report.stage("terraform apply, nothing started") as line:
+        world.apply()
+        made = [len(one.terraform.resources()) for one in world.deployments]
+        line.seen = f"two deployments at once, {made[0]} resources always on and {made[1]} on demand"
+    with report.stage("the image") as line:
+        building.join()
+        (files,) = built
+        if isinstance(files, Exception):
+            raise files
+        line.seen = "built" if isinstance(files, InTheImage) else "not built here: this checkout's files are used"
+    with report.stage("key, image, and terraform apply with its tag") as line:
+        for one in world.deployments:
+            one.put_key(KEY)
+            one.push(TAGS[0])
+        world.apply("-var", f"image_tag={TAGS[0]}")
+        for one in world.deployments:
+            one.listen()
+            assert one.outputs["is_started"]
+        line.seen = "both are started"
+    return files
+
+
+def _files(folder: Path) -> Files:
+    tool = os.environ.get("NCAA_BUILD_IMAGE")
+    if not tool or os.getuid() != 0:
+        return OnThisMachine(folder / "image")
+    done = subprocess.run(  # noqa: S603
+        [tool, "-t", "ncaa-assets-rehearsal", str(fargate.PROJECT)], capture_output=True, text=True, check=False,
+        env={**os.environ, "BUILDAH_LAYERS": "true"},
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"the image was not built: {(done.stdout + done.stderr)[-2000:]}")
+    fargate.unpack(tool, "ncaa-assets-rehearsal", folder / "image")
+    return InTheImage(folder / "image")
+
+
+def _start(world: World, report: Report) -> None:
+    it = world.always_on
+    with report.stage("the service starts, until its UI answers") as line:
+        task = it.service_task()
+        line.seen = f"one task with {' and '.join(one.name for one in task.containers)}"
+    with report.stage("the containers' health checks") as line:
+        until("a daemon that is alive", lambda: world.fargate.check(it.container("daemon")), 120)
+        checks = {one.name: one for one in it.service_task().containers}
+        assert world.fargate.check(checks["webserver"])
+        took = {name: one.checks[-1][1] for name, one in checks.items()}
+        for name, one in checks.items():
+            assert took[name] < one.definition["healthCheck"]["timeout"] / 2
+        line.seen = ", ".join(f"{name} healthy in {seconds:.1f} s" for name, seconds in took.items())
+    with report.stage("the UI has everything") as line:
+        nodes = it.ask("{ assetNodes { assetKey { path } dependencyKeys { path } } }")["assetNodes"]
+        above = {node["assetKey"]["path"][0]: [key["path"][0] for key in node["dependencyKeys"]] for node in nodes}
+        assert above == {
+            "highlights": [], "backup_rows": ["highlights"], "videos": ["highlights"], "processed_videos": ["videos"],
+        }  # fmt: skip
+        query = "{ schedulesOrError(repositorySelector: %s) { ... on Schedules { results { name cronSchedule } } } }"
+        found = it.ask(query % _literal(REPOSITORY))["schedulesOrError"]["results"]
+        assert found == [{"name": "daily_backup_schedule", "cronSchedule": "0 6 * * *"}]
+        line.seen = "four assets with their lineage, one schedule"
+    with report.stage("doctor, in a run's task") as line:
+        world.cloud.client("ecs").run_task(
+            cluster=it.name, taskDefinition=f"{it.name}-run", launchType="FARGATE", networkConfiguration=_network(world)
+        )
+        task = until("doctor's task", lambda: it.tasks("run"))[0]
+        code = finished(task)
+        said = task.containers[0].log
+        assert code == 0, said
+        line.seen = f"exit 0; {sum(row.lstrip().startswith('ok') for row in said.splitlines())} things looked at are ok"
+
+
+def _use(world: World, report: Report) -> None:
+    it = world.always_on
+    world.source.large.add(LARGE_DAY)
+    with report.stage(f"a day with a video of {LARGE_MIB} MiB, from the UI") as line:
+        launch(it.ui, LARGE_DAY)
+        it.ended(LARGE_DAY, "SUCCESS", seconds=240)
+        it.check_whole(LARGE_DAY)
+        line.seen = _times(world, LARGE_DAY)
+    day = "2025-01-12"
+    with report.stage("a day, from the UI") as line:
+        launch(it.ui, day)
+        (run,) = it.ended(day, "SUCCESS")
+        it.check_whole(day)
+        line.seen = _times(world, day)
+    with report.stage("its logs, lineage and metadata, in the UI") as line:
+        line.seen = _look_at(world, day, run["id"])
+    with report.stage("a backfill of three days, from the UI") as line:
+        tasks = len(it.tasks("run"))
+        backfill(it.ui, BACKFILLED)
+        for one in BACKFILLED:
+            it.ended(one, "SUCCESS")
+            it.check_whole(one)
+        assert len(it.tasks("run")) - tasks == 3
+        line.seen = "three tasks, three days"
+    with report.stage("a tick of the schedule, from the UI") as line:
+        line.seen = _tick(world)
+
+
+def _times(world: World, day: str) -> str:
+    """How long it took from the click to the task, to the first asset, and to the end."""
+    it = world.always_on
+    (run,) = it.runs_of(day)
+    query = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { creationTime startTime endTime
+        assetMaterializations { timestamp } } } }"""
+    told = it.ask(query, id=run["id"])["runOrError"]
+    first = min(float(one["timestamp"]) / 1000 for one in told["assetMaterializations"])
+    created, began, ended = told["creationTime"], told["startTime"], told["endTime"]
+    return (
+        f"{began - created:.1f} s from the click to the worker, first asset {first - created:.1f} s, "
+        f"all four {ended - created:.1f} s"
+    )
+
+
+def _look_at(world: World, day: str, run_id: str) -> str:
+    it = world.always_on
+    logs = it.ask(
+        """query ($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { __typename
+        ... on LogsCapturedEvent { logKey stepKeys } } } } }""",
+        id=run_id,
+    )["logsForRun"]["events"]
+    (captured,) = [one for one in logs if one["__typename"] == "LogsCapturedEvent"]
+    key = [run_id, "compute_logs", captured["logKey"]]
+    shown = it.ask("query ($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }", key=key)["capturedLogs"]
+    stored = world.cloud.client("s3").list_objects_v2(Bucket=it.bucket, Prefix="dagster-logs/")["Contents"]
+    assert any(run_id in one["Key"] for one in stored)
+    assert "ncaa_assets_day" in (shown["stderr"] or "") + (shown["stdout"] or "")
+    nodes = it.ask(
+        "query ($day: String!) { assetNodes { assetKey { path } assetMaterializations(partitions: [$day]) { runId "
+        "metadataEntries { label } } } }",
+        day=day,
+    )["assetNodes"]
+    for node in nodes:
+        (made,) = node["assetMaterializations"]
+        assert made["runId"] == run_id
+        assert made["metadataEntries"], node["assetKey"]
+    told = {node["assetKey"]["path"][0]: len(node["assetMaterializations"][0]["metadataEntries"]) for node in nodes}
+    assert told.keys() == ASSETS
+    assert it.logged('"ncaa_assets_day"', '"backed_up"', day), "the line that the alarm counts is not in CloudWatch"
+    return f"compute logs in S3, the day's line in CloudWatch, {sum(told.values())} metadata entries"
+
+
+def _tick(world: World) -> str:
+    """What the UI's "Test schedule" does: evaluates a tick, then launches what it asks for."""
+    it = world.always_on
+    query = """mutation ($selector: ScheduleSelector!, $at: Float) { scheduleDryRun(selectorData: $selector,
+        timestamp: $at) { __typename ... on DryRunInstigationTick { evaluationResult { error { message }
+        runRequests { runKey tags { key value } } } } ... on PythonError { message } } }"""
+    selector = {**REPOSITORY, "scheduleName": "daily_backup_schedule"}
+    ticked = it.ask(query, selector=selector, at=TICK[1])["scheduleDryRun"]
+    assert ticked["__typename"] == "DryRunInstigationTick", ticked
+    requests = ticked["evaluationResult"]["runRequests"]
+    tags = [{tag["key"]: tag["value"] for tag in one["tags"]} for one in requests]
+    assert [one["dagster/partition"] for one in tags] == TICKED, tags
+    assert [one["runKey"] for one in requests] == [f"{TICK[0]}/{day}" for day in TICKED]
+    for one in tags:
+        launch(it.ui, one.pop("dagster/partition"), **one)
+    for day in TICKED:
+        it.ended(day, "SUCCESS")
+        it.check_whole(day)
+    return "three days asked for, newest first; three tasks, three days"
+
+
+def _on_demand(world: World, report: Report) -> None:
+    """Nothing runs around the clock: EventBridge alone, then the UI for an hour."""
+    it, (day,) = world.on_demand, last_days(1)
+    with report.stage("always_on = false: EventBridge's start fills the missing day") as line:
+        assert it.tasks("service") == []
+        task = it.start_schedule()
+        code = finished(task, 300)
+        assert code == 0, task.containers[0].log[-3000:]
+        it.check_whole(day)
+        assert len(it.tasks("run")) == 1
+        line.seen = "catch-up exits 0; the day's run had a task of its own"
+    with report.stage("always_on = false: the UI for an hour") as line:
+        ecs = world.cloud.client("ecs")
+        asked = len(world.source.asked)
+        ecs.update_service(cluster=it.name, service=f"{it.name}-dagster", desiredCount=1)
+        (run,) = it.ended(day, "SUCCESS")
+        nodes = ask(it.ui, "{ assetNodes { partitionStats { numMaterialized } } }")["assetNodes"]
+        assert [node["partitionStats"]["numMaterialized"] for node in nodes] == [1] * 4
+        assert run["ncaa_assets/trigger"] == "catch-up"
+        task = it.service_task()
+        ecs.update_service(cluster=it.name, service=f"{it.name}-dagster", desiredCount=0)
+        finished(task)
+        assert len(world.source.asked) == asked, "opening the UI asked the API"
+        line.seen = "catch-up's run is there to browse; closed again, nothing was fetched meanwhile"
+
+
+# ---- The account of it ----------------------------------------------------------------------------------------------
+
+
+def _account_for(world: World, report: Report) -> None:
+    ecs = world.cloud.client("ecs")
+    for one in world.deployments:
+        for kind in ("service", "run", "catch-up"):
+            family = f"{one.name}-{kind}"
+            definition = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+            if family in world.fargate.memory:
+                report.memory.append((family, world.fargate.memory[family], int(definition["memory"])))
+    kinds = ("service", "run", "catch-up")
+    counts = {kind: sum(len(one.tasks(kind)) for one in world.deployments) for kind in kinds}
+    report.notes.append(
+        "Started: " + ", ".join(f"{count} tasks of {kind}" for kind, count in counts.items())
+        + f"; {len(world.cloud.calls):,} requests to AWS, {len(world.source.asked)} to the API, "
+        f"{len(world.cloud.mediaconvert.jobs)} encodes."
+    )  # fmt: skip
+    with report.stage("each role does what its policy allows") as line:
+        refused = {(role, action) for role, action in world.refused if action not in DISPENSABLE}
+        assert not refused, refused
+        assert world.cloud.problems == [], world.cloud.problems[:3]
+        unused = {role: sorted(actions) for role, actions in sorted(world.unused().items()) if actions}
+        line.seen = "nothing that was needed was refused; allowed and not used here: " + (
+            "; ".join(f"{role}: {', '.join(actions)}" for role, actions in unused.items()) or "nothing"
+        )
+    with report.stage("every role keeps within 70 % of its memory") as line:
+        over = [f"{role} {used:.0f} of {limit}" for role, used, limit in report.memory if used > 0.7 * limit]
+        assert not over, ", ".join(over)
+        line.seen = "see the table"
+
+
+def _network(world: World) -> dict[str, dict[str, object]]:
+    outputs = world.always_on.outputs
+    return {
+        "awsvpcConfiguration": {
+            "subnets": outputs["subnets"], "securityGroups": [outputs["security_group"]], "assignPublicIp": "ENABLED",
+        }
+    }  # fmt: skip
+
+
+def _literal(fields: dict[str, str]) -> str:
+    """GraphQL's own way to write an object."""
+    return "{" + ", ".join(f'{name}: "{value}"' for name, value in fields.items()) + "}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

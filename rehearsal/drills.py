@@ -1,0 +1,224 @@
+"""What goes wrong in the rehearsal, each with the end that it is to have.
+
+A drill is a function that does it to the world, sees that it ends so, and returns what it saw.
+"""
+
+from collections.abc import Callable
+
+from ncaa_assets_tests import cloud as clouds
+from ncaa_assets_tests.running_ui import launch
+from rehearsal.world import KEY, TAGS, WRONG_KEY, Deployment, World, finished, last_days, until
+
+Drill = Callable[[World], str]
+
+
+def launched(deployment: Deployment, day: str) -> None:
+    launch(deployment.ui, day)
+
+
+def tasks_of(deployment: Deployment, day: str) -> int:
+    """How many tasks the day's runs had."""
+    arns = {run.get("ecs/task_arn") for run in deployment.runs_of(day)}
+    return sum(task.task.task_arn in arns for task in deployment.tasks("run"))
+
+
+def two_run_tasks_killed(world: World) -> str:
+    """Two run tasks are killed, one in the middle of a copy and one in the middle of an encode.
+
+    Run monitoring notices both; each run is repeated once, by a new task; each day has one copy and one paid encode;
+    no half upload and no lease are left.
+    """
+    it, copying, encoding = world.always_on, "2025-02-01", "2025-02-02"
+    world.cloud.mediaconvert.hold("PROGRESSING")
+    launched(it, encoding)
+    until("the encode", lambda: any(encoding in job.input for job in world.cloud.mediaconvert.jobs), 90)
+    world.cloud.mediaconvert.wait_for("PROGRESSING")
+    hold = world.source.hold(copying)
+    launched(it, copying)
+    until("the copy's middle", hold.reached.is_set, 90)
+    for day in (copying, encoding):
+        world.fargate.kill(it.task_of(day))
+    hold.go.set()
+    world.cloud.mediaconvert.release()
+    for day in (copying, encoding):
+        first, second = it.ended(day, "FAILURE", "SUCCESS", seconds=240)
+        assert second["dagster/parent_run_id"] == first["id"]
+        assert tasks_of(it, day) == 2
+        it.check_whole(day)
+    return "both noticed and repeated once; one copy and one job each, nothing left over"
+
+
+def daemon_killed(world: World) -> str:
+    """The daemon is killed while a run is under way.
+
+    Its task ends, an alert says so, ECS starts another one, and the run goes on in its own task to its end.
+    """
+    it, day = world.always_on, "2025-02-03"
+    hold = world.source.hold(day)
+    launched(it, day)
+    until("the copy's middle", hold.reached.is_set, 90)
+    before = it.service_task()
+    world.fargate.kill(before, "daemon")
+    finished(before)
+    after = it.service_task()
+    assert after is not before
+    hold.go.set()
+    it.ended(day, "SUCCESS")
+    it.check_whole(day)
+    alert = it.alert_with("a task of service:ncaa-assets-dagster stopped")
+    return f"the UI was back with another task; one run, one task; heard: “{alert.partition(' (')[0]}”"
+
+
+def database_restarted(world: World) -> str:
+    """Postgres is restarted while a run is under way.
+
+    Every connection breaks; webserver, daemon and the run connect again, and the run ends well.
+    """
+    it, day = world.always_on, "2025-02-04"
+    hold = world.source.hold(day)
+    launched(it, day)
+    until("the copy's middle", hold.reached.is_set, 90)
+    before = it.service_task()
+    assert it.postgres is not None
+    it.postgres.restart()
+    hold.go.set()
+    it.ended(day, "SUCCESS")
+    it.check_whole(day)
+    after = it.service_task()
+    return "one run, one task; " + (
+        "the service's task went on" if after is before else "the service's task was replaced"
+    )
+
+
+def api_down(world: World) -> str:
+    """The API answers 503 for as long as a run asks.
+
+    The run asks again as often as RETRY_COUNT says and fails with a sentence; one alert; no task is repeated for it;
+    the next run, with the API back, backs the day up.
+    """
+    it, day = world.always_on, "2025-02-05"
+    world.source.down.add(day)
+    launched(it, day)
+    it.ended(day, "FAILURE")
+    asked = world.source.asked.count(day)
+    assert asked == 4, f"the API was asked {asked} times"
+    assert tasks_of(it, day) == 1
+    alert = it.alert_with(day)
+    assert it.keys(f"highlights/{day}") == []
+    world.source.down.clear()
+    launched(it, day)
+    it.ended(day, "FAILURE", "SUCCESS")
+    it.check_whole(day)
+    assert sum(day in one for one in it.alerts()) == 1
+    return f"asked 4 times, then: “{sentence(alert)}”"
+
+
+def bucket_denied(world: World) -> str:
+    """The bucket refuses every object that a run writes.
+
+    The run fails with a sentence that names the bucket and what to do; one alert; nothing half is there; allowed again,
+    the next run backs the day up.
+    """
+    it, day = world.always_on, "2025-02-06"
+    world.cloud.fail("PutObject", clouds.error(403, "AccessDenied", times=None), key=day)
+    launched(it, day)
+    it.ended(day, "FAILURE")
+    alert = it.alert_with(day)
+    assert it.keys(f"highlights/{day}") == []
+    world.cloud.mend()
+    launched(it, day)
+    it.ended(day, "FAILURE", "SUCCESS")
+    it.check_whole(day)
+    assert sum(day in one for one in it.alerts()) == 1
+    return f"“{sentence(alert)}”"
+
+
+def wrong_key(world: World) -> str:
+    """The secret holds a key that the API does not take.
+
+    The run fails at once with a sentence that names the key, and one alert, in which the key is not; with the right key
+    in the secret the next run backs the day up.
+    """
+    it, day = world.always_on, "2025-02-07"
+    it.put_key(WRONG_KEY)
+    launched(it, day)
+    it.ended(day, "FAILURE")
+    assert world.source.asked.count(day) == 1
+    it.put_key(KEY)
+    alert = it.alert_with(day)
+    assert WRONG_KEY not in alert
+    launched(it, day)
+    it.ended(day, "FAILURE", "SUCCESS")
+    it.check_whole(day)
+    return f"asked once, then: “{sentence(alert)}”"
+
+
+def command_missing(world: World) -> str:
+    """EventBridge starts catch-up with an image that lacks the command.
+
+    The task cannot start and ECS says why; the alert names the reason.
+    """
+    it = world.always_on
+    world.fargate.missing.add("ncaa-assets")
+    task = it.start_schedule()
+    assert finished(task) is None
+    world.fargate.missing.clear()
+    alert = it.alert_with("executable file not found")
+    return f"heard: “{alert.partition(' (arn')[0]}”"
+
+
+def service_rolled(world: World) -> str:
+    """A new image is deployed by `terraform apply` while a run is under way.
+
+    The old daemon has ended before the new one starts; the run goes on in its own task with the image that it has; what
+    is launched afterwards runs the new one; nobody is alarmed.
+    """
+    it, day, later = world.always_on, "2025-02-08", "2025-02-09"
+    hold = world.source.hold(day)
+    launched(it, day)
+    until("the copy's middle", hold.reached.is_set, 90)
+    before, alerts = it.service_task(), len(it.alerts())
+    for one in world.deployments:
+        one.push(TAGS[1])
+    world.apply("-var", f"image_tag={TAGS[1]}")
+    world.forget_policies()
+    until("the old task's end", lambda: before.is_over)
+    after = it.service_task()
+    assert [str(one.definition["image"]).endswith(TAGS[1]) for one in after.containers] == [True, True]
+    hold.go.set()
+    it.ended(day, "SUCCESS")
+    it.check_whole(day)
+    launched(it, later)
+    it.ended(later, "SUCCESS")
+    images = [str(it.task_of(one).containers[0].definition["image"]).rpartition(":")[2] for one in (day, later)]
+    assert images == list(TAGS)
+    assert len(it.alerts()) == alerts, it.alerts()[alerts:]
+    return "the run under way ended well with the old image, the next one ran the new one; no alert"
+
+
+def two_catch_ups(world: World) -> str:
+    """EventBridge starts catch-up twice at the same moment, with three days missing.
+
+    Each day is backed up once, by a run with a task of its own; both commands exit with 0.
+    """
+    it, days = world.always_on, last_days(3)
+    assert not any(it.keys(f"highlights/{day}") for day in days)
+    tasks = [it.start_schedule(), it.start_schedule()]
+    codes = [finished(task, 300) for task in tasks]
+    assert codes == [0, 0], "\n".join(task.containers[0].log[-2000:] for task in tasks)
+    for day in days:
+        it.check_whole(day)
+    fetched = [world.source.asked.count(day) for day in days]
+    every = [len(it.runs_of(day)) for day in days]
+    return f"both exit 0; runs a day: {every}; listings asked for: {fetched}"
+
+
+def sentence(alert: str) -> str:
+    """The sentence of an alert of Dagster's side."""
+    return next((line for line in alert.splitlines() if line.startswith("error: ")), alert).removeprefix("error: ")
+
+
+DRILLS: tuple[Drill, ...] = (
+    two_run_tasks_killed, daemon_killed, database_restarted, api_down, bucket_denied, wrong_key, command_missing,
+    two_catch_ups, service_rolled,
+)  # fmt: skip

@@ -1,0 +1,428 @@
+"""Where the rehearsal takes place: the cloud, the API and the host of the videos on loopback, and in that cloud the two
+deployments that our own `terraform/` makes, one always on and one on demand.
+"""
+
+import json
+import re
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ncaa_assets_tests import eventbridge, fargate, permissions
+from ncaa_assets_tests.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.days import API_PATH, record
+from ncaa_assets_tests.fargate import Container, Fargate, Files, Task
+from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer, scripted_server
+from ncaa_assets_tests.mediaconvert import REGION
+from ncaa_assets_tests.permissions import ACCOUNT, Place
+from ncaa_assets_tests.postgres import Postgres, running_postgres
+from ncaa_assets_tests.running_ui import ask, runs
+from ncaa_assets_tests.s3_rules import Refused
+from ncaa_assets_tests.terraform import SOURCE, Terraform
+
+KEY, WRONG_KEY = "the-key-of-the-rehearsal", "a-key-of-yesterday"
+ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"
+TAGS = ("3f2a91c", "77b01de")
+# What roles ask and do without when it is refused.
+DISPENSABLE = {"s3:ListBucketVersions"}
+
+
+def until(what: str, there: Callable[[], Any], seconds: float = 120) -> Any:
+    """Waits until `there()` is something, and returns that.
+
+    Raises:
+        AssertionError: it never came about.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := there()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.2)
+    return found
+
+
+def last_days(count: int) -> list[str]:
+    """The last days that are over in New York, the newest first."""
+    today = datetime.now(ZoneInfo("America/New_York")).date()
+    return [str(today - timedelta(days=back)) for back in range(1, count + 1)]
+
+
+@dataclass
+class Hold:
+    """A video's download that stops in its middle: `reached` is set there, and it goes on when `go` is set."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+
+class Source:
+    """The API and the host of the videos.
+
+    Attributes:
+        key: the key that the API takes.
+        down: days for which the API is out of order.
+        asked: the day of each request for a listing, in order.
+        large: days whose video is large.
+    """
+
+    def __init__(self, server: ScriptedServer, clip: bytes, large: bytes) -> None:
+        self._server, self._clip, self._large = server, clip, large
+        self.key = KEY
+        self.down: set[str] = set()
+        self.large: set[str] = set()
+        self.asked: list[str] = []
+        self._holds: dict[str, Hold] = {}
+        self.url = server.on(API_PATH, self._listing)
+
+    def hold(self, day: str) -> Hold:
+        """The next download of the day's video waits in its middle."""
+        self._holds[day] = Hold()
+        return self._holds[day]
+
+    def _listing(self, handler: Handler) -> None:
+        query = dict(re.findall(r"[?&](\w+)=([^&]*)", handler.path))
+        day = query["date"]
+        self.asked.append(day)
+        if handler.headers.get("x-rapidapi-key") != self.key:
+            told = b'{"message": "You are not subscribed to this API."}'
+            Reply(told, status=403, content_type="application/json").send(handler)
+            return
+        if day in self.down:
+            Reply(b"<h1>Service Unavailable</h1>", status=503, content_type="text/html").send(handler)
+            return
+        path = f"/videos/{day}.mp4"
+        self._server.on(path, lambda video: self._video(video, day))
+        number = int(day.replace("-", "")) * 10
+        records = [record(number, self._server.url(path)), record(number + 1, None)]
+        body = {
+            "data": records[int(query["offset"]) :],
+            "pagination": {"totalCount": len(records), "offset": int(query["offset"]), "limit": int(query["limit"])},
+            "plan": {"tier": "BASIC", "message": "All data available with current plan."},
+        }
+        headers = {"x-ratelimit-requests-limit": "1000", "x-ratelimit-requests-remaining": "900"}
+        Reply(json.dumps(body).encode(), headers=headers, content_type="application/json").send(handler)
+
+    def _video(self, handler: Handler, day: str) -> None:
+        # Each day's bytes are its own, or they would be encoded once: a box "free" is for whoever wants it.
+        body = self._large if day in self.large else self._clip
+        body += struct.pack(">I4s", 8 + len(day), b"free") + day.encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp4")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        half = len(body) // 2
+        handler.wfile.write(body[:half])
+        handler.wfile.flush()
+        if (hold := self._holds.pop(day, None)) is not None:
+            hold.reached.set()
+            hold.go.wait(300)
+        handler.wfile.write(body[half:])
+
+
+class Deployment:
+    """One deployment in the cloud, made by Terraform."""
+
+    def __init__(self, world: "World", name: str, terraform: Terraform) -> None:
+        self.world, self.name, self.terraform = world, name, terraform
+        self.postgres: Postgres | None = None
+        self.outputs: dict[str, Any] = {}
+        self._queue = ""
+        self._alerts: list[str] = []
+
+    # ---- Deploying, in the README's order ----------------------------------------------------------------------------
+
+    def put_key(self, key: str) -> None:
+        secrets = self.world.cloud.client("secretsmanager")
+        secrets.put_secret_value(SecretId=self.outputs["api_key_secret_arn"], SecretString=json.dumps({"api_key": key}))
+
+    def push(self, tag: str) -> None:
+        """Leaves in the registry what a push leaves there; the containers' files are the bench's."""
+        kind = "application/vnd.docker.distribution.manifest.v2+json"
+        manifest = {"schemaVersion": 2, "mediaType": kind, "config": {"digest": f"sha256:{tag}"}, "layers": []}
+        self.world.cloud.client("ecr").put_image(
+            repositoryName=self.name, imageManifest=json.dumps(manifest), imageTag=tag
+        )
+
+    def listen(self) -> None:
+        """Subscribes to the alerts. Takes the bucket's demand of TLS away, which moto heeds and loopback has not."""
+        sqs, sns = self.world.cloud.client("sqs"), self.world.cloud.client("sns")
+        self._queue = sqs.create_queue(QueueName=f"{self.name}-heard")["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self.name}-heard"
+        sns.subscribe(TopicArn=self.outputs["alert_topic_arn"], Protocol="sqs", Endpoint=arn)
+        self.world.cloud.client("s3").delete_bucket_policy(Bucket=self.bucket)
+
+    @property
+    def bucket(self) -> str:
+        return str(self.outputs["s3_bucket_name"])
+
+    @property
+    def prefix(self) -> str:
+        """What the archive's keys begin with."""
+        return "ncaa/" if self.name == ON_DEMAND else ""
+
+    def place(self) -> Place:
+        """What permissions.py asks besides a request."""
+        role = f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
+        tasks = {f"{self.name}-{task}": (f"{role}-execution", f"{role}-{task}") for task in ("run", "catch-up")}
+        return Place(
+            bucket=self.bucket,
+            cluster=self.name,
+            log_group=f"/ecs/{self.name}",
+            passes=tasks,
+            mediaconvert_role=f"{role}-mediaconvert",
+        )
+
+    # ---- Looking ----------------------------------------------------------------------------------------------------
+
+    def service_task(self) -> Task:
+        """The service's task, once its UI answers."""
+
+        def there() -> Task | None:
+            alive = [one for one in self.tasks("service") if not one.is_stopping and not one.is_over]
+            if not alive:
+                return None
+            try:
+                ask(alive[-1].containers[0].url, "{ version }")
+            except OSError:
+                return None
+            return alive[-1]
+
+        found: Task = until(f"the UI of {self.name}", there, 180)
+        return found
+
+    def tasks(self, kind: str) -> list[Task]:
+        """Every task of a family: service, run or catch-up."""
+        return [one for one in self.world.fargate.tasks if one.family == f"{self.name}-{kind}"]
+
+    def container(self, name: str) -> Container:
+        return next(one for one in self.service_task().containers if one.name == name)
+
+    @property
+    def ui(self) -> str:
+        return self.container("webserver").url
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        return ask(self.ui, query, **variables)
+
+    def runs_of(self, day: str) -> list[dict[str, Any]]:
+        """The day's runs, the oldest first, each with its id."""
+        every = runs(self.ui)
+        found = [{"id": run_id, **run} for run_id, run in every.items() if run.get("dagster/partition") == day]
+        return found[::-1]
+
+    def ended(self, day: str, *statuses: str, seconds: float = 180) -> list[dict[str, Any]]:
+        """The day's runs, when they have ended like this, the oldest first."""
+
+        def there() -> list[dict[str, Any]]:
+            found = self.runs_of(day)
+            return found if [run["status"] for run in found] == list(statuses) else []
+
+        try:
+            return list(until(f"runs of {day} that are {', '.join(statuses)}", there, seconds))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; they are {[run['status'] for run in self.runs_of(day)]}") from None
+
+    def task_of(self, day: str) -> Task:
+        """The task of the day's newest run, once it has one."""
+
+        def there() -> Task | None:
+            arn = self.runs_of(day)[-1].get("ecs/task_arn") if self.runs_of(day) else None
+            return next((one for one in self.tasks("run") if one.task.task_arn == arn), None)
+
+        found: Task = until(f"a task of the run of {day}", there)
+        return found
+
+    def keys(self, beginning: str) -> list[str]:
+        """The keys of the archive's objects."""
+        listed = self.world.cloud.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + beginning)
+        return [one["Key"].removeprefix(self.prefix) for one in listed.get("Contents", [])]
+
+    def check_whole(self, day: str) -> None:
+        """The day is in bucket and table, once: JSON, copy, encode, rows; one job was paid; nothing half is left."""
+        number = int(day.replace("-", "")) * 10
+        assert self.keys(f"highlights/{day}.json"), f"{day}: no JSON"
+        assert self.keys(f"videos/{day}/") == [f"videos/{day}/{number}.mp4"]
+        outputs = [key for key in self.keys(f"processed_videos/{day}/") if key.endswith(".mp4")]
+        assert outputs == [f"processed_videos/{day}/{number}.mp4"], outputs
+        s3, key = self.world.cloud.client("s3"), f"{self.prefix}videos/{day}/{number}.mp4"
+        versions = s3.list_object_versions(Bucket=self.bucket, Prefix=key)["Versions"]
+        assert len(versions) == 1, f"{day}: {len(versions)} versions of the copy"
+        rows = self.world.cloud.client("dynamodb").query(
+            TableName=self.outputs["dynamodb_table"], IndexName="by_game_date",
+            KeyConditionExpression="game_date = :day", ExpressionAttributeValues={":day": {"S": day}},
+        )["Items"]  # fmt: skip
+        assert sorted(row["id"]["S"] for row in rows) == [str(number), str(number + 1)]
+        jobs = [job for job in self.world.cloud.mediaconvert.jobs if f"{self.bucket}/{key}" in job.input]
+        assert [job.status for job in jobs] == ["COMPLETE"], [job.status for job in jobs]
+        uploads = s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        assert not [one for one in uploads if f"videos/{day}/" in one["Key"]], "a half upload is left"
+        assert not self.keys(f".leases/{day}"), "a lease is left"
+
+    def alerts(self) -> list[str]:
+        """Every alert that was heard so far, its text."""
+        sqs = self.world.cloud.client("sqs")
+        while found := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+            for one in found:
+                self._alerts.append(json.loads(one["Body"])["Message"])
+                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=one["ReceiptHandle"])
+        return self._alerts
+
+    def alert_with(self, text: str, seconds: float = 120) -> str:
+        """The alert with this text in it, once it was heard."""
+        try:
+            found: str = until(
+                f"an alert with {text!r}", lambda: next((one for one in self.alerts() if text in one), None), seconds
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; heard were {self.alerts()}") from None
+        return found
+
+    def logged(self, *words: str) -> list[str]:
+        """The lines in CloudWatch that have all these words."""
+        logs = self.world.cloud.client("logs")
+        events = logs.filter_log_events(logGroupName=self.outputs["log_group"], limit=10000)["events"]
+        return [one["message"] for one in events if all(word in one["message"] for word in words)]
+
+    def start_schedule(self) -> Task:
+        """What EventBridge does at nine: the task that it starts."""
+        before = len(self.tasks("catch-up"))
+        eventbridge.start_schedule(self.world.cloud, f"{self.name}-catch-up")
+        found: Task = until("catch-up's task", lambda: self.tasks("catch-up")[before:])[0]
+        return found
+
+
+def finished(task: Task, seconds: float = 240) -> int | None:
+    """A task's exit code, when it is over."""
+    until(f"the end of a task of {task.family}", lambda: task.is_over, seconds)
+    return task.containers[0].exit_code
+
+
+class World:
+    """All of it; made by `rehearsed()`."""
+
+    def __init__(self, cloud: Cloud, source: Source, folder: Path) -> None:
+        self.cloud, self.source, self.folder = cloud, source, folder
+        self.refused: dict[tuple[str, str], str] = {}
+        self.used: dict[str, set[str]] = {}
+        self.fargate: Fargate
+        self.always_on = self._deployment(ALWAYS_ON, always_on="true", lookback_days="3")
+        self.on_demand = self._deployment(ON_DEMAND, always_on="false", lookback_days="1")
+        self._statements: dict[str, list[dict[str, Any]]] = {}
+
+    @property
+    def deployments(self) -> tuple[Deployment, Deployment]:
+        return self.always_on, self.on_demand
+
+    def _deployment(self, name: str, **values: str) -> Deployment:
+        """The example of the variables, with these; and settings that lead to the bench's API and videos."""
+        terraform = Terraform(self.folder / name, self.cloud.environment())
+        text = (SOURCE / "terraform.tfvars.example").read_text("utf-8")
+        values |= {"project_name": f'"{name}"', "force_destroy": "true", "retry_delay": "2"}
+        if name == ON_DEMAND:
+            values |= {"dynamodb_table": '"OnDemand"', "s3_prefix": '"ncaa"'}
+        values["settings"] = f'{{ API_URL = "{self.source.url}", VIDEO_ALLOW_PRIVATE_HOSTS = "1" }}'
+        for variable, value in values.items():
+            text = re.sub(rf"^{variable} +=.*\n", "", text, flags=re.MULTILINE) + f"{variable} = {value}\n"
+        (terraform.folder / "terraform.tfvars").write_text(text, "utf-8")
+        return Deployment(self, name, terraform)
+
+    def apply(self, *arguments: str) -> None:
+        """Applies both at once, since most of it is the provider's own waiting.
+
+        Raises:
+            AssertionError: one failed.
+        """
+        started = [
+            one.terraform.start("apply", "-input=false", "-auto-approve", *arguments) for one in self.deployments
+        ]
+        said = [process.communicate(timeout=600)[0] for process in started]
+        assert [process.returncode for process in started] == [0, 0], "\n".join(one[-3000:] for one in said)
+        for one in self.deployments:
+            one.outputs = one.terraform.outputs()
+
+    def given(self, cluster: str) -> dict[str, str]:
+        """What makes the bench reachable from a container, and what Fargate itself sets there."""
+        deployment = next(one for one in self.deployments if one.name == cluster)
+        assert deployment.postgres is not None
+        return {
+            "AWS_ENDPOINT_URL": self.cloud.url, "AWS_ENDPOINT_URL_MEDIACONVERT": self.cloud.url,
+            "PGHOSTADDR": deployment.postgres.host, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION,
+            "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+        }  # fmt: skip
+
+    def authorize(self, call: Call) -> None:
+        """IAM: what a role's policy does not allow is refused. Whoever is no role may do everything.
+
+        Raises:
+            Refused: as AWS does.
+        """
+        role = Fargate.role_of(call.by)
+        if role is None:
+            return
+        deployment = next(one for one in self.deployments if role.startswith(f"{one.name}-"))
+        if role not in self._statements:
+            self._statements[role] = self._policy(role)
+        for need in permissions.needed(call, deployment.place()):
+            self.used.setdefault(role, set()).add(need.action)
+            if not permissions.allows(self._statements[role], need.action, need.resource, need.context):
+                self.refused[role, need.action] = need.resource
+                code = "AccessDenied" if call.service == "s3" else "AccessDeniedException"
+                raise Refused(403, code, f"{role} is not authorized to perform {need.action} on {need.resource}")
+
+    def _policy(self, role: str) -> list[dict[str, Any]]:
+        iam = self.cloud.client("iam")
+        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        found = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        return [statement for one in found for statement in one["Statement"]]
+
+    def unused(self) -> dict[str, set[str]]:
+        """What each role may do and never did."""
+        return {
+            role: permissions.actions(statements) - self.used.get(role, set())
+            for role, statements in self._statements.items()
+        }
+
+    def forget_policies(self) -> None:
+        """They are read again: Terraform may have changed them."""
+        self._statements.clear()
+
+
+@contextmanager
+def rehearsed(folder: Path, clip: bytes, large: bytes) -> Iterator[World]:
+    """The bench, with nothing deployed yet."""
+    with running_cloud() as cloud, scripted_server() as server:
+        yield World(cloud, Source(server, clip, large), folder)
+
+
+@contextmanager
+def started(world: World, files: Files) -> Iterator[None]:
+    """The databases that the deployments made, and Fargate, for as long as the `with` lasts."""
+    with ExitStack() as stack:
+        for one in world.deployments:
+            secret = world.cloud.client("secretsmanager").get_secret_value(SecretId=f"{one.name}/database-password")
+            folder = world.folder / f"postgres-{one.name}"
+            one.postgres = stack.enter_context(running_postgres(folder, secret["SecretString"]))
+        server = stack.enter_context(scripted_server())
+        world.fargate = stack.enter_context(
+            fargate.running(world.cloud, server, world.folder / "tasks", files, world.given)
+        )
+        world.cloud.before = world.authorize
+        world.fargate.on_stop = lambda detail: eventbridge.deliver(
+            world.cloud, "aws.ecs", eventbridge.TASK_CHANGE, detail
+        )
+        world.fargate.start()
+        yield
+
+
+def memory_limits(world: World) -> dict[str, int]:
+    """MiB that Terraform gives a task, by its family."""
+    ecs = world.cloud.client("ecs")
+    families = [f"{one.name}-{task}" for one in world.deployments for task in ("service", "run", "catch-up")]
+    found = {one: ecs.describe_task_definition(taskDefinition=one)["taskDefinition"] for one in families}
+    return {one: int(definition["memory"]) for one, definition in found.items()}
