@@ -250,7 +250,8 @@ class Cloud:
             try:
                 self.before(call)
             except s3_rules.Refused as refused:
-                _read(environ)
+                if service == "s3":
+                    _read(environ)
                 return _error_answer(environ, service, refused.status, refused.code, refused.message)
         if fault and fault.kind == "before":
             if service == "s3":  # of any other the body has been read already

@@ -640,8 +640,7 @@ def running(
     fargate = Fargate(cloud, server, folder, files, given)
     cloud.after = fargate.after
     # moto wants each container to say its memory, which on Fargate the task alone has to; it needs it for hosts.
-    hosts = mock.patch.object(EC2ContainerServiceBackend, "_calculate_task_resource_requirements", lambda *_: {})
-    with hosts:
+    with mock.patch.object(EC2ContainerServiceBackend, "_calculate_task_resource_requirements", lambda *_: {}):
         try:
             yield fargate
         finally:

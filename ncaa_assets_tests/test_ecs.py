@@ -182,6 +182,14 @@ def test_the_doctor_tells_whether_runs_can_be_launched(
     assert said in " ".join(call("doctor", **change).stdout.split())
 
 
+@pytest.mark.slow
+def test_the_doctor_in_a_runs_task_does_not_miss_what_launching_takes(
+    call: Callable[..., Result], cloud: Cloud
+) -> None:
+    cloud.fail("DescribeTaskDefinition", clouds.error(400, "AccessDeniedException", times=None))
+    assert "ok runs this role may not launch any" in " ".join(call("doctor").stdout.split())
+
+
 def without(call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, name: str) -> Result:
     """Dagster counts an empty variable as set."""
     from ncaa_assets import cli

@@ -8,6 +8,7 @@ add; roles may do what their policies say. A person's part is done through the U
 
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def main() -> int:
     if shutil.which("terraform") is None:
         print("terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)")
         return 2
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and all that was started ends too
     report = Report()
     clip_folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     try:

@@ -15,7 +15,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ncaa_assets.backends import open_store
 from ncaa_assets.backends.base import Expect
-from ncaa_assets.backends.boto import code_of, dynamodb_client, explained, mediaconvert_client, retries, sentence
+from ncaa_assets.backends.boto import (
+    code_of,
+    dynamodb_client,
+    explained,
+    is_denied,
+    mediaconvert_client,
+    retries,
+    sentence,
+)
 from ncaa_assets.backends.dynamodb import INDEX
 from ncaa_assets.failures import BackupError
 from ncaa_assets.presentation import plural
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
 
 Answer = tuple[str, str, str]  # ok, warn or fail · what was looked at · how it stands and what to do
 
-_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
 _RETRIES = 1  # a person waits
 
 
@@ -71,7 +78,7 @@ def _bucket(settings: Settings) -> Iterator[Answer]:
         try:
             keeps = client.get_bucket_versioning(Bucket=settings.s3_bucket_name or "").get("Status") == "Enabled"
         except ClientError as error:
-            if code_of(error) not in _DENIED:
+            if not is_denied(error):
                 raise
             yield (
                 "ok",
@@ -95,7 +102,7 @@ def _erase(client: "S3Client", bucket: str, name: str) -> bool:
         for one in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
             client.delete_object(Bucket=bucket, Key=name, VersionId=one["VersionId"])
     except ClientError as error:
-        if code_of(error) not in _DENIED:
+        if not is_denied(error):
             raise
         return True
     return False
@@ -173,7 +180,7 @@ def _role(settings: Settings) -> Iterator[Answer]:
                 "role",
                 f"there is no role {found[1]}; make it, or set MEDIACONVERT_ROLE_ARN to one that is there",
             )
-        elif code_of(error) in _DENIED:
+        elif is_denied(error):
             text = (
                 f"{found[1]} is not shown to these credentials (iam:GetRole); the first encode tells whether it works"
             )
@@ -204,7 +211,7 @@ def topic(arn: str) -> Answer:
     except (BotoCoreError, ClientError) as error:
         if code_of(error) in ("NotFound", "NotFoundException", "InvalidParameter"):
             return "warn", "topic", f"there is no topic {arn}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
-        if code_of(error) in _DENIED:
+        if is_denied(error):
             return "ok", "topic", f"{arn} is not shown to these credentials (sns:ListSubscriptionsByTopic)"
         return "warn", "topic", sentence(f"the topic {arn}", error)
     # One that was not confirmed yet has a word where others have their ARN.

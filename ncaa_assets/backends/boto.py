@@ -27,7 +27,9 @@ _UNKNOWN = {
     "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch",
     "InvalidSignatureException", "AuthFailure", "IncompleteSignature", "MissingAuthenticationToken",
 }  # fmt: skip
-_DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "ForbiddenException", "403"}
+_DENIED = {
+    "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AuthorizationError", "ForbiddenException", "403",
+}  # fmt: skip
 _BUSY = {
     "SlowDown", "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException",
     "RequestLimitExceeded", "ProvisionedThroughputExceededException", "RequestThrottled", "503",
@@ -88,6 +90,11 @@ def read_secret(secret_id: str) -> str:
 def code_of(error: Exception) -> str:
     """AWS's name of an error, or an empty string where no service answered."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, boto_errors.ClientError) else ""
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Whether AWS refused a request because these credentials may not make it."""
+    return isinstance(error, boto_errors.ClientError) and code_of(error) in _DENIED
 
 
 def was_sent_again(error: boto_errors.ClientError) -> bool:
