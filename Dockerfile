@@ -30,6 +30,7 @@ COPY ncaa_assets/instance/ecs.yaml ecs/dagster.yaml
 RUN chown -R dagster:dagster /opt/dagster
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    NCAA_ASSETS_IMAGE=1 \
     NCAA_DEPLOYMENT=aws \
     DAGSTER_HOME=/opt/dagster/local
 USER 10001:10001

@@ -1,7 +1,7 @@
 """The `ncaa-assets` command: what a person types, and what they read while it works.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a day failed, 2 wrong usage or settings,
-130 ended by Ctrl-C or SIGTERM.
+3 a failure could not be alerted of, 130 ended by Ctrl-C or SIGTERM.
 """
 
 import os
@@ -22,7 +22,7 @@ from ncaa_assets.archive import Identity
 from ncaa_assets.backends import open_store
 from ncaa_assets.backends.base import ObjectStore
 from ncaa_assets.days import DayByDay, DayResult, RangeMark, Result
-from ncaa_assets.failures import BackupError, SettingsError
+from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
 from ncaa_assets.models import ASSETS
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.terminal import TerminalLog, bar_over, label, logging_to_terminal, print_table, report_details, say_day
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ncaa_assets.outcome import DayRun
 
 WORKSPACE = "workspace.yaml"
+# Set by the image: a container has no crontab, and nobody's browser reaches a UI that is opened in it.
+_IMAGE = "NCAA_ASSETS_IMAGE"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,6 +104,8 @@ def _run(command: Callable[[], int], *, debug: bool) -> NoReturn:
         code = command()
     except SettingsError as error:
         code = _complain(error, debug=debug, code=2)
+    except AlertNotSent as error:
+        code = _complain(error, debug=debug, code=3)
     except BackupError as error:
         code = _complain(error, debug=debug, code=1)
     except KeyboardInterrupt:
@@ -272,6 +276,8 @@ def _say_where(settings: Settings) -> None:
         place = f"{_shown(settings.archive_dir)}/"
         rows = f"{place}{SQLITE_NAME}"
     click.echo(f"\nFiles:  {place} (highlights, videos, processed_videos), rows in {rows}")
+    if os.environ.get(_IMAGE):
+        return
     click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
     if settings.uses_sample:
         click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")

@@ -67,6 +67,18 @@ def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Sett
     return DayState(undone, fetched_at)
 
 
+def last_whole_fetch(store: ObjectStore, day: str, settings: Settings) -> datetime | None:
+    """When a day's listing was last read whole, None where it never was.
+
+    Raises:
+        StoreError: the day's document cannot be read.
+    """
+    try:
+        return _last_whole_fetch(documents.load(store, HighlightsDay, day).backup.fetches, settings.limit)
+    except ObjectMissing:
+        return None
+
+
 def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, settings: Settings) -> Iterator[str]:
     """What work is not done, what comes first in a run first.
 

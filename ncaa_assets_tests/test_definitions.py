@@ -19,7 +19,8 @@ import ncaa_assets
 from ncaa_assets.automation import game_days
 from ncaa_assets.definitions import build_defs, build_resources
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import KEY, settings_for
+from ncaa_assets_tests.days import KEY, run_day, serve_listing, settings_for
+from ncaa_assets_tests.http_server import ScriptedServer
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 
@@ -107,6 +108,44 @@ def test_the_schedule_is_on_at_six_in_the_timezone_and_asks_for_the_last_days_on
         ("2025-03-08", "2025-03-10/2025-03-08"),
         ("2025-03-07", "2025-03-10/2025-03-07"),
     ]
+
+
+def days_asked_for(settings: Settings, at: datetime) -> tuple[list[str | None], str | None]:
+    """The partitions that the schedule's tick of that time asks for now, and why it asks for none."""
+    defs = build_defs(settings)
+    context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=defs.get_repository_def())
+    tick = defs.resolve_schedule_def("daily_backup_schedule").evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests or []], tick.skip_message
+
+
+def test_a_tick_that_is_made_up_late_leaves_the_days_that_were_looked_at_since(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """With `always_on = false` the daemon starts when a person opens the UI, hours after catch-up did the day's work:
+    making up the tick of six o'clock spent a second request on each day."""
+    settings = settings_for(serve_listing(server, list))
+    yesterday = settings.parse_day(None)
+    six = datetime(2025, 3, 9, 10, tzinfo=UTC)
+    assert days_asked_for(settings, six) == (["2025-03-08", "2025-03-07", "2025-03-06"], None)
+    assert run_day(settings, tmp_path / "home", "2025-03-07").succeeded
+    assert days_asked_for(settings, six) == (["2025-03-08", "2025-03-06"], None)
+
+    assert run_day(settings, tmp_path / "home", str(yesterday)).succeeded
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert str(yesterday) in days_asked_for(settings, tomorrow)[0], "what was read before the tick is read again"
+
+    only_one = settings.model_copy(update={"lookback_days": 1})
+    days, why = days_asked_for(only_one, datetime(2025, 3, 8, 11, tzinfo=UTC))
+    assert days == []
+    assert why == "the listings of 2025-03-07 were read since; nothing to ask for"
+
+
+def test_a_tick_asks_for_a_day_whose_state_it_cannot_read(tmp_path: Path) -> None:
+    settings = settings_for("http://api.example/highlights", lookback_days=1)
+    place = settings.archive_dir / "highlights" / "2025-03-07.json"
+    place.parent.mkdir(parents=True)
+    place.write_text("no JSON")
+    assert days_asked_for(settings, datetime(2025, 3, 8, 11, tzinfo=UTC)) == (["2025-03-07"], None)
 
 
 @pytest.mark.parametrize(

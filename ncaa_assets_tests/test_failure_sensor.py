@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,57 @@ def test_a_killed_run_is_found_marked_and_alerted_of(
     assert "ended without a word" in instance_log
     (alert,) = tick()
     assert alert.startswith(f"ALERT daily_backup {DAY}: this run was killed, ran out of memory")
+
+
+def lose_a_worker(settings: Settings, home: Path, of: str | None = None, **tags: str) -> str:
+    """A run that was launched, `of` which it takes the place, and whose worker is reported as gone."""
+    with open_instance(home) as instance:
+        run = instance.create_run_for_job(
+            build_defs(settings).resolve_job_def("daily_backup"),
+            tags={"dagster/partition": DAY, **{name.replace("__", "/"): value for name, value in tags.items()}},
+            parent_run_id=of,
+            root_run_id=of,
+        )
+        instance.report_run_failed(run, message="its worker ended without a word")
+        return run.run_id
+
+
+LAUNCHED_BY_A_COMMAND = {"dagster__max_retries": "0"}
+RETRIED_BY_THE_DAEMON = {"dagster__will_retry": "true"}
+
+
+@pytest.mark.parametrize("tags", [LAUNCHED_BY_A_COMMAND, RETRIED_BY_THE_DAEMON], ids=["command", "daemon"])
+def test_a_lost_worker_is_none_to_alert_of_where_its_run_is_run_again_and_the_second_one_tells(
+    tick: Tick, settings: Settings, home: Path, tags: dict[str, str]
+) -> None:
+    first = lose_a_worker(settings, home, **tags)
+    assert tick() == [], "it may be run again"
+    assert tick() == []
+    second = lose_a_worker(settings, home, of=first, dagster__parent_run_id=first, dagster__max_retries="0")
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{second})")
+    assert tick() == []
+
+
+@pytest.mark.parametrize("tags", [LAUNCHED_BY_A_COMMAND, RETRIED_BY_THE_DAEMON], ids=["command", "daemon"])
+def test_a_lost_worker_that_nobody_replaces_is_alerted_of_after_a_while(
+    tick: Tick, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str]
+) -> None:
+    """Whoever would have run it again may be gone too."""
+    run_id = lose_a_worker(settings, home, **tags)
+    assert tick() == []
+    monkeypatch.setattr(automation, "_RUN_AGAIN_WITHIN", timedelta(0))
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{run_id})")
+    assert tick() == []
+
+
+def test_a_lost_worker_of_an_instance_that_retries_nothing_is_alerted_of_at_once(
+    tick: Tick, settings: Settings, home: Path
+) -> None:
+    run_id = lose_a_worker(settings, home)
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{run_id})")
 
 
 def test_a_store_that_cannot_be_read_keeps_no_alert_back(

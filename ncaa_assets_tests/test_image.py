@@ -140,6 +140,8 @@ def test_the_default_command_backs_up_to_the_account_in_the_environment_and_tell
     done = image.run("ncaa-assets", "backup", "--date", DAY, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{DAY} backed up" in done.stdout
+    assert "Files:  s3://highlights/" in done.stdout
+    assert "crontab" not in done.stdout, "there is none in a container"
     listed = cloud.client("s3").list_objects_v2(Bucket="highlights")["Contents"]
     assert f"videos/{DAY}/1.mp4" in {one["Key"] for one in listed}
     assert cloud.mediaconvert.encodes == 1

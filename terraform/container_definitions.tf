@@ -2,16 +2,13 @@
 # ncaa_assets_tests/test_terraform.py compares the names with settings.py and with the instance's dagster.yaml.
 
 locals {
-  # What Dagster's instance (ncaa_assets/instance/ecs.yaml) expands, and what a command needs to launch a run's task.
+  # What Dagster's instance (ncaa_assets/instance/ecs.yaml) expands, and where it lies in the image.
   dagster_environment = {
     DAGSTER_HOME                = "/opt/dagster/ecs"
     DAGSTER_POSTGRES_HOST       = local.database_host
     DAGSTER_POSTGRES_USER       = local.database_user
     DAGSTER_POSTGRES_DB         = local.database_name
     DAGSTER_RUN_TASK_DEFINITION = local.run_family
-    DAGSTER_ECS_CLUSTER         = aws_ecs_cluster.main.name
-    DAGSTER_ECS_SUBNETS         = join(",", aws_subnet.public[*].id)
-    DAGSTER_ECS_SECURITY_GROUP  = aws_security_group.tasks.id
   }
 
   # What ncaa_assets/settings.py reads. An empty one is left out, and the code's own default holds.

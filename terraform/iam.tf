@@ -3,6 +3,7 @@
 
 locals {
   archive_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}*"
+  listing_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}highlights/*"
   lease_objects   = "${aws_s3_bucket.archive.arn}/${local.prefix}.leases/*"
   log_objects     = "${aws_s3_bucket.archive.arn}/${local.logs_prefix}*"
 
@@ -68,10 +69,11 @@ locals {
     },
   ]
 
+  # Without it S3 answers for an object that is not there that one may not read it.
   list_statement = {
     Sid      = "ListTheBucket"
     Effect   = "Allow"
-    Action   = ["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning"]
+    Action   = "s3:ListBucket"
     Resource = aws_s3_bucket.archive.arn
   }
 
@@ -86,7 +88,7 @@ locals {
   lease_statement = {
     Sid      = "ClearLeases"
     Effect   = "Allow"
-    Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    Action   = ["s3:GetObject", "s3:DeleteObject"]
     Resource = local.lease_objects
   }
 
@@ -173,6 +175,13 @@ resource "aws_iam_role_policy" "service" {
     Version = "2012-10-17"
     Statement = concat(local.launch_statements, [
       local.list_statement,
+      {
+        # The daily schedule looks whether somebody else was there before it.
+        Sid      = "ReadTheListings"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = local.listing_objects
+      },
       local.compute_log_statement,
       local.lease_statement,
       local.alert_statement,
@@ -206,6 +215,12 @@ resource "aws_iam_role_policy" "run" {
     Version = "2012-10-17"
     Statement = [
       local.list_statement,
+      {
+        Sid      = "LookAtTheBucket"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucketMultipartUploads", "s3:GetBucketVersioning"]
+        Resource = aws_s3_bucket.archive.arn
+      },
       {
         # It may delete an object and never a version of one: whatever a run does, the bucket has what was there before.
         Sid      = "ReadAndWriteTheArchive"
@@ -292,15 +307,11 @@ resource "aws_iam_role_policy" "catch_up" {
         Resource = local.archive_objects
       },
       local.lease_statement,
-      local.compute_log_statement,
       {
-        Sid    = "ReadRows"
-        Effect = "Allow"
-        Action = ["dynamodb:DescribeTable", "dynamodb:BatchGetItem", "dynamodb:Query"]
-        Resource = [
-          aws_dynamodb_table.highlights.arn,
-          "${aws_dynamodb_table.highlights.arn}/index/by_game_date",
-        ]
+        Sid      = "ReadRows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DescribeTable", "dynamodb:BatchGetItem"]
+        Resource = aws_dynamodb_table.highlights.arn
       },
       local.alert_statement,
     ])
