@@ -13,9 +13,8 @@ from typing import Any
 
 from ncaa_assets_tests.cloud import Call
 from ncaa_assets_tests.mediaconvert import REGION
+from ncaa_assets_tests.s3_rules import ACCOUNT
 
-# moto's account.
-ACCOUNT = "123456789012"
 # Stands in a resource's name for what the request's `Call` does not tell: a task's id, a log's stream.
 SOME = "some"
 

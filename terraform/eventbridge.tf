@@ -1,5 +1,11 @@
 # The daily trigger outside of Dagster, and the events that mean trouble.
 
+locals {
+  # What ECS calls the tasks that were started one by one from a definition.
+  run_group      = "family:${local.run_family}"
+  catch_up_group = "family:${aws_ecs_task_definition.catch_up.family}"
+}
+
 # What the schedule could not start, also when tried again: an alarm watches it (alarms.tf).
 resource "aws_sqs_queue" "not_started" {
   name                      = "${var.project_name}-not-started"
@@ -81,17 +87,32 @@ resource "aws_cloudwatch_event_target" "encode_failed" {
 
 resource "aws_cloudwatch_event_rule" "task_failed" {
   name        = "${var.project_name}-task-failed"
-  description = "Tasks of this cluster that did not start, or ended with an error"
+  description = "Tasks of this cluster that did not start, or ended with an error, and tell nobody themselves"
   event_pattern = jsonencode({
     source      = ["aws.ecs"]
     detail-type = ["ECS Task State Change"]
     detail = {
       clusterArn = [aws_ecs_cluster.main.arn]
       lastStatus = ["STOPPED"]
-      # What a person, a deployment or Dagster stopped is left out (UserInitiated, ServiceSchedulerInitiated).
+      # One alert a failure. A run's task is watched by whoever launched it, the daemon or catch-up, which runs it again
+      # and alerts if that fails too; so its group is in none of these, and the two that watch are. What a person, a
+      # deployment or Dagster stopped is left out (UserInitiated, ServiceSchedulerInitiated).
       "$or" = [
-        { stopCode = ["TaskFailedToStart", "SpotInterruption", "TerminationNotice"] },
-        { stopCode = ["EssentialContainerExited"], containers = { exitCode = [{ anything-but = [0] }] } },
+        {
+          group    = [{ anything-but = [local.run_group] }]
+          stopCode = ["TaskFailedToStart", "SpotInterruption", "TerminationNotice"]
+        },
+        {
+          group      = [{ anything-but = [local.run_group, local.catch_up_group] }]
+          stopCode   = ["EssentialContainerExited"]
+          containers = { exitCode = [{ anything-but = [0] }] }
+        },
+        {
+          # It ends with 1 when it has alerted, with 3 when it could not, and with another code when it never got there.
+          group      = [local.catch_up_group]
+          stopCode   = ["EssentialContainerExited"]
+          containers = { exitCode = [{ anything-but = [0, 1] }] }
+        },
         { stopCode = ["ServiceSchedulerInitiated"], stoppedReason = [{ prefix = "Task failed" }] },
       ]
     }
