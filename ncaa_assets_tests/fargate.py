@@ -329,6 +329,7 @@ class Fargate:
         given: dict[str, Any] = task.overrides
         overrides: dict[str, dict[str, Any]] = {one["name"]: one for one in given.get("containerOverrides", [])}
         definitions: list[dict[str, Any]] = definition.container_definitions
+        port = free_port()
         role, execution = getattr(definition, "task_role_arn", None), getattr(definition, "execution_role_arn", None)
         public = self._public_address(task)
         environment = {**self.given(task.cluster_name), **self.standing_in(task)}
@@ -342,7 +343,6 @@ class Fargate:
             shown = MotoContainer(definition)  # type: ignore[abstract]
             shown.name, shown.exitCode = one["name"], None  # type: ignore[assignment]  # as AWS, until it ends
             task.containers.append(shown)
-            port = free_port()
             definition_here = {**one, "command": override.get("command") or one.get("command")}
             for name in {"command", "healthCheck"} & one.keys():
                 definition_here[name] = json.loads(json.dumps(definition_here[name]).replace(_UI_PORT, str(port)))

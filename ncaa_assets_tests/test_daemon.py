@@ -24,6 +24,7 @@ from dagster._core.scheduler.instigation import (
     ScheduleInstigatorData,
 )
 
+from ncaa_assets.daemon_health import silent_daemons
 from ncaa_assets.instance import open_instance
 from ncaa_assets.runs import job_origin
 from ncaa_assets.settings import Settings
@@ -162,6 +163,10 @@ def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_wor
         assert json.loads((loop.folder / "data" / "highlights" / f"{day}.json").read_text())["date"] == day
     assert loop.materialized(str(newest - timedelta(days=3))) == 0
     assert sorted(one.query["date"] for one in loop.server.asked) == sorted([*days, done_since]), "each once"
+
+
+def test_the_health_check_of_the_deployment_takes_the_daemon_for_alive(loop: Loop) -> None:
+    assert silent_daemons(loop.base) == []
 
 
 def test_a_backfill_fills_a_range_of_partitions(loop: Loop) -> None:

@@ -90,11 +90,11 @@ locals {
       command          = ["dagster-daemon", "run", "-w", local.workspace]
       secrets          = [local.database_secret]
       logConfiguration = local.log_configuration["service"]
-      # It reads the heartbeats of the daemon's threads from the database; each look loads Dagster, so there are few.
+      # It asks the webserver for the heartbeats of the daemon's threads: Dagster's own check takes 150 MiB each time.
       healthCheck = {
-        command     = ["CMD", "dagster-daemon", "liveness-check"]
-        interval    = 300
-        timeout     = 60
+        command     = ["CMD", "python", "-m", "ncaa_assets.daemon_health", "http://127.0.0.1:3000"]
+        interval    = 60
+        timeout     = 20
         retries     = 3
         startPeriod = 300
       }
