@@ -6,6 +6,7 @@ process of Dagster and of the command, Postgres, HTTP, ffmpeg. AWS is moto with 
 add; roles may do what their policies say. A person's part is done through the UI's GraphQL API and Terraform alone.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -24,9 +25,9 @@ from ncaa_assets_tests.running_ui import REPOSITORY, ask, backfill, launch
 from rehearsal import report as reports
 from rehearsal.drills import DRILLS
 from rehearsal.report import Report
-from rehearsal.world import DISPENSABLE, KEY, TAGS, World, finished, last_days, rehearsed, started, until
+from rehearsal.world import DISPENSABLE, KEY, LARGE_VIDEOS, TAGS, World, finished, last_days, rehearsed, started, until
 
-LARGE_MIB = 300
+LARGE_MIB = 150
 LARGE_DAY = "2025-01-10"
 BACKFILLED = ["2025-01-04", "2025-01-05", "2025-01-06"]
 TICK = ("2025-01-20", 1737370800.0)  # six o'clock in New York
@@ -167,10 +168,11 @@ def _start(world: World, report: Report) -> None:
 def _use(world: World, report: Report) -> None:
     it = world.always_on
     world.source.large.add(LARGE_DAY)
-    with report.stage(f"a day with a video of {LARGE_MIB} MiB, from the UI") as line:
-        launch(it.ui, LARGE_DAY)
+    with report.stage(f"a day with {LARGE_VIDEOS} videos of {LARGE_MIB} MiB at once, from the UI") as line:
+        every = {"environment": [{"name": "VIDEO_COUNT", "value": "all"}]}
+        launch(it.ui, LARGE_DAY, **{"ecs/container_overrides": json.dumps(every)})
         it.ended(LARGE_DAY, "SUCCESS", seconds=240)
-        it.check_whole(LARGE_DAY)
+        it.check_whole(LARGE_DAY, LARGE_VIDEOS)
         line.seen = _times(world, LARGE_DAY)
     day = "2025-01-12"
     with report.stage("a day, from the UI") as line:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,15 +22,16 @@ from ncaa_assets_tests.days import API_PATH, record
 from ncaa_assets_tests.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer, scripted_server
 from ncaa_assets_tests.mediaconvert import REGION
-from ncaa_assets_tests.permissions import ACCOUNT, Place
+from ncaa_assets_tests.permissions import Place
 from ncaa_assets_tests.postgres import Postgres, running_postgres
 from ncaa_assets_tests.running_ui import ask, runs
-from ncaa_assets_tests.s3_rules import Refused
+from ncaa_assets_tests.s3_rules import ACCOUNT, Refused
 from ncaa_assets_tests.terraform import SOURCE, Terraform
 
 KEY, WRONG_KEY = "the-key-of-the-rehearsal", "a-key-of-yesterday"
 ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"
 TAGS = ("3f2a91c", "77b01de")
+LARGE_VIDEOS = 4  # VIDEO_CONCURRENCY
 # What roles ask and do without when it is refused.
 DISPENSABLE = {"s3:ListBucketVersions"}
 
@@ -68,7 +70,7 @@ class Source:
         key: the key that the API takes.
         down: days for which the API is out of order.
         asked: the day of each request for a listing, in order.
-        large: days whose video is large.
+        large: days with `LARGE_VIDEOS` videos, large ones.
     """
 
     def __init__(self, server: ScriptedServer, clip: bytes, large: bytes) -> None:
@@ -96,10 +98,13 @@ class Source:
         if day in self.down:
             Reply(b"<h1>Service Unavailable</h1>", status=503, content_type="text/html").send(handler)
             return
-        path = f"/videos/{day}.mp4"
-        self._server.on(path, lambda video: self._video(video, day))
         number = int(day.replace("-", "")) * 10
-        records = [record(number, self._server.url(path)), record(number + 1, None)]
+        videos = range(number, number + (LARGE_VIDEOS if day in self.large else 1))
+        urls = {one: self._server.on(f"/videos/{one}.mp4", partial(self._video, day, one)) for one in videos}
+        records = [
+            record(one, urls.get(one), match={"date": f"{day}T23:00:00.000Z", "league": {"name": "NCAA"}})
+            for one in [*videos, number + 9]
+        ]
         body = {
             "data": records[int(query["offset"]) :],
             "pagination": {"totalCount": len(records), "offset": int(query["offset"]), "limit": int(query["limit"])},
@@ -108,10 +113,11 @@ class Source:
         headers = {"x-ratelimit-requests-limit": "1000", "x-ratelimit-requests-remaining": "900"}
         Reply(json.dumps(body).encode(), headers=headers, content_type="application/json").send(handler)
 
-    def _video(self, handler: Handler, day: str) -> None:
-        # Each day's bytes are its own, or they would be encoded once: a box "free" is for whoever wants it.
+    def _video(self, day: str, number: int, handler: Handler) -> None:
         body = self._large if day in self.large else self._clip
-        body += struct.pack(">I4s", 8 + len(day), b"free") + day.encode()
+        # Each clip's bytes are its own, or they would be encoded once: a box "free" is for whoever wants it.
+        own = str(number).encode()
+        body += struct.pack(">I4s", 8 + len(own), b"free") + own
         handler.send_response(200)
         handler.send_header("Content-Type", "video/mp4")
         handler.send_header("Content-Length", str(len(body)))
@@ -243,23 +249,24 @@ class Deployment:
         listed = self.world.cloud.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + beginning)
         return [one["Key"].removeprefix(self.prefix) for one in listed.get("Contents", [])]
 
-    def check_whole(self, day: str) -> None:
+    def check_whole(self, day: str, videos: int = 1) -> None:
         """The day is in bucket and table, once: JSON, copy, encode, rows; one job was paid; nothing half is left."""
         number = int(day.replace("-", "")) * 10
+        names = [f"{day}/{one}.mp4" for one in range(number, number + videos)]
         assert self.keys(f"highlights/{day}.json"), f"{day}: no JSON"
-        assert self.keys(f"videos/{day}/") == [f"videos/{day}/{number}.mp4"]
+        assert self.keys(f"videos/{day}/") == [f"videos/{name}" for name in names]
         outputs = [key for key in self.keys(f"processed_videos/{day}/") if key.endswith(".mp4")]
-        assert outputs == [f"processed_videos/{day}/{number}.mp4"], outputs
-        s3, key = self.world.cloud.client("s3"), f"{self.prefix}videos/{day}/{number}.mp4"
-        versions = s3.list_object_versions(Bucket=self.bucket, Prefix=key)["Versions"]
-        assert len(versions) == 1, f"{day}: {len(versions)} versions of the copy"
+        assert outputs == [f"processed_videos/{name}" for name in names], outputs
+        s3, copies = self.world.cloud.client("s3"), f"{self.prefix}videos/{day}/"
+        versions = s3.list_object_versions(Bucket=self.bucket, Prefix=copies)["Versions"]
+        assert len(versions) == videos, f"{day}: {len(versions)} versions of {videos} copies"
         rows = self.world.cloud.client("dynamodb").query(
             TableName=self.outputs["dynamodb_table"], IndexName="by_game_date",
             KeyConditionExpression="game_date = :day", ExpressionAttributeValues={":day": {"S": day}},
         )["Items"]  # fmt: skip
-        assert sorted(row["id"]["S"] for row in rows) == [str(number), str(number + 1)]
-        jobs = [job for job in self.world.cloud.mediaconvert.jobs if f"{self.bucket}/{key}" in job.input]
-        assert [job.status for job in jobs] == ["COMPLETE"], [job.status for job in jobs]
+        assert sorted(row["id"]["S"] for row in rows) == [str(number + one) for one in [*range(videos), 9]]
+        jobs = [job for job in self.world.cloud.mediaconvert.jobs if f"{self.bucket}/{copies}" in job.input]
+        assert [job.status for job in jobs] == ["COMPLETE"] * videos, [job.status for job in jobs]
         uploads = s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
         assert not [one for one in uploads if f"videos/{day}/" in one["Key"]], "a half upload is left"
         assert not self.keys(f".leases/{day}"), "a lease is left"
