@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from pydantic import Field
 
 from ncaa_assets.alerts import log_finished_day
@@ -18,7 +19,7 @@ from ncaa_assets.archive import Identity, Lease
 from ncaa_assets.backends.base import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.backends.local import SQLITE_NAME, FfmpegTranscoder, LocalStore, SqliteTable
 from ncaa_assets.encoding import PROFILE
-from ncaa_assets.failures import LeaseHeld, SettingsError
+from ncaa_assets.failures import BackupError, LeaseHeld, SettingsError
 from ncaa_assets.highlights_api import HighlightsApi
 from ncaa_assets.models import ASSETS
 from ncaa_assets.outcome import recall
@@ -202,6 +203,13 @@ def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None
     raise SettingsError(f"runs on {what} are not recorded in {home}; set DAGSTER_HOME={other}, or use `ncaa-assets ui`")
 
 
+def _leave_it_at_that(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:
+    """Keeps Dagster from running a run again that could not begin: where lost workers are retried, it takes whatever
+    fails before the first step for one."""
+    if instance is not None:
+        instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: "0"})
+
+
 class DayLeaseResource(dg.ConfigurableResource[DayLease]):
     """The archive's identity, checked, and the day's lease, held from the run's first step to its last."""
 
@@ -220,14 +228,17 @@ class DayLeaseResource(dg.ConfigurableResource[DayLease]):
         day = run.tags.get("dagster/partition") if run else None
         if run is None or day is None:
             raise SettingsError("this run has no partition; choose the game day to materialize")
-        _check_home(context.instance, is_sample=self.source == SAMPLE_SOURCE)
-        self.identity.check(self.store)
         started, lease, taken_by = time.monotonic(), None, None
         with ExitStack() as held:
             try:
+                _check_home(context.instance, is_sample=self.source == SAMPLE_SOURCE)
+                self.identity.check(self.store)
                 lease = held.enter_context(Lease(self.store, day, run.run_id))
             except LeaseHeld as other:
                 taken_by = str(other)
+            except BackupError:
+                _leave_it_at_that(context.instance, run)
+                raise
             try:
                 yield DayLease(self.identity, lease, taken_by)
             finally:

@@ -42,7 +42,8 @@ def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any]) -> int
 
 
 def _transformed(transformer: dict[str, Any] | None, event: dict[str, Any]) -> str:
-    """The text of a transformer's template, whose `<names>` stand for paths into the event."""
+    """The text of a transformer's template, a JSON string whose `<names>` stand for paths into the event; what they
+    stand for is escaped ("Input transformation" in the user guide)."""
     if transformer is None:
         return json.dumps(event)
     template: str = transformer["InputTemplate"]
@@ -50,7 +51,7 @@ def _transformed(transformer: dict[str, Any] | None, event: dict[str, Any]) -> s
         value: Any = event
         for part in path.removeprefix("$.").split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        template = template.replace(f"<{name}>", "" if value is None else str(value))
+        template = template.replace(f"<{name}>", "" if value is None else json.dumps(str(value))[1:-1])
     return str(json.loads(template))
 
 

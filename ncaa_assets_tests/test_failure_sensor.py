@@ -247,6 +247,25 @@ def test_a_lost_worker_of_an_instance_that_retries_nothing_is_alerted_of_at_once
     assert alert.endswith(f"/runs/{run_id})")
 
 
+def test_a_run_that_could_not_begin_is_not_run_again(settings: Settings, tmp_path: Path) -> None:
+    """Dagster takes a failure before the first step for a lost worker, which the instance on ECS retries."""
+    retrying = tmp_path / "retrying"
+    retrying.mkdir()
+    (retrying / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        "run_retries: {enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}\n"
+    )
+    run_day(settings, retrying)
+    other = settings.model_copy(update={"league_name": "NBA"})
+    ended = run_day(other, retrying)
+    assert not ended.succeeded
+    assert not ended.lost_its_worker, "it would be alerted of later than it could be"
+    with open_instance(retrying) as instance:
+        run = instance.get_run_by_id(ended.run_id)
+        assert run is not None
+        assert run.tags["dagster/will_retry"] == "false"
+
+
 def test_a_store_that_cannot_be_read_keeps_no_alert_back(
     tick: Tick, server: ScriptedServer, settings: Settings, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -84,17 +84,26 @@ def database_restarted(world: World) -> str:
     it.postgres.restart()
     hold.go.set()
     errors = 0
-    while True:  # each of the webserver's connections fails once
-        try:
-            it.runs_of(day)
-            break
-        except OSError:
+    for query in (
+        "{ runsOrError { __typename } }",
+        "{ assetNodes { assetMaterializations(limit: 1) { runId } } }",
+        "{ instance { daemonHealth { allDaemonStatuses { lastHeartbeatTime } } } }",
+    ):
+        while not answers(it, query):  # each of the webserver's connections fails once
             errors += 1
             assert errors < 10
     it.ended(day, "SUCCESS")
     it.check_whole(day)
     assert it.service_task() is before
     return f"one run, one task; the service's task went on; {errors} requests of the UI failed"
+
+
+def answers(deployment: Deployment, query: str) -> bool:
+    try:
+        deployment.ask(query)
+    except OSError:
+        return False
+    return True
 
 
 def api_down(world: World) -> str:
