@@ -278,6 +278,21 @@ def test_a_second_plan_changes_nothing(deployed: Deployments, which: str) -> Non
 
 @slow
 @pytest.mark.timeout(900)
+def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
+    deployed: Deployments, account: Cloud
+) -> None:
+    """A container whose secret is missing dies before its first line of log."""
+    account.client("ssm").put_parameter(Name="/ncaa/key", Value=KEY, Type="SecureString")
+    for name, is_there in (("key", True), ("another", False)):
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ncaa/{name}"
+        given = [f"-var=rapidapi_ssm_parameter_arn={arn}", f"-var=image_tag={IMAGE_TAG}"]
+        said = deployed.on_demand.run("plan", "-input=false", *given, code=1)  # the image is not there either
+        assert (f'Ephemeral Resource Parameter ("{arn}"): couldn\'t find resource' in said) is not is_there
+        assert KEY not in said
+
+
+@slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("which", ["always_on", "on_demand"])
 def test_the_environment_is_what_the_code_and_the_instance_read(deployed: Deployments, which: str) -> None:
     every = containers(getattr(deployed, which))

@@ -19,6 +19,15 @@ data "aws_secretsmanager_secret_versions" "api_key" {
   secret_id = local.api_key_secret_arn
 }
 
+# A given SSM parameter is looked up in the same way: ephemeral, and still encrypted, its value is in no plan and no state.
+ephemeral "aws_ssm_parameter" "api_key" {
+  provider = aws.ephemeral
+  count    = local.started && var.rapidapi_ssm_parameter_arn != "" ? 1 : 0
+
+  arn             = var.rapidapi_ssm_parameter_arn
+  with_decryption = false
+}
+
 locals {
   makes_api_key      = var.rapidapi_secret_arn == "" && var.rapidapi_ssm_parameter_arn == ""
   api_key_secret_arn = local.makes_api_key ? aws_secretsmanager_secret.api_key[0].arn : var.rapidapi_secret_arn
@@ -32,7 +41,6 @@ locals {
   # An empty secret has null for versions.
   api_key_versions = try(length(data.aws_secretsmanager_secret_versions.api_key[0].versions), 0) == 0 ? [] : data.aws_secretsmanager_secret_versions.api_key[0].versions
 
-  # A given SSM parameter cannot be looked at without its value coming into the state; `ncaa-assets doctor` looks at it.
   api_key_is_there = (
     !local.started || var.rapidapi_ssm_parameter_arn != "" ||
     anytrue([for one in local.api_key_versions : contains(one.version_stages, "AWSCURRENT")])
