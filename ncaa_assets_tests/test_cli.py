@@ -147,6 +147,12 @@ def test_the_last_days_end_with_yesterday_and_the_cron_line_asks_for_them_again(
     assert "ncaa-assets catch-up >> backup.log 2>&1" in result.stdout
     assert f"cd {Path.cwd()} &&" in result.stdout
 
+    in_the_image = run("backup", "--last", "2", API_URL=url, RAPIDAPI_KEY=KEY, NCAA_ASSETS_IMAGE="1")
+    assert "Files:  data/ (highlights, videos, processed_videos)" in in_the_image.stdout
+    for useless in ("crontab", "make ui"):
+        assert useless in result.stdout
+        assert useless not in in_the_image.stdout
+
 
 @pytest.mark.parametrize(
     ("left", "reserve", "failing", "days_asked"),
