@@ -12,8 +12,9 @@ backup: $(VENV)/.local-ready
 ui: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets ui
 
+# A file a process at a time, the long ones first (conftest.py); compiled code is kept, for hundreds of processes begin here.
 test: $(VENV)/.dev-ready
-	$(RUN)/python -m pytest -q
+	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev-ready
 	$(RUN)/ruff check .

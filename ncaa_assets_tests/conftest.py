@@ -1,9 +1,11 @@
-"""Fixtures that several test files use."""
+"""Fixtures that several test files use, and how `make test` spreads the files over several processes."""
 
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,27 @@ from ncaa_assets_tests.http_server import ScriptedServer, scripted_server
 
 if TYPE_CHECKING:
     from ncaa_assets_tests.cloud import Cloud
+
+# The files that take a minute or more, in the order in which they begin where several processes share them: those that
+# mostly wait (for a database, a daemon) beside one that computes, and none of them last, when the others have ended.
+_FIRST = (
+    "test_terraform.py", "test_aws_day.py", "test_daemon.py", "test_interrupted.py", "test_ecs.py", "test_image.py",
+    "test_verify.py", "test_ranges.py", "test_cli.py", "test_end_to_end.py", "test_catch_up.py", "test_pages.py",
+    "test_runs.py", "test_ui.py", "test_video_copy.py", "test_mediaconvert.py", "test_doctor.py",
+)  # fmt: skip
+_MOST_PROCESSES = 4  # more would end no sooner than the longest file does
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means here: one more than there are cores, because a third of the time is waiting."""
+    return min(_MOST_PROCESSES, (os.cpu_count() or 1) + 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one process of several; alone, files keep the order of their names
+        rank = {name: place for place, name in enumerate(_FIRST)}
+        items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +87,25 @@ def released() -> Iterator[threading.Event]:
     event.set()
 
 
+# What a run imports only on its way, and what it reads of boto3's: without it each child would spend seconds on that.
+_IMPORTED_LATE = [
+    "ncaa_assets_tests.days", "ncaa_assets_tests.boto_files", "ncaa_assets.backends.aws", "ncaa_assets.safe_http",
+    "tenacity", "imageio_ffmpeg", "alembic.command", "sqlalchemy.dialects.sqlite", "boto3.s3.inject",
+    "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.execution.plan.active",
+    "dagster._core.instance.factory", "dagster._core.instance.runs.run_domain", "dagster._core.storage.migration.utils",
+    "dagster._core.storage.noop_compute_log_manager", "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage", "upath.implementations.local",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext:
+    """Children of a process that has one thread and has imported everything: each starts in a moment."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED_LATE)
+    return context
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "archive")
@@ -83,7 +125,9 @@ def silent_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _running_cloud() -> Iterator["Cloud"]:
-    from ncaa_assets_tests.cloud import running_cloud  # moto takes a second and a half, which most tests never need
+    # moto takes a second and a half, which most tests never need.
+    import ncaa_assets_tests.boto_files  # noqa: F401 - it speeds up whatever this process does with boto3
+    from ncaa_assets_tests.cloud import running_cloud
 
     with running_cloud() as running:
         yield running

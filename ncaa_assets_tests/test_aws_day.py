@@ -1,8 +1,8 @@
 """Whole days on AWS: the same four assets over S3, DynamoDB and MediaConvert, run by the command, killed at every
 change, and searched for the key."""
 
+import functools
 import json
-import multiprocessing
 import os
 import sqlite3
 from datetime import date
@@ -16,6 +16,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
 from ncaa_assets.backends import open_store, open_table
+from ncaa_assets.backends.mediaconvert import MediaConvertTranscoder
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.instance import open_instance
 from ncaa_assets.outcome import DayRun
@@ -239,23 +240,16 @@ def test_what_is_wrong_with_the_account_is_one_sentence(
 
 # ---- Killed at every change ------------------------------------------------------------------------------------------
 
-_IMPORTED_LATE = [
-    "ncaa_assets_tests.days", "ncaa_assets.backends.aws", "ncaa_assets.safe_http", "tenacity", "alembic.command",
-    "sqlalchemy.dialects.sqlite", "dagster._core.storage.sqlite_storage",
-    "dagster._core.storage.noop_compute_log_manager",
-]  # fmt: skip
 
-
-@pytest.fixture(scope="module")
-def forkserver() -> ForkServerContext:
-    """Children of a process that has one thread and has imported everything: each starts in a moment."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED_LATE)
-    return context
+def _look_often(patch: pytest.MonkeyPatch) -> None:
+    """Encodes here take a moment, and a look at a job is no change: no point is lost where one is not waited for."""
+    often = functools.partialmethod(MediaConvertTranscoder.__init__, poll_seconds=0.1)
+    patch.setattr(MediaConvertTranscoder, "__init__", often)
 
 
 def _run(settings: Settings, home: str, environment: dict[str, str]) -> None:
     os.environ.update(environment)
+    _look_often(pytest.MonkeyPatch())
     ended = run_day(settings, Path(home))
     os._exit(0 if ended.succeeded and not ended.failed_checks else 1)
 
@@ -263,12 +257,14 @@ def _run(settings: Settings, home: str, environment: dict[str, str]) -> None:
 @pytest.mark.timeout(1800)  # some fifty days' work
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_killed_at_any_request_is_taken_up_and_nothing_is_paid_or_stored_twice(
-    ready: Cloud, server: ScriptedServer, clip: Path, tmp_path: Path, forkserver: ForkServerContext, when: str
-) -> None:
+    ready: Cloud, server: ScriptedServer, clip: Path, tmp_path: Path, forkserver: ForkServerContext,
+    monkeypatch: pytest.MonkeyPatch, when: str,
+) -> None:  # fmt: skip
     """Killed when its n-th request that changes something has come, or when it has been carried out but not answered:
     the requests are found and not listed. SearchJobs is an hour behind and tokens last no time: only looking helps."""
     video = server.on("/1.mp4", Reply(clip.read_bytes()))
     url = serve_listing(server, lambda: [record(1, video), record(2, None)])
+    _look_often(monkeypatch)
     point = 0
     while True:
         point += 1

@@ -110,7 +110,7 @@ def test_a_mistyped_or_stopped_host_takes_a_few_seconds_more_than_an_error_that_
         assert ("cannot be reached" in result.stderr) == (api_url == url)
         return time.monotonic() - started
 
-    assert seconds(url) - seconds(server.on(API_PATH, Reply(status=403))) < 5
+    assert seconds(url) - seconds(server.on(API_PATH, Reply(status=403))) < 8
     assert not Path("data/archive.json").exists(), "a mistyped address does not name the archive"
 
 
@@ -300,11 +300,11 @@ def test_a_signal_ends_a_run_within_seconds_recorded_as_cancelled_with_nothing_h
         _until(lambda: _is_there(server, where, tmp_path), process)
         sent = time.monotonic()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    assert time.monotonic() - sent < 8
+    assert time.monotonic() - sent < 20
     assert "ended before it was done" in errors
     assert "Traceback" not in errors
 

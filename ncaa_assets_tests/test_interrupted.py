@@ -6,7 +6,6 @@ connection to SQLite), so the points are found and not listed: whoever adds a wr
 """
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -26,26 +25,7 @@ from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer
 
 pytestmark = pytest.mark.slow
 
-# What a run imports only on its way: without it each child would spend two seconds on that.
-_IMPORTED_LATE = [
-    "ncaa_assets_tests.days",
-    "ncaa_assets.safe_http",
-    "tenacity",
-    "alembic.command",
-    "sqlalchemy.dialects.sqlite",
-    "dagster._core.storage.sqlite_storage",
-    "dagster._core.storage.noop_compute_log_manager",
-    "imageio_ffmpeg",
-]
 _CHANGES = {"os.rename", "os.link", "os.remove", "sqlite3.connect"}
-
-
-@pytest.fixture(scope="module")
-def forkserver() -> ForkServerContext:
-    """Children of a process that has one thread and has imported everything: each starts in a moment."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED_LATE)
-    return context
 
 
 def _changes(event: str, arguments: tuple[Any, ...], archive: str) -> bool:

@@ -33,7 +33,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def wait_until(condition: Any, seconds: float = 10) -> None:
+def wait_until(condition: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came about"
@@ -486,7 +486,7 @@ def test_closing_the_iterator_early_kills_ffmpeg_and_leaves_nothing(
     running = list(one._running)
     started = time.monotonic()
     outcomes.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert not any(lives(process) for process in running)
     assert [path.name for path in (store.root / ".tmp").iterdir()] == []
     assert files(store.root / "processed_videos") == [f"{DAY}/quick.jpg", f"{DAY}/quick.mp4"]

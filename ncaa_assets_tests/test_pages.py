@@ -271,7 +271,7 @@ def test_closing_the_copier_ends_the_child(
     assert isinstance(reader, YtDlpReader)
     (child,) = reader._running
     under_way.close()
-    assert ended.wait(5)
+    assert ended.wait(20)
     thread.join()
     assert child.returncode == -9
     assert [path for path in store.root.rglob("*") if path.is_file()] == []

@@ -186,7 +186,7 @@ def video(body: bytes, **more: Any) -> Reply:
     return Reply(body, content_type="video/mp4", **more)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came about"
@@ -616,7 +616,7 @@ def test_a_store_slower_than_its_host_is_no_fault_of_the_host(
 def test_a_copy_takes_as_long_as_the_slower_of_host_and_store_and_not_their_sum(
     store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds, parts = 1.0, 20
+    seconds, parts = 3.0, 20
     body = media.mp4 + (1_000_000).to_bytes(4, "big") + b"free" + bytes(1_000_000 - 8)
     step = len(body) // parts + 1
 
@@ -947,7 +947,7 @@ def test_one_stalled_host_delays_no_other_and_closing_early_ends_its_copy(
     assert {next(outcomes).candidate.highlight.id for _ in range(4)} == {"2", "3", "4", "5"}
     started = time.monotonic()
     outcomes.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert files(store) == [f"videos/{DAY}/{number}.mp4" for number in range(2, 6)]
 
 
@@ -977,7 +977,7 @@ def test_closing_the_copier_ends_a_copy_that_is_blocked_in_a_host_and_leaves_not
     started = time.monotonic()
     under_way.close()
     thread.join(20)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert errors
     assert files(store) == []
     assert server.times("/clip") == 1

@@ -1,0 +1,33 @@
+"""boto3's descriptions of AWS, parsed once a process: boto3 parses them for each session, which a run opens several of,
+and which takes longer than all that a small day does.
+
+Importing it is enough. It changes nothing of what is read, and nothing in `ncaa_assets` knows of it.
+"""
+
+import functools
+from typing import Any
+
+from botocore.loaders import JSONFileLoader, create_loader
+
+_SERVICES = ("s3", "dynamodb", "mediaconvert")  # what every day on AWS uses
+_read = JSONFileLoader.load_file
+
+
+@functools.cache
+def _parsed(path: str) -> Any:
+    return _read(JSONFileLoader(), path)
+
+
+def _load_file(_: JSONFileLoader, file_path: str) -> Any:
+    return _parsed(file_path)
+
+
+JSONFileLoader.load_file = _load_file  # type: ignore[assignment]
+
+# Parsed now, so that a process that is forked from this one has them.
+_loader = create_loader()
+for _name in ("endpoints", "partitions"):
+    _loader.load_data(_name)
+for _service in _SERVICES:
+    for _kind in ("service-2", "endpoint-rule-set-1"):
+        _loader.load_service_model(_service, _kind)
