@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from ncaa_assets_tests import fargate
 from ncaa_assets_tests.fargate import Files, InTheImage, OnThisMachine
 from ncaa_assets_tests.running_ui import REPOSITORY, ask, backfill, launch
 from rehearsal import report as reports
-from rehearsal.drills import DRILLS
+from rehearsal.drills import DRILLS, Drill
 from rehearsal.report import Report
 from rehearsal.world import DISPENSABLE, KEY, LARGE_VIDEOS, TAGS, World, finished, last_days, rehearsed, started, until
 
@@ -67,17 +68,25 @@ def _rehearse(world: World, report: Report, stack: ExitStack) -> None:
     stack.callback(_account_for, world, report)
     _start(world, report)
     _use(world, report)
-    for drill in DRILLS:
-        what, _, expected = (drill.__doc__ or "").strip().partition("\n")
-        try:
-            with report.drill(what, " ".join(expected.split())) as line:
-                line.seen = drill(world)
-        except Exception:  # noqa: BLE001 - the report has it, and the next drill is as good without this one
-            world.source.down.clear()
-            world.fargate.missing.clear()
-            world.cloud.mend()
-            world.cloud.mediaconvert.release()
-    _on_demand(world, report)
+    with ThreadPoolExecutor() as pool:
+        aside = pool.submit(_on_demand, world, report)
+        for group in DRILLS:
+            for done in [pool.submit(_drill, drill, world, report) for drill in group]:
+                done.result()
+        aside.result()
+
+
+def _drill(drill: Drill, world: World, report: Report) -> None:
+    """One drill, with the first line of what it says as its name and the rest as the end that it is to have."""
+    what, _, expected = (drill.__doc__ or "").strip().partition("\n")
+    try:
+        with report.drill(what, " ".join(expected.split())) as line:
+            line.seen = drill(world)
+    except Exception:  # noqa: BLE001 - the report has it, and the next drill is as good without this one
+        world.source.down.clear()
+        world.fargate.missing.clear()
+        world.cloud.mend()
+        world.cloud.mediaconvert.release()
 
 
 # ---- The stages -----------------------------------------------------------------------------------------------------

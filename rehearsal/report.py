@@ -47,7 +47,8 @@ class Report:
             raise
         finally:
             line.seconds = time.monotonic() - began
-            print(f"         {line.failed or line.seen}", flush=True)
+            now = time.monotonic() - self.began
+            print(f"{now:5.0f} s  {what}: {'FAILED: ' if line.failed else ''}{line.failed or line.seen}", flush=True)
 
     def stage(self, what: str, expected: str = "") -> AbstractContextManager[Line]:
         """What everything after it stands on: if it fails, the rehearsal ends."""
