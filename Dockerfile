@@ -23,10 +23,10 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin dagster
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/package /opt/venv
 WORKDIR /opt/dagster
-COPY workspace.yaml ./
 # Two homes: `local` for a container that is alone, `ecs` for tasks, which set DAGSTER_HOME to it.
 COPY ncaa_assets/instance/local.yaml local/dagster.yaml
 COPY ncaa_assets/instance/ecs.yaml ecs/dagster.yaml
+COPY ncaa_assets/instance/ecs_workspace.yaml ecs/workspace.yaml
 RUN chown -R dagster:dagster /opt/dagster
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

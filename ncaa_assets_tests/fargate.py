@@ -41,17 +41,17 @@ CLUSTER, FAMILY, CONTAINER = "ncaa-assets", "ncaa-assets-run", "run"
 PROJECT = Path(__file__).parents[1]
 _ENDS_WITHIN = 30  # "stopTimeout": seconds between SIGTERM and SIGKILL where the definition says nothing
 _HOME = "/opt/dagster"
-_UI_PORT = "3000"
+_PORTS = ("3000", "4000")  # of the UI, and of the code server
 
 
 class Files(Protocol):
     """Where the files of a container come from."""
 
     def command(
-        self, folder: Path, command: list[str], environment: Mapping[str, str]
+        self, folder: Path, command: list[str], environment: Mapping[str, str], ports: Mapping[str, str]
     ) -> tuple[list[str], dict[str, str]]:
         """The arguments and the whole environment with which a process of this machine is the container's; its own
-        files may be kept in `folder`."""
+        files may be kept in `folder`. `ports` says which ports stand for those that its files name."""
         ...
 
     def has(self, program: str) -> bool:
@@ -69,27 +69,26 @@ def image_environment() -> dict[str, str]:
 
 class OnThisMachine:
     """This checkout and the packages that the tests run with, where no image can be built. The folders that the
-    Dockerfile fills beside the packages are made in `folder`."""
+    Dockerfile fills beside the packages are made for each container."""
 
-    def __init__(self, folder: Path) -> None:
-        self._home = folder / _HOME.lstrip("/")
-        instance = PROJECT / "ncaa_assets" / "instance"
-        for name in ("ecs", "local"):
-            (self._home / name).mkdir(parents=True)
-            shutil.copy(instance / f"{name}.yaml", self._home / name / "dagster.yaml")
-        shutil.copy(PROJECT / "workspace.yaml", self._home)
-        self._path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    _PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 
     def command(
-        self, folder: Path, command: list[str], environment: Mapping[str, str]
+        self, folder: Path, command: list[str], environment: Mapping[str, str], ports: Mapping[str, str]
     ) -> tuple[list[str], dict[str, str]]:
-        moved = {name: value.replace(_HOME, str(self._home)) for name, value in environment.items()}
-        here = {"PATH": self._path, "HOME": str(folder), "PYTHONPATH": str(PROJECT)}
-        arguments = [one.replace(f"{_HOME}/", f"{self._home}/") for one in command]
-        return ["env", "-C", str(self._home), *arguments], {**moved, **here}
+        home = folder / _HOME.lstrip("/")
+        for line in (PROJECT / "Dockerfile").read_text("utf-8").splitlines():
+            if copied := re.fullmatch(r"COPY (ncaa_assets/instance/\S+) (\S+)", line):
+                target = home / copied[2]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(_on_ports((PROJECT / copied[1]).read_text("utf-8"), ports), "utf-8")
+        moved = {name: value.replace(_HOME, str(home)) for name, value in environment.items()}
+        here = {"PATH": self._PATH, "HOME": str(folder), "PYTHONPATH": str(PROJECT)}
+        arguments = [one.replace(f"{_HOME}/", f"{home}/") for one in command]
+        return ["env", "-C", str(home), *arguments], {**moved, **here}
 
     def has(self, program: str) -> bool:
-        return shutil.which(program, path=self._path) is not None
+        return shutil.which(program, path=self._PATH) is not None
 
 
 class InTheImage:
@@ -106,7 +105,8 @@ touch "$1/root/etc/hosts"
 mount --bind /etc/hosts "$1/root/etc/hosts"
 home=$2
 root=$1/root
-shift 2
+sed -i "$3" "$root$home/ecs/workspace.yaml"
+shift 3
 exec chroot --userspec=10001:10001 --groups= "$root" env -C "$home" "$@"
 """
 
@@ -114,10 +114,11 @@ exec chroot --userspec=10001:10001 --groups= "$root" env -C "$home" "$@"
         self._root = root
 
     def command(
-        self, folder: Path, command: list[str], environment: Mapping[str, str]
+        self, folder: Path, command: list[str], environment: Mapping[str, str], ports: Mapping[str, str]
     ) -> tuple[list[str], dict[str, str]]:
+        moved = ";".join(f"s/{port}/{here}/" for port, here in ports.items())
         alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._SCRIPT]
-        return [*alone, str(self._root), str(folder), _HOME, *command], {"HOME": "/home/dagster", **environment}
+        return [*alone, str(self._root), str(folder), _HOME, moved, *command], {"HOME": "/home/dagster", **environment}
 
     def has(self, program: str) -> bool:
         folders = [""] if program.startswith("/") else [f"{one}/" for one in image_environment()["PATH"].split(":")]
@@ -153,12 +154,12 @@ class Container:
     health: str = "UNKNOWN"
     checks: list[tuple[bool, float]] = field(default_factory=list)  # passed, and in how many seconds
     sessions: list[int] = field(default_factory=list)  # of its process, and of its health checks
-    port: int = 0
+    ports: Mapping[str, str] = field(default_factory=dict)  # each port that it knows, and the one that stands for it
 
     @property
     def url(self) -> str:
         """Where its UI answers: each task has addresses of its own on AWS, and ports of its own here."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.ports['3000']}"
 
     @property
     def log(self) -> str:
@@ -330,7 +331,7 @@ class Fargate:
         given: dict[str, Any] = task.overrides
         overrides: dict[str, dict[str, Any]] = {one["name"]: one for one in given.get("containerOverrides", [])}
         definitions: list[dict[str, Any]] = definition.container_definitions
-        port = free_port()
+        ports = {port: str(free_port()) for port in _PORTS}
         role, execution = getattr(definition, "task_role_arn", None), getattr(definition, "execution_role_arn", None)
         public = self._public_address(task)
         environment = {**self.given(task.cluster_name), **self.standing_in(task)}
@@ -346,14 +347,14 @@ class Fargate:
             task.containers.append(shown)
             definition_here = {**one, "command": override.get("command") or one.get("command")}
             for name in {"command", "healthCheck"} & one.keys():
-                definition_here[name] = json.loads(json.dumps(definition_here[name]).replace(_UI_PORT, str(port)))
+                definition_here[name] = json.loads(_on_ports(json.dumps(definition_here[name]), ports))
             running.containers.append(
                 Container(
                     one["name"],
                     definition_here,
                     {**image_environment(), **{pair["name"]: pair["value"] for pair in every}, **environment},
                     self.folder / f"{len(self.tasks) + 1}-{definition.family}-{one['name']}",
-                    port=port,
+                    ports=ports,
                 )
             )
         self.tasks.append(running)
@@ -366,10 +367,25 @@ class Fargate:
             task.stopped_reason = reason
             self._is_over(running)
             return
-        for container in running.containers:
+        first = [one for one in running.containers if not one.definition.get("dependsOn")]
+        for container in first:
             self._start_container(running, container, by)
+        if len(first) < len(running.containers):
+            self._thread(self._start_the_others, running, by)
         if self.kills:
             self.kill(running)
+
+    def _start_the_others(self, running: Task, by: str | None) -> None:
+        """Starts the containers that others have to be healthy before, when these are."""
+        containers = {one.name: one for one in running.containers}
+        for container in [one for one in running.containers if one.process is None]:
+            for dependency in container.definition["dependsOn"]:
+                before = containers[dependency["containerName"]]
+                while before.health != "HEALTHY" and not running.is_stopping and not self._ended.wait(0.5):
+                    self.check(before)
+            with self._lock:
+                if not running.is_stopping and not self._ended.is_set():
+                    self._start_container(running, container, by)
 
     def _public_address(self, task: MotoTask) -> bool:
         """Shows the task's public address at its interface, where it asked for one, as the launcher looks for it."""
@@ -416,7 +432,7 @@ class Fargate:
     def _start_container(self, running: Task, container: Container, by: str | None) -> None:
         container.folder.mkdir(parents=True)
         command, environment = self.files.command(
-            container.folder, container.definition["command"], container.environment
+            container.folder, container.definition["command"], container.environment, container.ports
         )
         container.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -468,7 +484,8 @@ class Fargate:
         with self._lock:
             if not running.is_stopping:
                 self._stop(running, "EssentialContainerExited", "Essential container in task exited")
-            if all(one.exit_code is not None for one in running.containers) and not running.is_over:
+            are_left = any(one.process is not None and one.exit_code is None for one in running.containers)
+            if not are_left and not running.is_over:
                 self._is_over(running)
 
     def _stop(self, running: Task, code: str, reason: str) -> None:
@@ -540,7 +557,7 @@ class Fargate:
         check = container.definition["healthCheck"]
         arguments, environment = self.files.command(
             container.folder.with_name(f"{container.folder.name}-check-{len(container.checks)}"),
-            check["command"][1:], container.environment,
+            check["command"][1:], container.environment, container.ports,
         )  # fmt: skip
         started = time.monotonic()
         process = subprocess.Popen(
@@ -595,6 +612,12 @@ class Fargate:
         left = [pid for container in every for session in container.sessions for pid in _pids(session)]
         if left:
             raise RuntimeError(f"processes of tasks are still there: {left}")
+
+
+def _on_ports(text: str, ports: Mapping[str, str]) -> str:
+    for port, here in ports.items():
+        text = text.replace(port, here)
+    return text
 
 
 def _heed_signals() -> None:
@@ -681,7 +704,7 @@ def running_fargate(
 
     register(FAMILY, CONTAINER, environment)
     register("ncaa-assets-catch-up", "catch-up", {})
-    with running(cloud, server, folder, OnThisMachine(folder / "image"), lambda _: {}) as fargate:
+    with running(cloud, server, folder, OnThisMachine(), lambda _: {}) as fargate:
         task: dict[str, Any] = ecs.run_task(
             cluster=CLUSTER, taskDefinition="ncaa-assets-catch-up", launchType="FARGATE", networkConfiguration=network
         )["tasks"][0]

@@ -38,7 +38,7 @@ print(json.dumps({
     "environment": [os.environ["NCAA_DEPLOYMENT"], os.environ["DAGSTER_HOME"], os.getcwd()],
     "launchers": [ecs["run_launcher"]["class"], local.get("run_launcher")],
     "writable": [os.access(place, os.W_OK) for place in ("/opt/dagster/ecs", "/opt/dagster/local", "/opt/venv")],
-    "workspace": os.path.exists("/opt/dagster/workspace.yaml"),
+    "workspace": os.path.exists("/opt/dagster/ecs/workspace.yaml"),
 }))
 """
 

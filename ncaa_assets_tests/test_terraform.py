@@ -28,6 +28,7 @@ from ncaa_assets.backends import open_store
 from ncaa_assets.cli import main
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.instance import open_instance
+from ncaa_assets.runs import LOCATION, MODULE
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests import eventbridge, fargate
 from ncaa_assets_tests.cloud import Call, Cloud, running_cloud
@@ -41,6 +42,7 @@ from ncaa_assets_tests.s3_rules import ACCOUNT
 from ncaa_assets_tests.terraform import SOURCE, Terraform, require_terraform
 
 IMAGE_TAG = "3f2a91c"
+INSTANCE = Path(ncaa_assets.__file__).parent / "instance"
 
 # What moto does not give back of what it was given, so that every plan there wants it again.
 FORGOTTEN_BY_MOTO = {
@@ -295,8 +297,8 @@ def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
 @pytest.mark.parametrize("which", ["always_on", "on_demand"])
 def test_the_environment_is_what_the_code_and_the_instance_read(deployed: Deployments, which: str) -> None:
     every = containers(getattr(deployed, which))
-    assert set(every) == {"webserver", "daemon", "run", "catch-up"}
-    instance = yaml.safe_load((Path(ncaa_assets.__file__).parent / "instance" / "ecs.yaml").read_text("utf-8"))
+    assert set(every) == {"code", "webserver", "daemon", "run", "catch-up"}
+    instance = yaml.safe_load((INSTANCE / "ecs.yaml").read_text("utf-8"))
     # Without this a finished day's line is in no log of the container, and the dead man's alarm goes off each day.
     assert "ncaa_assets" in instance["python_logs"]["managed_python_loggers"]
     expanded = set(re.findall(r"\{'env': '(\w+)'\}", str(instance)))
@@ -333,8 +335,13 @@ def test_the_defaults_of_the_variables_are_those_of_the_code(deployed: Deploymen
 @pytest.mark.timeout(900)
 def test_the_containers_run_what_the_image_has(deployed: Deployments) -> None:
     every = containers(deployed.always_on)
-    workspace = "/opt/dagster/workspace.yaml"
+    workspace = "/opt/dagster/ecs/workspace.yaml"
     assert every["webserver"]["command"] == ["dagster-webserver", "-h", "127.0.0.1", "-p", "3000", "-w", workspace]
+    (served,) = yaml.safe_load((INSTANCE / "ecs_workspace.yaml").read_text("utf-8"))["load_from"]
+    host, port = served["grpc_server"]["host"], str(served["grpc_server"]["port"])
+    assert every["code"]["command"] == ["dagster", "api", "grpc", "-h", host, "-p", port, "-m", MODULE]
+    assert f"('{host}', {port})" in every["code"]["healthCheck"]["command"][-1]
+    assert served["grpc_server"]["location_name"] == LOCATION
     assert every["daemon"]["command"] == ["dagster-daemon", "run", "-w", workspace]
     assert every["catch-up"]["command"] == ["ncaa-assets", "catch-up"]
     assert not any(container["portMappings"] for container in every.values())
@@ -647,7 +654,7 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
     monkeypatch.setattr(launched_runs, "POLL_SECONDS", 0.2)
     home = tmp_path / "home"
     home.mkdir()
-    text = (Path(ncaa_assets.__file__).parent / "instance" / "ecs.yaml").read_text("utf-8")
+    text = (INSTANCE / "ecs.yaml").read_text("utf-8")
     text = text.replace("/tmp/dagster-logs", str(tmp_path / "logs"))  # noqa: S108
     (home / "dagster.yaml").write_text(text)
     video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))

@@ -129,7 +129,7 @@ def _deploy(world: World, report: Report) -> Files:
 def _files(folder: Path) -> Files:
     tool = os.environ.get("NCAA_BUILD_IMAGE")
     if not tool or os.getuid() != 0:
-        return OnThisMachine(folder / "image")
+        return OnThisMachine()
     done = subprocess.run(  # noqa: S603
         [tool, "-t", "ncaa-assets-rehearsal", str(fargate.PROJECT)], capture_output=True, text=True, check=False,
         env={**os.environ, "BUILDAH_LAYERS": "true"},
@@ -144,7 +144,7 @@ def _start(world: World, report: Report) -> None:
     it = world.always_on
     with report.stage("the service starts, until its UI answers") as line:
         task = it.service_task()
-        line.seen = f"one task with {' and '.join(one.name for one in task.containers)}"
+        line.seen = f"one task with {', '.join(one.name for one in task.containers)}"
     with report.stage("the containers' health checks") as line:
         until("a daemon that is alive", lambda: world.fargate.check(it.container("daemon")), 120)
         checks = {one.name: one for one in it.service_task().containers}

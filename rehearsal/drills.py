@@ -201,7 +201,7 @@ def service_rolled(world: World) -> str:
     world.forget_policies()
     until("the old task's end", lambda: before.is_over)
     after = it.service_task()
-    assert [str(one.definition["image"]).endswith(TAGS[1]) for one in after.containers] == [True, True]
+    assert all(str(one.definition["image"]).endswith(f":{TAGS[1]}") for one in after.containers)
     hold.go.set()
     it.ended(day, "SUCCESS")
     it.check_whole(day)

@@ -42,7 +42,7 @@ locals {
   database_secret = { name = "DAGSTER_POSTGRES_PASSWORD", valueFrom = aws_secretsmanager_secret_version.database.arn }
   api_key_secret  = { name = "RAPIDAPI_KEY", valueFrom = local.api_key_value_from }
 
-  workspace = "/opt/dagster/workspace.yaml"
+  workspace = "/opt/dagster/ecs/workspace.yaml"
 
   # What all containers have in common. ECS gives back an answer with all of these in it; what is left out here would
   # differ from it for ever.
@@ -69,9 +69,26 @@ locals {
     }
   }
 
+  # Nobody is started before the code is there to be asked for.
+  after_code = [{ containerName = "code", condition = "HEALTHY" }]
+
   service_containers = [
     merge(local.container, {
+      name             = "code"
+      command          = ["dagster", "api", "grpc", "-h", "127.0.0.1", "-p", "4000", "-m", "ncaa_assets.definitions"]
+      secrets          = [local.database_secret]
+      logConfiguration = local.log_configuration["service"]
+      healthCheck = {
+        command     = ["CMD", "python", "-c", "import socket; socket.create_connection(('127.0.0.1', 4000), 5)"]
+        interval    = 10
+        timeout     = 10
+        retries     = 6
+        startPeriod = 120
+      }
+    }),
+    merge(local.container, {
       name             = "webserver"
+      dependsOn        = local.after_code
       command          = ["dagster-webserver", "-h", "127.0.0.1", "-p", "3000", "-w", local.workspace]
       secrets          = [local.database_secret]
       logConfiguration = local.log_configuration["service"]
@@ -87,6 +104,7 @@ locals {
     }),
     merge(local.container, {
       name             = "daemon"
+      dependsOn        = local.after_code
       command          = ["dagster-daemon", "run", "-w", local.workspace]
       secrets          = [local.database_secret]
       logConfiguration = local.log_configuration["service"]

@@ -62,7 +62,7 @@ resource "aws_ecs_task_definition" "catch_up" {
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
   cpu                      = 256
-  memory                   = 1024
+  memory                   = 512
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.catch_up.arn
   container_definitions    = jsonencode(local.catch_up_containers)
