@@ -63,6 +63,7 @@ def keys(cloud: Cloud) -> list[str]:
     return sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
 
 
+@pytest.mark.timeout(900)  # four commands, each of which may take its two minutes
 def test_the_daily_job_stores_on_aws_what_it_stores_in_a_folder(
     ready: Cloud, endpoint: str, clip: Path, tmp_path: Path
 ) -> None:
