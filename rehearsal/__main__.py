@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,7 +27,19 @@ from ncaa_assets_tests.running_ui import REPOSITORY, ask, backfill, launch
 from rehearsal import report as reports
 from rehearsal.drills import DRILLS, Drill
 from rehearsal.report import Report
-from rehearsal.world import DISPENSABLE, KEY, LARGE_VIDEOS, TAGS, World, finished, last_days, rehearsed, started, until
+from rehearsal.world import (
+    DISPENSABLE,
+    KEY,
+    LARGE_VIDEOS,
+    TAGS,
+    WRONG_KEY,
+    World,
+    finished,
+    last_days,
+    rehearsed,
+    started,
+    until,
+)
 
 LARGE_MIB = 150
 LARGE_DAY = "2025-01-10"
@@ -78,7 +91,7 @@ def _rehearse(world: World, report: Report, stack: ExitStack) -> None:
 
 def _drill(drill: Drill, world: World, report: Report) -> None:
     """One drill, with the first line of what it says as its name and the rest as the end that it is to have."""
-    what, _, expected = (drill.__doc__ or "").strip().partition("\n")
+    what, _, expected = (drill.__doc__ or "").strip().partition(".\n")
     try:
         with report.drill(what, " ".join(expected.split())) as line:
             line.seen = drill(world)
@@ -95,10 +108,14 @@ def _drill(drill: Drill, world: World, report: Report) -> None:
 def _deploy(world: World, report: Report) -> Files:
     """The README's first three steps; the image is built meanwhile."""
     built: list[Files | Exception] = []
+    began = time.monotonic()
+    took = 0.0
 
     def build() -> None:
+        nonlocal took
         try:
             built.append(_files(world.folder))
+            took = time.monotonic() - began
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             built.append(error)
 
@@ -113,7 +130,11 @@ def _deploy(world: World, report: Report) -> Files:
         (files,) = built
         if isinstance(files, Exception):
             raise files
-        line.seen = "built" if isinstance(files, InTheImage) else "not built here: this checkout's files are used"
+        line.seen = (
+            f"built meanwhile, in {took:.0f} s"
+            if isinstance(files, InTheImage)
+            else "not built here: this checkout's files are used"
+        )
     with report.stage("key, image, and terraform apply with its tag") as line:
         for one in world.deployments:
             one.put_key(KEY)
@@ -312,13 +333,24 @@ def _account_for(world: World, report: Report) -> None:
         f"{len(world.cloud.mediaconvert.jobs)} encodes."
     )  # fmt: skip
     with report.stage("each role does what its policy allows") as line:
-        refused = {(role, action) for role, action in world.refused if action not in DISPENSABLE}
+        refused = world.refused.keys() - DISPENSABLE
         assert not refused, refused
         assert world.cloud.problems == [], world.cloud.problems[:3]
         unused = {role: sorted(actions) for role, actions in sorted(world.unused().items()) if actions}
         line.seen = "nothing that was needed was refused; allowed and not used here: " + (
             "; ".join(f"{role}: {', '.join(actions)}" for role, actions in unused.items()) or "nothing"
         )
+    with report.stage("no key and no password in what containers printed, in alerts or in compute logs") as line:
+        passwords = [one.postgres.password for one in world.deployments if one.postgres is not None]
+        texts = [container.log for task in world.fargate.tasks for container in task.containers]
+        s3 = world.cloud.client("s3")
+        for one in world.deployments:
+            texts += one.alerts()
+            for kept in s3.list_objects_v2(Bucket=one.bucket, Prefix="dagster-logs/").get("Contents", []):
+                texts.append(s3.get_object(Bucket=one.bucket, Key=kept["Key"])["Body"].read().decode())
+        for secret in [KEY, WRONG_KEY, *passwords]:
+            assert not any(secret in text for text in texts)
+        line.seen = f"{len(texts)} texts looked through"
     with report.stage("every role keeps within 70 % of its memory") as line:
         over = [f"{role} {used:.0f} of {limit}" for role, used, limit in report.memory if used > 0.7 * limit]
         assert not over, ", ".join(over)

@@ -216,7 +216,7 @@ def service_rolled(world: World) -> str:
 def two_catch_ups(world: World) -> str:
     """EventBridge starts catch-up twice at the same moment, with three days missing.
 
-    Each day is backed up once, by a run with a task of its own; both commands exit with 0.
+    Both exit with 0; each day is whole, its copy made and its encode paid once, by runs with a task of their own.
     """
     it, days = world.always_on, last_days(3)
     assert not any(it.keys(f"highlights/{day}") for day in days)

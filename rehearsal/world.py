@@ -36,8 +36,8 @@ KEY, WRONG_KEY = "the-key-of-the-rehearsal", "a-key-of-yesterday"
 ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"
 TAGS = ("3f2a91c", "77b01de")
 LARGE_VIDEOS = 4  # VIDEO_CONCURRENCY
-# What roles ask and do without when it is refused.
-DISPENSABLE = {"s3:ListBucketVersions"}
+# What doctor asks with a run's role and does without when it is refused.
+DISPENSABLE = {(f"{ALWAYS_ON}-run", "s3:ListBucketVersions"), (f"{ALWAYS_ON}-run", "ecs:DescribeTaskDefinition")}
 
 
 def until(what: str, there: Callable[[], Any], seconds: float = 120) -> Any:
