@@ -260,8 +260,8 @@ def _launcher(instance: "dg.DagsterInstance") -> Iterator[Line]:
         check_launcher(instance)
     except BackupError as error:
         if is_denied(error.__cause__):
-            text = "this role may not launch any, as that of a run need not; the service's and catch-up's have to"
-            yield Line(Mark.OK, "runs", text)
+            text = "this role may not launch any; that of a run need not, the service's and catch-up's have to"
+            yield Line(Mark.WARN, "runs", text)
         else:
             yield Line(Mark.FAIL, "runs", str(error))
     else:

@@ -116,7 +116,7 @@ exec chroot --userspec=10001:10001 --groups= "$root" env -C "$home" "$@"
     def command(
         self, folder: Path, command: list[str], environment: Mapping[str, str], ports: Mapping[str, str]
     ) -> tuple[list[str], dict[str, str]]:
-        moved = ";".join(f"s/{port}/{here}/" for port, here in ports.items())
+        moved = ";".join(rf"s/\b{port}\b/{here}/" for port, here in ports.items())
         alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", self._SCRIPT]
         return [*alone, str(self._root), str(folder), _HOME, moved, *command], {"HOME": "/home/dagster", **environment}
 
@@ -153,7 +153,7 @@ class Container:
     exit_code: int | None = None
     health: str = "UNKNOWN"
     checks: list[tuple[bool, float]] = field(default_factory=list)  # passed, and in how many seconds
-    sessions: list[int] = field(default_factory=list)  # of its process, and of its health checks
+    sessions: set[int] = field(default_factory=set)  # of its process, and of its health checks, while they are there
     ports: Mapping[str, str] = field(default_factory=dict)  # each port that it knows, and the one that stands for it
 
     @property
@@ -345,13 +345,17 @@ class Fargate:
             shown = MotoContainer(definition)  # type: ignore[abstract]
             shown.name, shown.exitCode = one["name"], None  # type: ignore[assignment]  # as AWS, until it ends
             task.containers.append(shown)
-            definition_here = {**one, "command": override.get("command") or one.get("command")}
-            for name in {"command", "healthCheck"} & one.keys():
-                definition_here[name] = json.loads(_on_ports(json.dumps(definition_here[name]), ports))
+            moved = {
+                name: json.loads(_on_ports(json.dumps(one[name]), ports))
+                for name in {"command", "healthCheck"} & one.keys()
+            }
+            here = {**one, "command": None, **moved}
+            if "command" in override:
+                here["command"] = override["command"]
             running.containers.append(
                 Container(
                     one["name"],
-                    definition_here,
+                    here,
                     {**image_environment(), **{pair["name"]: pair["value"] for pair in every}, **environment},
                     self.folder / f"{len(self.tasks) + 1}-{definition.family}-{one['name']}",
                     ports=ports,
@@ -438,7 +442,7 @@ class Fargate:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True, preexec_fn=_heed_signals,  # noqa: PLW1509 - it touches no lock
         )  # fmt: skip
-        container.sessions.append(container.process.pid)
+        container.sessions.add(container.process.pid)
         reader = self._thread(self._keep_log, running, container, by)
         self._thread(self._await, running, container, reader)
         if "healthCheck" in container.definition:
@@ -477,8 +481,9 @@ class Fargate:
     def _await(self, running: Task, container: Container, reader: threading.Thread) -> None:
         assert container.process is not None
         code = container.process.wait()
-        for session in container.sessions:
+        for session in list(container.sessions):
             _signal_session(session, signal.SIGKILL)  # nothing of a container outlives its first process
+        container.sessions.discard(container.process.pid)  # the number may be somebody else's from now on
         reader.join()
         container.exit_code = code if code >= 0 else 128 - code
         with self._lock:
@@ -564,14 +569,14 @@ class Fargate:
             arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        container.sessions.append(process.pid)
+        container.sessions.add(process.pid)
         try:
             passed = process.wait(check.get("timeout", 5)) == 0
         except subprocess.TimeoutExpired:
             passed = False
         _signal_session(process.pid, signal.SIGKILL)
         process.wait()
-        container.sessions.remove(process.pid)
+        container.sessions.discard(process.pid)
         container.checks.append((passed, time.monotonic() - started))
         if passed:
             container.health = "HEALTHY"
@@ -603,21 +608,19 @@ class Fargate:
         """
         with self._lock:
             self._ended.set()
-        every = [container for task in self.tasks for container in task.containers]
-        for container in every:
-            for session in list(container.sessions):
-                _signal_session(session, signal.SIGKILL)
+        sessions = [one for task in self.tasks for container in task.containers for one in list(container.sessions)]
+        for session in sessions:
+            _signal_session(session, signal.SIGKILL)
         for thread in self._threads:
             thread.join(60)
-        left = [pid for container in every for session in container.sessions for pid in _pids(session)]
+        left = [pid for session in sessions for pid in _pids(session)]
         if left:
             raise RuntimeError(f"processes of tasks are still there: {left}")
 
 
 def _on_ports(text: str, ports: Mapping[str, str]) -> str:
-    for port, here in ports.items():
-        text = text.replace(port, here)
-    return text
+    """A text with the ports of this machine where it names others."""
+    return re.sub(r"\b\d+\b", lambda number: ports.get(number[0], number[0]), text)
 
 
 def _heed_signals() -> None:
@@ -642,7 +645,7 @@ def _signal_session(session: int, number: int) -> None:
             os.kill(pid, number)
 
 
-def _memory_of(sessions: list[int]) -> float:
+def _memory_of(sessions: set[int]) -> float:
     """MiB in use: what each process has for itself, and the files that the largest of them maps, since the others map
     the same ones (and they are given back when memory is short)."""
     own, mapped = 0, [0]

@@ -25,9 +25,9 @@ def is_made_up_for(deployment: Deployment, day: str) -> None:
 
 
 def tasks_of(deployment: Deployment, day: str) -> int:
-    """How many tasks the day's runs had."""
-    arns = {run.get("ecs/task_arn") for run in deployment.runs_of(day)}
-    return sum(task.task.task_arn in arns for task in deployment.tasks("run"))
+    """How many tasks were started for the day's runs."""
+    ids = [run["id"] for run in deployment.runs_of(day)]
+    return sum(any(one in " ".join(task.command) for one in ids) for task in deployment.tasks("run"))
 
 
 def two_run_tasks_killed(world: World) -> str:
@@ -130,6 +130,7 @@ def api_down(world: World) -> str:
     assert asked == 4, f"the API was asked {asked} times"
     assert tasks_of(it, day) == 1
     alert = it.alert_with(day)
+    assert "the API is down (status 503); try again later" in alert
     assert it.keys(f"highlights/{day}") == []
     world.source.down.discard(day)
     is_made_up_for(it, day)
@@ -147,6 +148,8 @@ def bucket_denied(world: World) -> str:
     launched(it, day)
     it.ended(day, "FAILURE")
     alert = it.alert_with(day)
+    assert f"s3://{it.bucket}/" in alert
+    assert "grant it to their role" in alert
     assert it.keys(f"highlights/{day}") == []
     world.cloud.mend()
     is_made_up_for(it, day)
@@ -166,6 +169,7 @@ def wrong_key(world: World) -> str:
     assert world.source.asked.count(day) == 1
     it.put_key(KEY)
     alert = it.alert_with(day)
+    assert "subscribe the key" in alert
     assert WRONG_KEY not in alert
     is_made_up_for(it, day)
     return f"asked once, then: “{sentence(alert)}”"
@@ -192,6 +196,9 @@ def service_rolled(world: World) -> str:
     is launched afterwards runs the new one; nobody is alarmed.
     """
     it, day, later = world.always_on, "2025-02-08", "2025-02-09"
+    service = it.terraform.values("aws_ecs_service.dagster")
+    percent = [service["deployment_minimum_healthy_percent"], service["deployment_maximum_percent"]]
+    assert percent == [0, 100], "what is emulated here is a service that ends the old before the new"
     hold = world.source.hold(day)
     launched(it, day)
     until("the copy's middle", hold.reached.is_set, 90)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,22 +40,36 @@ LARGE_VIDEOS = 4  # VIDEO_CONCURRENCY
 DISPENSABLE = {(f"{ALWAYS_ON}-run", "s3:ListBucketVersions"), (f"{ALWAYS_ON}-run", "ecs:DescribeTaskDefinition")}
 
 
+# Set where the rehearsal is to end before its time.
+ENDED = threading.Event()
+
+
+def _afternoon() -> str:
+    """A timezone in which it is early in the afternoon: neither midnight nor the schedule's six o'clock comes about
+    meanwhile. The sign of these names is the other way round (tz database, etcetera)."""
+    east = 13 - datetime.now(UTC).hour
+    return f"Etc/GMT{-east:+d}"
+
+
+TIMEZONE = _afternoon()
+
+
 def until(what: str, there: Callable[[], Any], seconds: float = 120) -> Any:
     """Waits until `there()` is something, and returns that.
 
     Raises:
-        AssertionError: it never came about.
+        AssertionError: it never came about, or `ENDED` was set.
     """
     deadline = time.monotonic() + seconds
     while not (found := there()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.2)
+        assert not ENDED.wait(0.2), f"{what}: the rehearsal was ended"
     return found
 
 
 def last_days(count: int) -> list[str]:
-    """The last days that are over in New York, the newest first."""
-    today = datetime.now(ZoneInfo("America/New_York")).date()
+    """The last days that are over, the newest first."""
+    today = datetime.now(ZoneInfo(TIMEZONE)).date()
     return [str(today - timedelta(days=back)) for back in range(1, count + 1)]
 
 
@@ -83,13 +97,20 @@ class Source:
         self.down: set[str] = set()
         self.large: set[str] = set()
         self.asked: list[str] = []
-        self._holds: dict[str, Hold] = {}
+        self._holds: dict[str, Hold] = {}  # of downloads to come
+        self._holding: list[Hold] = []
         self.url = server.on(API_PATH, self._listing)
 
     def hold(self, day: str) -> Hold:
         """The next download of the day's video waits in its middle."""
-        self._holds[day] = Hold()
-        return self._holds[day]
+        self._holds[day] = hold = Hold()
+        self._holding.append(hold)
+        return hold
+
+    def release(self) -> None:
+        """Lets every download go on that waits."""
+        for hold in self._holding:
+            hold.go.set()
 
     def _listing(self, handler: Handler) -> None:
         query = dict(re.findall(r"[?&](\w+)=([^&]*)", handler.path))
@@ -103,10 +124,11 @@ class Source:
             Reply(b"<h1>Service Unavailable</h1>", status=503, content_type="text/html").send(handler)
             return
         number = int(day.replace("-", "")) * 10
+        noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=ZoneInfo(TIMEZONE)).astimezone(UTC)
         videos = range(number, number + (LARGE_VIDEOS if day in self.large else 1))
         urls = {one: self._server.on(f"/videos/{one}.mp4", partial(self._video, day, one)) for one in videos}
         records = [
-            record(one, urls.get(one), match={"date": f"{day}T23:00:00.000Z", "league": {"name": "NCAA"}})
+            record(one, urls.get(one), match={"date": noon.isoformat(), "league": {"name": "NCAA"}})
             for one in [*videos, number + 9]
         ]
         body = {
@@ -333,7 +355,12 @@ class World:
         """The example of the variables, with these; and settings that lead to the bench's API and videos."""
         terraform = Terraform(self.folder / name, self.cloud.environment())
         text = (SOURCE / "terraform.tfvars.example").read_text("utf-8")
-        values |= {"project_name": f'"{name}"', "force_destroy": "true", "retry_delay": "2"}
+        values |= {
+            "project_name": f'"{name}"',
+            "force_destroy": "true",
+            "retry_delay": "2",
+            "timezone": f'"{TIMEZONE}"',
+        }
         if name == ON_DEMAND:
             values |= {"dynamodb_table": '"OnDemand"', "s3_prefix": '"ncaa"'}
         values["settings"] = f'{{ API_URL = "{self.source.url}", VIDEO_ALLOW_PRIVATE_HOSTS = "1" }}'
@@ -350,7 +377,13 @@ class World:
         """
         these = self.deployments if only is None else (only,)
         started = [one.terraform.start("apply", "-input=false", "-auto-approve", *arguments) for one in these]
-        said = [process.communicate(timeout=600)[0] for process in started]
+        try:
+            said = [process.communicate(timeout=600)[0] for process in started]
+        finally:
+            for process in started:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
         assert not any(process.returncode for process in started), "\n".join(one[-3000:] for one in said)
         for one in these:
             one.outputs = one.terraform.outputs()
@@ -375,11 +408,11 @@ class World:
         if role is None:
             return
         deployment = next(one for one in self.deployments if role.startswith(f"{one.name}-"))
-        if role not in self._statements:
-            self._statements[role] = self._policy(role)
+        statements = self._statements.get(role) or self._policy(role)
+        self._statements[role] = statements
         for need in permissions.needed(call, deployment.place()):
             self.used.setdefault(role, set()).add(need.action)
-            if not permissions.allows(self._statements[role], need.action, need.resource, need.context):
+            if not permissions.allows(statements, need.action, need.resource, need.context):
                 self.refused[role, need.action] = need.resource
                 code = "AccessDenied" if call.service == "s3" else "AccessDeniedException"
                 raise Refused(403, code, f"{role} is not authorized to perform {need.action} on {need.resource}")
@@ -396,6 +429,16 @@ class World:
             role: permissions.actions(statements) - self.used.get(role, set())
             for role, statements in self._statements.items()
         }
+
+    def tidy(self) -> None:
+        """Takes back whatever a drill that failed may have left behind."""
+        self.source.down.clear()
+        self.source.release()
+        self.fargate.missing.clear()
+        self.cloud.mend()
+        self.cloud.mediaconvert.release()
+        for one in self.deployments:
+            one.put_key(KEY)
 
     def forget_policies(self) -> None:
         """They are read again: Terraform may have changed them."""
