@@ -328,7 +328,7 @@ variable "cpu_architecture" {
 }
 
 variable "service_size" {
-  description = "CPU units and MiB of the task with code server, webserver and daemon (603 MiB are used: docs/rehearsal.md)."
+  description = "CPU units and MiB of the task with code server, webserver and daemon (some 600 MiB are used: docs/rehearsal.md)."
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 512, memory = 1024 }
 
@@ -339,7 +339,7 @@ variable "service_size" {
 }
 
 variable "run_size" {
-  description = "CPU units and MiB of a run's task (four large videos at once take 414 MiB). A single run may take another by its tags ecs/cpu and ecs/memory."
+  description = "CPU units and MiB of a run's task (four large videos at once take some 410 MiB). A single run may take another by its tags ecs/cpu and ecs/memory."
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 512, memory = 1024 }
 
