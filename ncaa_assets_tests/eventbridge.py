@@ -14,7 +14,7 @@ from ncaa_assets_tests.fargate import Fargate
 from ncaa_assets_tests.mediaconvert import REGION
 from ncaa_assets_tests.s3_rules import ACCOUNT
 
-TASK_CHANGE, JOB_CHANGE = "ECS Task State Change", "MediaConvert Job State Change"
+TASK_CHANGE = "ECS Task State Change"
 
 
 def matches(pattern: str, event: dict[str, Any]) -> bool:
@@ -27,18 +27,14 @@ def matches(pattern: str, event: dict[str, Any]) -> bool:
     return bool(EventPattern.load(pattern).matches_event(seen))
 
 
-def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any]) -> int:
-    """Publishes an event to the topics of the rules that it matches, in the words of their transformers, and returns to
-    how many."""
+def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any]) -> None:
+    """Publishes an event to the topics of the rules that it matches, in the words of their transformers."""
     event = {"source": source, "detail-type": kind, "detail": detail}
-    told = 0
     for rule in list(events_backends[ACCOUNT][REGION].event_buses["default"].rules.values()):
         if rule.state == "ENABLED" and matches(str(rule.event_pattern.dump()), event):
             for target in rule.targets:
                 text = _transformed(target.get("InputTransformer"), event)
                 cloud.client("sns").publish(TopicArn=target["Arn"], Message=text)
-                told += 1
-    return told
 
 
 def _transformed(transformer: dict[str, Any] | None, event: dict[str, Any]) -> str:

@@ -173,8 +173,6 @@ class Task:
 
     task: MotoTask
     family: str
-    revision: str
-    memory_limit: int  # MiB
     containers: list[Container]
     is_stopping: bool = False
     stop_code: str | None = None
@@ -220,7 +218,6 @@ class Fargate:
         self.here: dict[str, str] = {}
         self.memory: dict[str, float] = {}
         self._known: set[str] = set()
-        self._failures: dict[str, int] = {}
         self._lock = threading.RLock()
         self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
@@ -313,7 +310,10 @@ class Fargate:
             if not one.is_stopping and (service.desired_count == 0 or one.task.task_definition_arn != wanted):
                 reason = f"Scaling activity initiated by (deployment {deployment['id']})"
                 self._stop(one, "ServiceSchedulerInitiated", reason)
-        if not mine and service.desired_count and self._failures.get(f"{service.arn} {wanted}", 0) < 3:
+        failed = [
+            one for one in self.tasks if one.task.task_definition_arn == wanted and one.stop_code == "TaskFailedToStart"
+        ]
+        if not mine and service.desired_count and len(failed) < 3:
             (started,) = ecs.run_task(
                 service.cluster_name, str(wanted), 1, None, str(deployment["id"]), None, "FARGATE",
                 service.network_configuration, group,
@@ -337,7 +337,7 @@ class Fargate:
         environment = {**self.given(task.cluster_name), **self.standing_in(task)}
         if role:
             environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._credentials(task, role)
-        running = Task(task, definition.family, str(definition.revision), int(definition.memory or 0), [])
+        running = Task(task, definition.family, [])
         task.containers = []
         for one in definitions:
             override = overrides.get(one["name"], {})
@@ -518,10 +518,6 @@ class Fargate:
         task.stop_code = running.stop_code  # type: ignore[attr-defined]  # shown because ECS's model has it
         task.desired_status, task.last_status = "STOPPED", "STOPPED"
         running.is_over = True
-        if running.stop_code != "UserInitiated" and task.group.startswith("service:"):
-            cluster = ecs_backends[ACCOUNT][REGION].services[f"{task.cluster_name}:{task.group[8:]}"]
-            key = f"{cluster.arn} {task.task_definition_arn}"
-            self._failures[key] = self._failures.get(key, 0) + (running.stop_code == "TaskFailedToStart")
         if self.on_stop:
             ended = [
                 {"name": one.name, "lastStatus": "STOPPED"}

@@ -50,9 +50,9 @@ class Report:
             now = time.monotonic() - self.began
             print(f"{now:5.0f} s  {what}: {'FAILED: ' if line.failed else ''}{line.failed or line.seen}", flush=True)
 
-    def stage(self, what: str, expected: str = "") -> AbstractContextManager[Line]:
+    def stage(self, what: str) -> AbstractContextManager[Line]:
         """What everything after it stands on: if it fails, the rehearsal ends."""
-        return self._line(self.stages, what, expected)
+        return self._line(self.stages, what, "")
 
     def drill(self, what: str, expected: str) -> AbstractContextManager[Line]:
         return self._line(self.drills, what, expected)

@@ -472,11 +472,3 @@ def started(world: World, files: Files) -> Iterator[None]:
         )
         world.fargate.start()
         yield
-
-
-def memory_limits(world: World) -> dict[str, int]:
-    """MiB that Terraform gives a task, by its family."""
-    ecs = world.cloud.client("ecs")
-    families = [f"{one.name}-{task}" for one in world.deployments for task in ("service", "run", "catch-up")]
-    found = {one: ecs.describe_task_definition(taskDefinition=one)["taskDefinition"] for one in families}
-    return {one: int(definition["memory"]) for one, definition in found.items()}
