@@ -77,17 +77,17 @@ def copy(store: str, url: str, place: str) -> dict[str, float]:
     """One copy by `VideoCopier`: its seconds, and the most memory that it took above the idle process."""
     import logging  # noqa: PLC0415
 
-    from ncaa_assets.backends.base import ObjectStore  # noqa: PLC0415
+    from ncaa_assets.ports import ObjectStore  # noqa: PLC0415
 
     logging.disable(logging.CRITICAL)
     into: ObjectStore
     if store == "s3":
-        from ncaa_assets.backends.s3 import S3Store  # noqa: PLC0415
+        from ncaa_assets.backends.aws.s3 import S3Store  # noqa: PLC0415
 
         into = S3Store(_s3(place), BUCKET)
         into.info("warm")  # the first request makes the connection, and loads what boto3 leaves until then
     else:
-        from ncaa_assets.backends.local import LocalStore  # noqa: PLC0415
+        from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
         into = LocalStore(Path(place, "archive"))
     return _copy_all(into, [url], 1)
@@ -95,7 +95,7 @@ def copy(store: str, url: str, place: str) -> dict[str, float]:
 
 def clips(concurrency: str, url: str, place: str) -> dict[str, float]:
     """As many clips as there are, so many at a time."""
-    from ncaa_assets.backends.local import LocalStore  # noqa: PLC0415
+    from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
     return _copy_all(LocalStore(Path(place)), [f"{url}/{CLIP_BYTES}"] * CLIPS, int(concurrency))
 
@@ -121,9 +121,9 @@ def _copy_all(store: "object", urls: list[str], concurrency: int) -> dict[str, f
     import requests  # noqa: F401, PLC0415 - as a run has them before its first copy
     import tenacity  # noqa: F401, PLC0415
 
-    from ncaa_assets.models import CopiedVideo, Highlight  # noqa: PLC0415
-    from ncaa_assets.safe_http import HostPolicy  # noqa: PLC0415
-    from ncaa_assets.video_copy import Candidate, CopyLimits, CopyPlan, VideoCopier  # noqa: PLC0415
+    from ncaa_assets.record.models import CopiedVideo, Highlight  # noqa: PLC0415
+    from ncaa_assets.video.copier import Candidate, CopyLimits, CopyPlan, VideoCopier  # noqa: PLC0415
+    from ncaa_assets.video.safe_http import HostPolicy  # noqa: PLC0415
 
     limits = CopyLimits(max_bytes=2**31, min_bytes_per_second=20_000, retry_count=0, retry_delay=0)
     copier = VideoCopier(store, HostPolicy(allow_private=True), limits, concurrency=concurrency, count=None)  # type: ignore[arg-type]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from ncaa_assets.backends.local import ffmpeg_program
+from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample
+from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample
 
 PICTURES = Path(__file__).parent
 BACKED_UP = 10  # days, of

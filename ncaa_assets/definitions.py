@@ -9,11 +9,11 @@ import warnings
 
 import dagster as dg
 
-from ncaa_assets.assets import ASSETS
-from ncaa_assets.automation import daily_job, daily_schedule, failure_sensor, game_days
-from ncaa_assets.checks import build_checks
-from ncaa_assets.io_managers import JsonDocumentIOManager, RowsIOManager
-from ncaa_assets.resources import (
+from ncaa_assets.defs.assets import ASSETS
+from ncaa_assets.defs.automation import daily_job, daily_schedule, failure_sensor, game_days
+from ncaa_assets.defs.checks import build_checks
+from ncaa_assets.defs.io_managers import JsonDocumentIOManager, RowsIOManager
+from ncaa_assets.defs.resources import (
     DayLeaseResource,
     FfmpegResource,
     HighlightsApiResource,
@@ -96,7 +96,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
 def _services(settings: Settings) -> tuple[StoreResource, TableResource, TranscoderResource]:
     """The three services that a deployment swaps, and nothing else."""
     if settings.ncaa_deployment == "aws":
-        from ncaa_assets.backends.aws import aws_services  # noqa: PLC0415 - dagster_aws takes longer than all of Dagster
+        from ncaa_assets.backends.aws.resources import aws_services  # noqa: PLC0415 - dagster_aws takes longer than all of Dagster
 
         return aws_services(settings)
     folder = str(settings.archive_dir)

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ncaa_assets.backends.local import LocalStore
-from ncaa_assets.sample_api.clips import make_clip
+from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.http_server import ScriptedServer, scripted_server
+from ncaa_assets.source.sample_api.clips import make_clip
+from ncaa_assets_tests.loopback.http_server import ScriptedServer, scripted_server
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.cloud import Cloud
+    from ncaa_assets_tests.loopback.cloud import Cloud
 
 # The files that take a minute or more, in the order in which they begin where several processes share them: those that
 # mostly wait (for a database, a daemon) beside one that computes, and none of them last, when the others have ended.
 _FIRST = (
-    "test_terraform.py", "test_aws_day.py", "test_daemon.py", "test_interrupted.py", "test_ecs.py", "test_image.py",
-    "test_verify.py", "test_ranges.py", "test_cli.py", "test_end_to_end.py", "test_catch_up.py", "test_pages.py",
-    "test_runs.py", "test_ui.py", "test_video_copy.py", "test_mediaconvert.py", "test_doctor.py",
+    "deployment/test_terraform.py", "commands/test_aws_day.py", "runs/test_daemon.py", "commands/test_interrupted.py",
+    "runs/test_ecs.py", "deployment/test_image.py", "commands/test_verify.py", "commands/test_ranges.py",
+    "commands/test_backup.py", "commands/test_end_to_end.py", "commands/test_catch_up.py", "video/test_pages.py",
+    "runs/test_execute.py", "commands/test_ui.py", "video/test_copier.py", "backends/test_mediaconvert.py",
+    "commands/test_doctor.py",
 )  # fmt: skip
 _MOST_PROCESSES = 4  # more would end no sooner than the longest file does
 
@@ -39,7 +41,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):  # one process of several; alone, files keep the order of their names
         rank = {name: place for place, name in enumerate(_FIRST)}
-        items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+        items.sort(key=lambda item: rank.get(f"{item.path.parent.name}/{item.path.name}", len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,7 +80,7 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
     """The command in this process, on one Dagster home for all tests, with the environment that a test gives."""
-    from ncaa_assets.cli import main
+    from ncaa_assets.commands.main import main
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     home = tmp_path_factory.getbasetemp() / "home-of-commands"
@@ -106,7 +108,8 @@ def released() -> Iterator[threading.Event]:
 
 # What a run imports only on its way, and what it reads of boto3's: without it each child would spend seconds on that.
 _IMPORTED_LATE = [
-    "ncaa_assets_tests.days", "ncaa_assets_tests.boto_files", "ncaa_assets.backends.aws", "ncaa_assets.safe_http",
+    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets.backends.aws.resources",
+    "ncaa_assets.video.safe_http",
     "tenacity", "imageio_ffmpeg", "alembic.command", "sqlalchemy.dialects.sqlite", "boto3.s3.inject",
     "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.execution.plan.active",
     "dagster._core.instance.factory", "dagster._core.instance.runs.run_domain", "dagster._core.storage.migration.utils",
@@ -143,8 +146,8 @@ def silent_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def _running_cloud() -> Iterator["Cloud"]:
     # moto takes a second and a half, which most tests never need.
-    import ncaa_assets_tests.boto_files  # noqa: F401 - it speeds up whatever this process does with boto3
-    from ncaa_assets_tests.cloud import running_cloud
+    import ncaa_assets_tests.loopback.boto_files  # noqa: F401 - it speeds up whatever this process does with boto3
+    from ncaa_assets_tests.loopback.cloud import running_cloud
 
     with running_cloud() as running:
         yield running

@@ -12,11 +12,11 @@ from typing import Any
 import dagster as dg
 
 from ncaa_assets.definitions import build_defs
-from ncaa_assets.instance import open_instance
-from ncaa_assets.outcome import DayRun
-from ncaa_assets.runs import execute_day
+from ncaa_assets.runs.execute import execute_day
+from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 
 DAY = "2025-03-09"
 KEY = "a-key-that-must-not-show"

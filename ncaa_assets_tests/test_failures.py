@@ -33,7 +33,7 @@ from ncaa_assets.failures import (
     retrying,
     status_is_transient,
 )
-from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 
 log = logging.getLogger("tests")
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import ncaa_assets
-from ncaa_assets.cli import main
+from ncaa_assets.commands.main import main
 from ncaa_assets.settings import Settings
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]

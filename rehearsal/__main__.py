@@ -20,10 +20,10 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ncaa_assets.sample_api.clips import make_clip
-from ncaa_assets_tests import fargate
-from ncaa_assets_tests.fargate import Files, InTheImage, OnThisMachine
-from ncaa_assets_tests.running_ui import REPOSITORY, ask, backfill, launch
+from ncaa_assets.source.sample_api.clips import make_clip
+from ncaa_assets_tests.loopback import fargate
+from ncaa_assets_tests.loopback.fargate import Files, InTheImage, OnThisMachine
+from ncaa_assets_tests.loopback.running_ui import REPOSITORY, ask, backfill, launch
 from rehearsal import report as reports
 from rehearsal.drills import DRILLS, Drill
 from rehearsal.report import Report

@@ -5,8 +5,8 @@ A drill is a function that does it to the world, sees that it ends so, and retur
 
 from collections.abc import Callable
 
-from ncaa_assets_tests import cloud as clouds
-from ncaa_assets_tests.running_ui import launch
+from ncaa_assets_tests.loopback import cloud as clouds
+from ncaa_assets_tests.loopback.running_ui import launch
 from rehearsal.world import KEY, TAGS, WRONG_KEY, Deployment, World, finished, last_days, until
 
 Drill = Callable[[World], str]

@@ -20,17 +20,17 @@ from zoneinfo import ZoneInfo
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from ncaa_assets_tests import eventbridge, fargate, permissions
-from ncaa_assets_tests.cloud import Call, Cloud, running_cloud
 from ncaa_assets_tests.days import API_PATH, record
-from ncaa_assets_tests.fargate import Container, Fargate, Files, Task
-from ncaa_assets_tests.http_server import Handler, Reply, ScriptedServer, scripted_server
-from ncaa_assets_tests.mediaconvert import REGION
-from ncaa_assets_tests.permissions import Place
-from ncaa_assets_tests.postgres import Postgres, running_postgres
-from ncaa_assets_tests.running_ui import ask, runs
-from ncaa_assets_tests.s3_rules import ACCOUNT, Refused
-from ncaa_assets_tests.terraform import SOURCE, Terraform
+from ncaa_assets_tests.loopback import eventbridge, fargate, permissions
+from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.mediaconvert import REGION
+from ncaa_assets_tests.loopback.permissions import Place
+from ncaa_assets_tests.loopback.postgres import Postgres, running_postgres
+from ncaa_assets_tests.loopback.running_ui import ask, runs
+from ncaa_assets_tests.loopback.s3_rules import ACCOUNT, Refused
+from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform
 
 KEY, WRONG_KEY = "the-key-of-the-rehearsal", "a-key-of-yesterday"
 ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"

@@ -110,7 +110,7 @@ locals {
       logConfiguration = local.log_configuration["service"]
       # It asks the webserver for the heartbeats of the daemon's threads: Dagster's own check takes 150 MiB each time.
       healthCheck = {
-        command     = ["CMD", "python", "-m", "ncaa_assets.daemon_health", "http://127.0.0.1:3000"]
+        command     = ["CMD", "python", "-m", "ncaa_assets.runs.daemon_health", "http://127.0.0.1:3000"]
         interval    = 60
         timeout     = 20
         retries     = 3

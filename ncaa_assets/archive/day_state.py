@@ -1,0 +1,143 @@
+"""Whether a day is backed up, decided from what is stored and from nothing else: no Dagster, no event log.
+
+Instances are thrown away and buckets are switched; the documents, objects and rows of a day say by themselves what is
+missing, what failed, and what is due to be looked at again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ncaa_assets.archive import documents
+from ncaa_assets.failures import ObjectMissing, StoreError
+from ncaa_assets.ports import HighlightTable, ObjectStore
+from ncaa_assets.record.models import CopiedVideo, FetchRecord, HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.settings import Settings
+from ncaa_assets.text import plural
+from ncaa_assets.video.copier import Candidate, plan_copies
+
+# A little less than a day, so that a call at the same hour every day finds each day due.
+DUE_AFTER = timedelta(hours=20)
+
+
+@dataclass(frozen=True)
+class DayState:
+    """What a day's documents, objects and rows say.
+
+    `undone` says in a few words what work is not done, None where all is. `fetched_at` is when the API's listing was
+    last read whole, None where it never was.
+    """
+
+    undone: str | None
+    fetched_at: datetime | None
+
+    def why_now(self, now: datetime) -> str | None:
+        """Why the day should be backed up now, in a few words, or None where it need not be."""
+        if self.undone is not None:
+            return self.undone
+        if self.fetched_at is None:
+            return "its listing was never read whole"
+        if now - self.fetched_at > DUE_AFTER:
+            return f"due: last looked at on {self.fetched_at:%Y-%m-%d %H:%M} UTC"
+        return None
+
+    def is_done_since(self, start: datetime) -> bool:
+        """Whether all of the day is there and its listing was read whole at or after `start`."""
+        return self.undone is None and self.fetched_at is not None and self.fetched_at >= start
+
+
+def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Settings) -> DayState:
+    """What is stored of a day, beside what the settings ask for.
+
+    A document that cannot be read is work not done: the run that takes it up says in full what is wrong with it.
+    """
+    try:
+        highlights = documents.load(store, HighlightsDay, day)
+    except ObjectMissing:
+        return DayState("missing: it was never backed up", None)
+    except StoreError as error:
+        return DayState(f"failed: {error}", None)
+    fetched_at = _last_whole_fetch(highlights.backup.fetches, settings.limit)
+    try:
+        undone = next(_undone(store, table, highlights, settings), None)
+    except ObjectMissing:
+        undone = "missing: its videos or their encodes were never recorded"
+    except StoreError as error:
+        undone = f"failed: {error}"
+    return DayState(undone, fetched_at)
+
+
+def last_whole_fetch(store: ObjectStore, day: str, settings: Settings) -> datetime | None:
+    """When a day's listing was last read whole, None where it never was.
+
+    Raises:
+        StoreError: the day's document cannot be read.
+    """
+    try:
+        return _last_whole_fetch(documents.load(store, HighlightsDay, day).backup.fetches, settings.limit)
+    except ObjectMissing:
+        return None
+
+
+def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, settings: Settings) -> Iterator[str]:
+    """What work is not done, what comes first in a run first.
+
+    Raises:
+        ObjectMissing: the day has no manifest of its videos or of their encodes.
+    """
+    fetches = day.backup.fetches
+    if not fetches or not _was_whole(fetches[-1], settings.limit):
+        yield "incomplete: the last fetch did not read the whole listing"
+    rows = table.get(list(day.backup.records))
+    if without := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
+        yield f"failed: {plural(len(without), 'highlight')} without a row"
+    videos = documents.load(store, VideosDay, day.date)
+    if waiting := _not_copied(store, day, videos, settings):
+        yield f"failed: {plural(waiting, 'video')} not copied"
+    processed = documents.load(store, ProcessedDay, day.date)
+    encoded = {
+        output.source_sha256
+        for output in processed.videos
+        if _is_stored(store, output.key, output.bytes) and _is_stored(store, output.poster.key, output.poster.bytes)
+    }
+    if waiting := sum(video.sha256 not in encoded for video in videos.videos):
+        yield f"failed: {plural(waiting, 'video')} not encoded"
+
+
+def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, settings: Settings) -> int:
+    """How many videos a run would try that no run has tried to the end: those that failed for a passing reason, those
+    that were lost from the store, those that nobody has got to yet, and where pages are read now, known pages."""
+    reads_pages = settings.video_pages is not None
+
+    def have(video: CopiedVideo) -> bool:
+        return _is_stored(store, video.key, video.bytes)
+
+    views = [view for view, _ in day.highlights()]
+    plan = plan_copies(views, manifest, have=have, count=settings.video_count, force=False, reads_pages=reads_pages)
+    passing = {"failed", "page"} if reads_pages else {"failed"}
+    refused = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind not in passing}
+
+    def is_open(candidate: Candidate) -> bool:
+        return (candidate.highlight.id, candidate.highlight.url) not in refused
+
+    fresh = sum(map(is_open, plan.fresh))
+    return sum(map(is_open, plan.renewed)) + (fresh if plan.missing is None else min(fresh, plan.missing))
+
+
+def _is_stored(store: ObjectStore, key: str, size: int) -> bool:
+    info = store.info(key)
+    return info is not None and info.size == size
+
+
+def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None) -> datetime | None:
+    for fetch in reversed(fetches):
+        if _was_whole(fetch, limit):
+            return datetime.strptime(fetch.at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return None
+
+
+def _was_whole(fetch: FetchRecord, limit: int | None) -> bool:
+    """Whether a fetch brought all that was asked for. One with this very LIMIT is never complete, and yet it did."""
+    if limit is None or fetch.query.get("limit") != str(limit):
+        return fetch.complete
+    return all(problem.startswith("LIMIT=") for problem in fetch.problems)

@@ -1,0 +1,260 @@
+"""Rows in a DynamoDB table: hash key `id`, and an index `by_game_date` that finds a day's rows.
+
+Rows are read in batches and written one conditional put each, several at a time: a row is only written over the version
+that it was merged from, so that two days that list the same clip at the same moment cannot lose one another's. (A batch
+write takes no conditions, and a transaction, which does, costs double and fails as one.)
+
+A row is stored as it is, attribute by attribute, to be queried by anybody. What DynamoDB cannot hold (numbers of more
+than 38 digits, nesting beyond 32 levels, empty names, half an emoji: "Constraints" in its developer guide) goes as
+JSON text into one attribute of ours and comes back from there.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal, DecimalException
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSerializer
+
+from ncaa_assets.backends.aws.boto import explained
+from ncaa_assets.failures import StoreBusy, StoreError, retrying
+from ncaa_assets.ports import HighlightTable, MergeRow, Row
+from ncaa_assets.record import json_text
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+log = logging.getLogger(__name__)
+
+INDEX = "by_game_date"
+
+_BATCH = 100  # keys in one BatchGetItem
+_PUTS_AT_A_TIME = 8
+_MOST_MERGES = 50  # of one row, each lost to another process that wrote it in between
+_DEEPEST = 30  # levels in one attribute; DynamoDB takes 32 with the item's own
+
+_REVISION = "ncaa_assets_revision"  # changes with every write of a row
+_TEXT = "ncaa_assets_text"  # JSON text of the fields that DynamoDB cannot hold
+
+Item = Mapping[str, Any]
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class DynamoDBTable(HighlightTable):
+    """Rows in one table, through a boto3 DynamoDB client. The table is given; nothing here makes one."""
+
+    def __init__(self, client: "DynamoDBClient", name: str, *, retry_count: int = 3, retry_delay: float = 30.0) -> None:
+        self._client, self._table = client, name
+        self._retry = partial(retrying, count=retry_count, max_delay=retry_delay, log=log)
+        self._checking = threading.Lock()
+        self._has_index: bool | None = None  # None: not looked yet
+
+    def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
+        waiting = iter(rows)
+        written: set[str] = set()
+        with self._errors(), ThreadPoolExecutor(_PUTS_AT_A_TIME, "rows") as pool:
+            while batch := list(islice(waiting, _BATCH)):
+                written |= self._merge_batch(batch, merge, pool)
+        return len(written)
+
+    def _merge_batch(self, batch: Sequence[Row], merge: MergeRow, pool: ThreadPoolExecutor) -> set[str]:
+        todo: dict[str, list[Row]] = {}
+        for row in batch:
+            todo.setdefault(row["id"], []).append(row)
+        written: set[str] = set()
+        sent: dict[str, str] = {}  # the revision of each row's last put
+        for _ in range(_MOST_MERGES):
+            there: dict[str, tuple[Row | None, str | None]] = {
+                key: (_row(item), _revision(item)) for key, item in self._items(list(todo)).items()
+            }
+            # A put that arrived and whose answer did not looks like one that somebody else prevented.
+            written |= {key for key, (_, revision) in there.items() if revision and revision == sent.get(key)}
+            puts = []
+            for key, given in todo.items():
+                present, revision = there.get(key, (None, None))
+                merged = _merged(present, given, merge)
+                if merged is not None:
+                    sent[key] = uuid4().hex
+                    puts.append((merged, present is not None, revision, sent[key]))
+            done = pool.map(lambda put: self._put(*put), puts)
+            lost = [put[0]["id"] for put, is_written in zip(puts, done, strict=True) if not is_written]
+            written |= {put[0]["id"] for put in puts} - set(lost)
+            todo = {key: todo[key] for key in lost}
+            if not todo:
+                return written
+        raise StoreError(
+            f"row {next(iter(todo))} of the table {self._table} is written by others all the time; run the day again"
+        )
+
+    def get(self, ids: Sequence[str]) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+        with self._errors():
+            unique = list(dict.fromkeys(ids))
+            for start in range(0, len(unique), _BATCH):
+                items = self._items(unique[start : start + _BATCH])
+                found.update((key, _row(item)) for key, item in items.items())
+        return found
+
+    def day(self, game_date: str) -> list[Row]:
+        with self._errors():
+            return sorted((_row(item) for item in self._of_day(game_date)), key=lambda row: row["id"])
+
+    def uri(self) -> str:
+        return f"dynamodb://{self._client.meta.region_name}/{self._table}"
+
+    def _of_day(self, game_date: str) -> Iterator[Item]:
+        values = {":day": {"S": game_date}}
+        if self._has_index:
+            for page in self._client.get_paginator("query").paginate(
+                TableName=self._table, IndexName=INDEX,
+                KeyConditionExpression="game_date = :day", ExpressionAttributeValues=values,
+            ):  # fmt: skip
+                yield from page["Items"]
+            return
+        for scanned in self._client.get_paginator("scan").paginate(
+            TableName=self._table, FilterExpression="game_date = :day", ExpressionAttributeValues=values
+        ):
+            yield from scanned["Items"]
+
+    def _items(self, ids: Sequence[str]) -> dict[str, Item]:
+        """The items with these ids (100 at most), read consistently."""
+        found: dict[str, Item] = {}
+        asked: dict[str, Any] = {self._table: {"Keys": [{"id": {"S": key}} for key in ids], "ConsistentRead": True}}
+
+        def ask() -> None:
+            nonlocal asked
+            answer = self._client.batch_get_item(RequestItems=asked)
+            found.update((item["id"]["S"], item) for item in answer["Responses"].get(self._table, []))
+            asked = dict(answer["UnprocessedKeys"])
+            if left := asked.get(self._table):
+                raise StoreBusy(f"the table {self._table} left {len(left['Keys'])} rows out; run it again later")
+
+        if ids:
+            self._retry(what=f"reading rows of {self._table}")(ask)
+        return found
+
+    def _put(self, row: Row, is_there: bool, revision: str | None, new_revision: str) -> bool:
+        """Writes a row over the version that it was merged from; returns False where another is there by now."""
+        condition: dict[str, Any]
+        if not is_there:
+            condition = {"ConditionExpression": "attribute_not_exists(id)"}
+        elif revision is None:  # a row that another program wrote
+            condition = {"ConditionExpression": f"attribute_exists(id) AND attribute_not_exists({_REVISION})"}
+        else:
+            condition = {
+                "ConditionExpression": f"{_REVISION} = :seen",
+                "ExpressionAttributeValues": {":seen": {"S": revision}},
+            }
+        item = {**_item(row), _REVISION: {"S": new_revision}}
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **condition)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Around every use of the table: looks at it once, and explains what goes wrong."""
+        region = self._client.meta.region_name
+        missing = (
+            f"there is no table {self._table} in {region}; set DYNAMODB_TABLE and AWS_REGION to one that is there (it "
+            "is made beforehand, by Terraform or by hand, never by a run)"
+        )
+        with explained(f"the table {self._table}", {"ResourceNotFoundException": missing}):
+            self._look_once()
+            yield
+
+    def _look_once(self) -> None:
+        with self._checking:
+            if self._has_index is not None:
+                return
+            table = self._client.describe_table(TableName=self._table)["Table"]
+            keys = [(one["AttributeName"], one["KeyType"]) for one in table["KeySchema"]]
+            types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+            if keys != [("id", "HASH")] or types.get("id") != "S":
+                raise StoreError(
+                    f"the table {self._table} has another key than `id` (text); set DYNAMODB_TABLE to one that has it"
+                )
+            indexes = [one.get("IndexName") for one in table.get("GlobalSecondaryIndexes", [])]
+            if INDEX not in indexes:
+                log.warning(
+                    "the table %s has no index %s: rows are written, but finding a day's rows reads the whole table "
+                    "each time. Add the index (hash key game_date, range key id, all attributes)", self._table, INDEX,
+                )  # fmt: skip
+            self._has_index = INDEX in indexes
+
+
+def _merged(there: Row | None, given: Sequence[Row], merge: MergeRow) -> Row | None:
+    """What the table's row becomes after each of the given ones of the same id in turn; None: it stays."""
+    result: Row | None = None
+    for row in given:
+        if (merged := merge(there, row)) is not None:
+            there = result = merged
+    return result
+
+
+def _item(row: Row) -> dict[str, Any]:
+    held = {name: value for name, value in row.items() if _holds_name(name) and _holds(value, 0)}
+    rest = {name: value for name, value in row.items() if name not in held}
+    item: dict[str, Any] = {name: _serialize(value) for name, value in held.items()}
+    return {**item, _TEXT: {"S": json_text.dumps(rest).decode()}} if rest else item
+
+
+def _row(item: Item) -> Row:
+    row: Row = {name: _plain(_deserialize(value)) for name, value in item.items() if name not in (_REVISION, _TEXT)}
+    return row | json_text.loads(item[_TEXT]["S"]) if _TEXT in item else row
+
+
+def _revision(item: Item) -> str | None:
+    return str(item[_REVISION]["S"]) if _REVISION in item else None
+
+
+def _holds_name(name: str) -> bool:
+    return bool(name) and name not in (_REVISION, _TEXT) and _holds(name, 0)
+
+
+def _holds(value: object, depth: int) -> bool:
+    """Whether DynamoDB holds a JSON value so that an equal one comes back."""
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return False
+            return True
+        case bool() | None:
+            return True
+        case int() | Decimal():
+            try:
+                DYNAMODB_CONTEXT.create_decimal(value)
+            except DecimalException:
+                return False
+            return True
+        case list():
+            return depth < _DEEPEST and all(_holds(one, depth + 1) for one in value)
+        case dict():
+            return depth < _DEEPEST and all(
+                bool(name) and _holds(name, 0) and _holds(one, depth + 1) for name, one in value.items()
+            )
+    return False
+
+
+def _plain(value: Any) -> Any:
+    """A deserialized value as JSON would give it: whole numbers are ints."""
+    match value:
+        case Decimal():
+            exponent = value.as_tuple().exponent
+            return int(value) if isinstance(exponent, int) and exponent >= 0 else value
+        case list():
+            return [_plain(one) for one in value]
+        case dict():
+            return {name: _plain(one) for name, one in value.items()}
+    return value

@@ -1,0 +1,468 @@
+"""AWS Elemental MediaConvert as the encoder, without ever paying twice.
+
+A ledger object for each pair of source bytes and settings, kept with the outputs in `processed_videos/.ledger/`, says
+what was asked for and what came of it. The intent is written before the job is made; a run that finds an intent without
+a result looks for its job (by input file, then among the newest) and takes it up, whatever state it is in. The token in
+the intent is MediaConvert's ClientRequestToken, which turns a second CreateJob within a minute into the first one.
+
+All jobs are submitted first and then watched together with one status call a poll interval. A run that ends leaves its
+jobs working: the next one takes them up.
+"""
+
+import logging
+import random
+import re
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ValidationError
+
+from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
+from ncaa_assets.backends.aws.s3 import S3Store
+from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.media.isobmff import NotWhole, read_movie
+from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
+from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
+from ncaa_assets.record import json_text
+from ncaa_assets.record.models import SCHEMA_VERSION, Poster, ProcessedVideo, now
+
+if TYPE_CHECKING:
+    from types_boto3_mediaconvert import MediaConvertClient
+
+log = logging.getLogger(__name__)
+
+LEDGER = "processed_videos/.ledger/"
+
+_SAY_EVERY = 10.0  # seconds between two lines about one job's progress
+_SLOWEST_POLL = 30.0  # seconds
+_MOST_BAD_POLLS = 10  # one after the other
+_INDEXED_AFTER = timedelta(hours=1)  # SearchJobs is an index; what is older than this is in it
+_LONGEST_SEARCH = 300  # characters of an input file that SearchJobs takes (API reference)
+_TOKEN = "ncaa_assets_token"  # noqa: S105 - the name of a job's metadata
+
+_ENDED_BADLY = ("ERROR", "CANCELED")
+
+
+class LedgerEntry(BaseModel):
+    """What was asked of MediaConvert for one source and one rendering of the profile, and what came of it."""
+
+    schema_version: int = SCHEMA_VERSION
+    source_sha256: str
+    settings_hash: str
+    source: str
+    output_key: str
+    token: str
+    asked_at: datetime
+    job_id: str | None = None
+    result: ProcessedVideo | None = None
+    output_version: str | None = None
+
+
+@dataclass
+class _Work:
+    """An entry of the ledger with its version there, and the requests that wait for it (all of the same bytes)."""
+
+    requests: Sequence[EncodeRequest]
+    entry: LedgerEntry
+    version: str | Expect
+    watched_since: float = 0.0
+    said_at: float = 0.0
+    state: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.requests[0].video.id
+
+
+class MediaConvertTranscoder(Transcoder):
+    """Encodes with MediaConvert jobs from and to one S3Store.
+
+    Args:
+        role: the ARN of the role by which MediaConvert reads the source and writes the outputs.
+        queue: a queue's name or ARN; None: the account's default.
+        timeout: the most seconds that a run waits for one job.
+        poll_seconds: between the first two status calls; later ones are up to 30 s apart.
+    """
+
+    def __init__(
+        self,
+        client: "MediaConvertClient",
+        store: S3Store,
+        profile: Profile,
+        *,
+        role: str,
+        queue: str | None,
+        timeout: float,
+        poll_seconds: float = 2.0,
+    ) -> None:
+        self._client, self._store, self._profile = client, store, profile
+        self._role, self._queue, self._timeout, self._poll_seconds = role, queue, timeout, poll_seconds
+
+    def settings_hash(self) -> str:
+        return mediaconvert_settings_hash(self._profile)
+
+    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
+        same_bytes: dict[str, list[EncodeRequest]] = {}
+        for request in requests:
+            same_bytes.setdefault(request.video.sha256, []).append(request)
+        under_way: dict[str, _Work] = {}
+        for group in same_bytes.values():
+            try:
+                work = self._begin(group)
+            except (BackupError, BotoCoreError, ClientError) as error:
+                yield from _failures(group, error)
+                continue
+            if work.entry.job_id is None or work.entry.result is not None:
+                yield from self._outcomes(work, is_new=False)
+            else:
+                under_way[work.entry.job_id] = work
+        yield from self._watch(under_way)
+
+    def job_url(self, job_id: str) -> str:
+        """The job's page in AWS's console."""
+        region = self._client.meta.region_name
+        return f"https://{region}.console.aws.amazon.com/mediaconvert/home?region={region}#/jobs/summary/{job_id}"
+
+    # ---- Asking for it -----------------------------------------------------------------------------------------------
+
+    def _begin(self, requests: Sequence[EncodeRequest]) -> _Work:
+        """Finds in the ledger, or under way, or makes, what these requests of the same bytes want."""
+        request = requests[0]
+        work = self._from_ledger(requests)
+        if work is not None and work.entry.result is not None:
+            if not any(one.again for one in requests) and self._is_there(work.entry):
+                return work
+        elif work is not None and (job := self._find(work.entry)) is not None:
+            if job["Status"] not in _ENDED_BADLY:
+                log.info("%s: MediaConvert job %s is there already and is taken up", request.video.id, job["Id"])
+                self._record(work, job_id=job["Id"])
+                return work
+        elif work is not None and work.entry.job_id is None:
+            return self._create(
+                work
+            )  # the intent is there and its job is not: the same token, in case it is on its way
+        video = request.video
+        entry = LedgerEntry(
+            source_sha256=video.sha256,
+            settings_hash=self.settings_hash(),
+            source=self._store.uri(video.key),
+            output_key=request.output_key,
+            token=uuid4().hex,
+            asked_at=datetime.now(UTC),
+        )
+        intent = _Work(requests, entry, work.version if work else Expect.NOTHING)
+        try:
+            self._record(intent)
+        except WriteConflict:
+            # A run of another day wants the same bytes at this very moment: theirs is the intent now.
+            return self._begin(requests)
+        return self._create(intent)
+
+    def _create(self, work: _Work) -> _Work:
+        request, entry = work.requests[0], work.entry
+        video = request.video
+        destination, modifier = _destination(self._store.uri(entry.output_key))
+        settings = mediaconvert_settings(
+            self._profile,
+            source=entry.source,
+            destination=destination,
+            name_modifier=modifier,
+            has_sound=video.has_sound,
+            width=video.width,
+            height=video.height,
+        )
+        queue: dict[str, Any] = {"Queue": self._queue} if self._queue else {}
+        job = self._client.create_job(
+            ClientRequestToken=entry.token,
+            Role=self._role,
+            UserMetadata={
+                _TOKEN: entry.token,
+                "ncaa_assets_source_sha256": entry.source_sha256,
+                "ncaa_assets_settings": entry.settings_hash,
+            },
+            Settings=cast("Any", settings),  # a test holds it to botocore's model of the service
+            **queue,
+        )["Job"]
+        log.info("%s: MediaConvert job %s submitted", work.name, job["Id"])
+        self._record(work, job_id=job["Id"])
+        return work
+
+    def _find(self, entry: LedgerEntry) -> Mapping[str, Any] | None:
+        """The job of an entry, in whatever state, or None."""
+        if entry.job_id is not None:
+            try:
+                return self._client.get_job(Id=entry.job_id)["Job"]
+            except ClientError as error:
+                if code_of(error) != "NotFoundException":
+                    raise
+                return None  # MediaConvert keeps jobs for three months
+        return next((job for job in self._candidates(entry) if _token(job) == entry.token), None)
+
+    def _candidates(self, entry: LedgerEntry) -> Iterator[Mapping[str, Any]]:
+        asked: dict[str, Any] = {"InputFile": entry.source[-_LONGEST_SEARCH:]}
+        while True:
+            page = self._client.search_jobs(**asked)
+            yield from page.get("Jobs", [])
+            if not page.get("NextToken"):
+                break
+            asked["NextToken"] = page["NextToken"]
+        if datetime.now(UTC) - entry.asked_at > _INDEXED_AFTER:
+            return
+        newest: dict[str, Any] = {"Order": "DESCENDING", "MaxResults": 20}
+        while True:
+            listed = self._client.list_jobs(**newest)
+            for job in listed.get("Jobs", []):
+                if job.get("CreatedAt") and job["CreatedAt"] < entry.asked_at - timedelta(minutes=5):  # clocks differ
+                    return
+                yield job
+            if not listed.get("NextToken"):
+                return
+            newest["NextToken"] = listed["NextToken"]
+
+    # ---- Watching it -------------------------------------------------------------------------------------------------
+
+    def _watch(self, under_way: dict[str, _Work]) -> Iterator[EncodeOutcome]:
+        for work in under_way.values():
+            work.watched_since = work.said_at = time.monotonic()
+        interval, bad = self._poll_seconds, 0
+        jobs = self._status(under_way)
+        while under_way:
+            time.sleep(interval * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            interval = min(max(_SLOWEST_POLL, self._poll_seconds), interval * 1.3)
+            try:
+                seen = next(jobs)
+                bad = 0
+            except (ClientError, BotoCoreError) as error:
+                bad += 1
+                jobs = self._status(under_way)
+                if not is_passing(error) or bad >= _MOST_BAD_POLLS:
+                    for work in under_way.values():
+                        yield from _failures(work.requests, error, "its job goes on; run the day again to take it up")
+                    return
+                log.warning("MediaConvert did not say how its jobs stand (%s); asking again", sentence(_SERVICE, error))
+                continue
+            for job in seen:
+                watched = under_way.get(job["Id"])
+                if watched is not None and self._is_over(watched, job):
+                    del under_way[job["Id"]]
+                    yield from self._finished(watched, job)
+            yield from self._overdue(under_way)
+
+    def _status(self, under_way: Mapping[str, _Work]) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The state of the jobs under way, one API call each time it is asked: the newest jobs page by page, 20 on
+        each, as far back as the oldest of ours."""
+        queue: dict[str, Any] = {"Queue": self._queue} if self._queue else {}
+        while True:
+            if len(under_way) == 1:
+                yield [self._client.get_job(Id=next(iter(under_way)))["Job"]]
+                continue
+            left = set(under_way)
+            asked: dict[str, Any] = {"Order": "DESCENDING", "MaxResults": 20, **queue}
+            while left:
+                page = self._client.list_jobs(**asked)
+                jobs = page.get("Jobs", [])
+                left -= {job["Id"] for job in jobs}
+                yield jobs
+                left &= set(under_way)
+                if not page.get("NextToken"):
+                    break
+                asked["NextToken"] = page["NextToken"]
+            if missing := next(iter(left), None):  # a job that was moved to another queue
+                yield [self._client.get_job(Id=missing)["Job"]]
+
+    def _is_over(self, work: _Work, job: Mapping[str, Any]) -> bool:
+        status = job["Status"]
+        if status == "COMPLETE" or status in _ENDED_BADLY:
+            return True
+        percent, phase = job.get("JobPercentComplete"), job.get("CurrentPhase")
+        state = f"{status.lower()}" + (f", {phase.lower()}" if phase else "") + (f", {percent} %" if percent else "")
+        if state != work.state and (not work.state or time.monotonic() - work.said_at >= _SAY_EVERY):
+            work.state, work.said_at = state, time.monotonic()
+            log.info("encoding %s: %s (job %s)", work.name, state, job["Id"])
+        return False
+
+    def _overdue(self, under_way: dict[str, _Work]) -> Iterator[EncodeOutcome]:
+        for job_id, work in list(under_way.items()):
+            if time.monotonic() - work.watched_since >= self._timeout:
+                del under_way[job_id]
+                text = (
+                    f"MediaConvert job {job_id} is not done after ENCODE_TIMEOUT ({self._timeout:.0f} s; "
+                    f"{work.state or 'its state is not known'}). It goes on there: run the day again to take it up, or "
+                    f"look what holds its queue: {self.job_url(job_id)}"
+                )
+                yield from (EncodeOutcome(request, EncodeFailed(text)) for request in work.requests)
+
+    # ---- What came of it ---------------------------------------------------------------------------------------------
+
+    def _finished(self, work: _Work, job: Mapping[str, Any]) -> Iterator[EncodeOutcome]:
+        try:
+            if job["Status"] in _ENDED_BADLY:
+                raise EncodeFailed(self._what_went_wrong(job))
+            entry = work.entry
+            entry.result, entry.output_version = self._result(work, job)
+            self._record(work)
+        except (BackupError, NotWhole) as error:
+            yield from _failures(work.requests, error)
+            return
+        yield from self._outcomes(work, is_new=True)
+
+    def _what_went_wrong(self, job: Mapping[str, Any]) -> str:
+        url = self.job_url(job["Id"])
+        if job["Status"] == "CANCELED":
+            return f"MediaConvert job {job['Id']} was canceled; run the day again to encode it after all: {url}"
+        return (
+            f"MediaConvert job {job['Id']} failed with error {job.get('ErrorCode', 'of no number')}: "
+            f"{' '.join(str(job.get('ErrorMessage', 'no message')).split())[:400]} ({url}); when that is mended, run "
+            "the day again (a failed job is not billed)"
+        )
+
+    def _result(self, work: _Work, job: Mapping[str, Any]) -> tuple[ProcessedVideo, str]:
+        """The finished output, read whole, and its version.
+
+        Raises:
+            EncodeFailed: it is not there, or not whole; the ledger forgets it, so that it is made again.
+        """
+        entry, video = work.entry, work.requests[0].video
+        base = entry.output_key.removesuffix(".mp4")
+        output = self._store.info(entry.output_key)
+        posters = [
+            one for one in self._store.list(f"{base}.") if re.fullmatch(re.escape(base) + r"\.\d+\.jpg", one.key)
+        ]
+        try:
+            if output is None or not posters:
+                raise EncodeFailed(
+                    f"MediaConvert job {job['Id']} is complete, but "
+                    f"{self._store.uri(entry.output_key if output is None else f'{base}.0000000.jpg')} is not there; "
+                    f"run the day again to encode it anew ({self.job_url(job['Id'])})"
+                )
+            with self._store.download(entry.output_key) as file:
+                movie, sha256 = read_movie(file)
+        except (EncodeFailed, NotWhole):
+            self._forget(work)
+            raise
+        timing = job.get("Timing", {})
+        seconds = (
+            (timing["FinishTime"] - timing["SubmitTime"]).total_seconds()
+            if "FinishTime" in timing and "SubmitTime" in timing
+            else 0.0
+        )
+        result = ProcessedVideo(
+            id=video.id,
+            title=video.title,
+            source_key=video.key,
+            source_sha256=video.sha256,
+            settings_hash=entry.settings_hash,
+            key=output.key,
+            bytes=output.size,
+            sha256=sha256,
+            duration_seconds=movie.duration_seconds,
+            width=movie.width,
+            height=movie.height,
+            poster=Poster(key=posters[0].key, bytes=posters[0].size),
+            encoder="MediaConvert",
+            job_id=job["Id"],
+            job_url=self.job_url(job["Id"]),
+            encode_seconds=seconds,
+            encoded_at=now(),
+        )
+        return result, output.version
+
+    def _outcomes(self, work: _Work, *, is_new: bool) -> Iterator[EncodeOutcome]:
+        """What each of the requests gets of the entry's result: the one that it was made for itself, the others (of
+        another day, or another highlight with the same bytes) a copy of it under their own keys."""
+        result = work.entry.result
+        assert result is not None  # noqa: S101 - the callers looked
+        for request in work.requests:
+            is_own = request.output_key == result.key
+            try:
+                mine = result if is_own else self._copied(result, request)
+            except StoreError as error:
+                yield from _failures([request], error)
+                continue
+            video = request.video
+            mine = mine.model_copy(update={"id": video.id, "title": video.title, "source_key": video.key})
+            yield EncodeOutcome(request, mine, reused=not (is_new and is_own))
+
+    def _copied(self, result: ProcessedVideo, request: EncodeRequest) -> ProcessedVideo:
+        output = self._store.copy(result.key, request.output_key)
+        poster = self._store.copy(result.poster.key, request.poster_key)
+        return result.model_copy(update={"key": output.key, "poster": Poster(key=poster.key, bytes=poster.size)})
+
+    # ---- The ledger --------------------------------------------------------------------------------------------------
+
+    def _ledger_key(self, sha256: str) -> str:
+        return f"{LEDGER}{sha256}.{self.settings_hash()}.json"
+
+    def _from_ledger(self, requests: Sequence[EncodeRequest]) -> _Work | None:
+        key = self._ledger_key(requests[0].video.sha256)
+        try:
+            data, version = self._store.read(key)
+        except ObjectMissing:
+            return None
+        try:
+            entry = LedgerEntry.model_validate(json_text.loads(data))
+        except (ValueError, ValidationError) as error:
+            raise StoreError(
+                f"{self._store.uri(key)} is damaged; put back an earlier version of it (without one, delete it: the "
+                "video is then encoded again)"
+            ) from error
+        return _Work(requests, entry, version)
+
+    def _record(self, work: _Work, *, job_id: str | None = None) -> None:
+        work.entry.job_id = job_id or work.entry.job_id
+        key = self._ledger_key(work.entry.source_sha256)
+        while True:
+            data = json_text.dumps(work.entry.model_dump(mode="json"), indent=1) + b"\n"
+            try:
+                work.version = self._store.write(key, data, expect=work.version)
+            except WriteConflict:
+                # A run of another day, with the same bytes, may be watching the same job: the same intent.
+                theirs = self._from_ledger(work.requests)
+                if theirs is None or theirs.entry.token != work.entry.token:
+                    raise
+                work.version = theirs.version
+                if theirs.entry.result is not None:
+                    work.entry = theirs.entry
+                    return
+            else:
+                return
+
+    def _forget(self, work: _Work) -> None:
+        self._store.delete(self._ledger_key(work.entry.source_sha256), expect=work.version)
+
+    def _is_there(self, entry: LedgerEntry) -> bool:
+        if entry.result is None:
+            return False
+        output = self._store.info(entry.result.key)
+        return (
+            output is not None
+            and output.version == entry.output_version
+            and self._store.info(entry.result.poster.key) is not None
+        )
+
+
+_SERVICE = "MediaConvert"
+
+
+def _failures(requests: Iterable[EncodeRequest], error: Exception, then: str = "") -> Iterator[EncodeOutcome]:
+    text = str(error) if isinstance(error, BackupError | NotWhole) else sentence(_SERVICE, error)
+    for request in requests:
+        yield EncodeOutcome(request, EncodeFailed(f"{text}; {then}" if then else text))
+
+
+def _token(job: Mapping[str, Any]) -> str | None:
+    token: str | None = job.get("UserMetadata", {}).get(_TOKEN)
+    return token
+
+
+def _destination(output: str) -> tuple[str, str]:
+    """An output's address as MediaConvert takes it: up to the first dot of its name, and the rest of the name but its
+    ending, because a dot in a destination could be read as the beginning of an ending."""
+    folder, _, name = output.removesuffix(".mp4").rpartition("/")
+    base, dot, rest = name.partition(".")
+    return f"{folder}/{base}", dot + rest

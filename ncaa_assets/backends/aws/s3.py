@@ -1,0 +1,386 @@
+"""An archive in an S3 bucket. The bucket is given; nothing here makes one.
+
+Every object is sent with a checksum that S3 verifies before it stores anything. Small objects are one PUT; large ones
+go up in parts, two at a time, while the rest is still coming in. Conditional writes are S3's own (If-Match,
+If-None-Match), and a version is the object's ETag. Encryption is the bucket's affair.
+"""
+
+import base64
+import hashlib
+import logging
+import posixpath
+import threading
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from uuid import uuid4
+
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from ncaa_assets.backends.aws.boto import code_of, explained, was_sent_again
+from ncaa_assets.failures import ObjectMissing, SettingsError, StoreBusy, StoreError, WriteConflict, one_line, retrying
+from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+PART = 8 * 1024**2  # bytes; S3 wants 5 MiB at least and takes 10,000 parts, so 80 GB an object
+_PARTS_UNDER_WAY = 2
+
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+# 412: what is there is another. 409: it changed while this was written. 404: what was expected is not there at all.
+_CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", *_MISSING}
+
+
+@dataclass(frozen=True)
+class _Head:
+    size: int
+    version: str
+    sha256: str | None  # base64, as S3 gives it; None where the object was not sent with one
+
+
+class S3Store(ObjectStore):
+    """Objects below `prefix` in one bucket, through a boto3 S3 client."""
+
+    def __init__(
+        self, client: "S3Client", bucket: str, prefix: str = "", *, retry_count: int = 3, retry_delay: float = 30.0
+    ) -> None:
+        self.bucket = bucket
+        self._client = client
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._retry = partial(retrying, count=retry_count, max_delay=retry_delay, log=log)
+        self._checking = threading.Lock()
+        self._is_checked = False
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        with self._errors(key):
+            return self._retry(what=f"reading {key}")(self._read, key)
+
+    def _read(self, key: str) -> tuple[bytes, str]:
+        try:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
+            return answer["Body"].read(), answer["ETag"]
+        except ClientError as error:
+            if code_of(error) in _MISSING:
+                raise ObjectMissing(f"there is no {self.uri(key)}") from error
+            raise
+        except _BROKEN as error:
+            # botocore asks again for an answer that never began, not for one that broke off.
+            raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
+
+    def write(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/json",
+        expect: str | Expect = Expect.ANYTHING,
+        keep_replaced: bool = True,
+    ) -> str:
+        del keep_replaced  # the bucket's versions keep every one, and its lifecycle ends them
+        name, digest = self._name(key), base64.b64encode(hashlib.sha256(data).digest()).decode()
+        with self._errors(key):
+            if expect is not Expect.NOTHING and not key.startswith("."):
+                there = self._head(name)
+                if there and there.sha256 == digest and expect in (Expect.ANYTHING, there.version):
+                    return there.version
+            condition = _condition(expect)
+            try:
+                answer = self._client.put_object(
+                    Bucket=self.bucket, Key=name, Body=data, ContentType=content_type, ChecksumAlgorithm="SHA256",
+                    **condition,
+                )  # fmt: skip
+            except ClientError as error:
+                if not condition or code_of(error) not in _CONFLICT:
+                    raise
+                there = self._head(name)
+                if was_sent_again(error) and there and there.sha256 == digest:
+                    return there.version  # ours: it arrived at the first try, whose answer did not
+                raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
+            return answer["ETag"]
+
+    def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
+        self._name(key)
+        opened = f".tmp/{key}.{uuid4().hex[:12]}" if provisional else key
+        return _S3Upload(self, key, opened, content_type)
+
+    @contextmanager
+    def download(self, key: str) -> Iterator[BinaryIO]:
+        with self._errors(key):
+            try:
+                answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
+            except ClientError as error:
+                if code_of(error) in _MISSING:
+                    raise ObjectMissing(f"there is no {self.uri(key)}") from error
+                raise
+            body = answer["Body"]
+            try:
+                yield cast("BinaryIO", body)
+            except _BROKEN as error:
+                raise StoreError(f"reading {self.uri(key)} broke off ({one_line(error)}); run it again") from error
+            finally:
+                body.close()
+
+    def info(self, key: str) -> ObjectInfo | None:
+        with self._errors(key):
+            there = self._head(self._name(key))
+        return ObjectInfo(key=key, size=there.size, version=there.version) if there else None
+
+    def checksum(self, key: str) -> str | None:
+        with self._errors(key):
+            there = self._head(self._name(key))
+        if there is None or there.sha256 is None or "-" in there.sha256:  # a dash: made of the parts' checksums
+            return None
+        return base64.b64decode(there.sha256).hex()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._errors(prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
+                for one in page.get("Contents", []):
+                    key = one["Key"].removeprefix(self._prefix)
+                    if not any(part.startswith(".") for part in key.split("/")):
+                        yield ObjectInfo(key=key, size=one["Size"], version=one["ETag"])
+
+    def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
+        name = self._name(key)
+        with self._errors(key):
+            if expect is Expect.NOTHING:
+                if self._head(name):
+                    raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile")
+                return
+            condition = _condition(expect)
+            try:
+                self._client.delete_object(Bucket=self.bucket, Key=name, **condition)
+            except ClientError as error:
+                if not condition or code_of(error) not in _CONFLICT:
+                    raise
+                if was_sent_again(error) and self._head(name) is None:
+                    return
+                raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
+
+    def sweep(self, day: str) -> None:
+        # MediaConvert writes below processed_videos/ by uploads of its own, also while nobody holds the day: they are
+        # not ours to end.
+        with self._errors(day):
+            for folder in (f"videos/{day}/", f".tmp/videos/{day}/"):
+                uploads = self._client.get_paginator("list_multipart_uploads")
+                for page in uploads.paginate(Bucket=self.bucket, Prefix=self._prefix + folder):
+                    for one in page.get("Uploads", []):
+                        self._abort(one["Key"], one["UploadId"])
+            objects = self._client.get_paginator("list_objects_v2")
+            for listed in objects.paginate(Bucket=self.bucket, Prefix=f"{self._prefix}.tmp/videos/{day}/"):
+                for left in listed.get("Contents", []):
+                    self._client.delete_object(Bucket=self.bucket, Key=left["Key"])
+
+    def copy(self, source: str, target: str) -> ObjectInfo:
+        """Copies an object within the bucket, whatever its size.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        with self._errors(source):
+            try:
+                self._client.copy({"Bucket": self.bucket, "Key": self._name(source)}, self.bucket, self._name(target))
+            except ClientError as error:
+                if code_of(error) in _MISSING:
+                    raise ObjectMissing(f"there is no {self.uri(source)}") from error
+                raise
+        info = self.info(target)
+        if info is None:
+            raise StoreError(f"{self.uri(target)} is gone right after it was stored; run it again")
+        return info
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self._prefix}{key}"
+
+    def _name(self, key: str) -> str:
+        """The object's full key. Keys are ours, never a stranger's; one that leaves the prefix is a defect."""
+        if not key or key != posixpath.normpath(key) or key.startswith(("/", "..")) or key == ".":
+            raise ValueError(f"no key of this store: {key!r}")
+        return self._prefix + key
+
+    def _head(self, name: str) -> _Head | None:
+        try:
+            answer = self._client.head_object(Bucket=self.bucket, Key=name, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if code_of(error) in _MISSING:
+                return None
+            raise
+        return _Head(answer["ContentLength"], answer["ETag"], answer.get("ChecksumSHA256"))
+
+    def _abort(self, name: str, upload_id: str) -> None:
+        try:
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload_id)
+        except ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Around every use of the bucket: makes sure once that it is there, and explains what goes wrong."""
+        with explained(f"{self.uri(key)}", {"NoSuchBucket": self._no_bucket()}):
+            self._check_bucket()
+            yield
+
+    def _check_bucket(self) -> None:
+        with self._checking:
+            if self._is_checked:
+                return
+            # A missing bucket answers a HEAD of an object just as a missing object does; boto3 follows a bucket into
+            # another region by itself, where DynamoDB and MediaConvert would not be.
+            try:
+                answer = self._client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if code_of(error) in ("404", "NoSuchBucket"):
+                    raise StoreError(self._no_bucket()) from error
+                if code_of(error) in ("403", "AccessDenied"):
+                    raise StoreError(
+                        f"these AWS credentials may not use the bucket {self.bucket}, or it is somebody else's: check "
+                        "S3_BUCKET_NAME, and grant s3:ListBucket on it to their role"
+                    ) from error
+                raise
+            region, ours = answer.get("BucketRegion"), self._client.meta.region_name
+            if region and ours not in (region, "aws-global"):
+                raise SettingsError(
+                    f"the bucket {self.bucket} is in {region} but AWS_REGION is {ours}; set AWS_REGION={region}"
+                )
+            self._is_checked = True
+
+    def _no_bucket(self) -> str:
+        return (
+            f"there is no bucket {self.bucket}; set S3_BUCKET_NAME to one that is there (it is made beforehand, by "
+            "Terraform or by hand, never by a run)"
+        )
+
+
+class _S3Upload(Upload):
+    """One object on its way up. Holds at most one part and two under way, whatever the object's size; what fits into
+    one part goes up by a single PUT at the commit."""
+
+    def __init__(self, store: S3Store, key: str, opened: str, content_type: str) -> None:
+        self._store, self._client = store, store._client
+        self._key, self._opened, self._content_type = key, opened, content_type
+        self._buffer = bytearray()
+        self._crc32 = self._size = 0
+        self._upload_id: str | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._parts: list[dict[str, Any]] = []
+        self._under_way: set[Future[None]] = set()
+
+    def write(self, chunk: bytes) -> None:
+        self._buffer += chunk
+        while len(self._buffer) >= PART:
+            part = bytes(memoryview(self._buffer)[:PART])
+            del self._buffer[:PART]
+            self._send(part)
+
+    def commit(self, key: str | None = None) -> ObjectInfo:
+        key = key or self._key
+        if key != self._opened and not self._opened.startswith(".tmp/"):
+            raise ValueError(f"the upload of {self._opened} was not opened as provisional")
+        with self._store._errors(key):
+            if self._upload_id is None:
+                data = bytes(self._buffer)
+                version = self._client.put_object(
+                    Bucket=self._store.bucket, Key=self._store._name(key), Body=data, ContentType=self._content_type,
+                    ChecksumAlgorithm="SHA256",
+                )["ETag"]  # fmt: skip
+                self._buffer.clear()
+                return ObjectInfo(key=key, size=len(data), version=version)
+            version = self._complete()
+            if key == self._opened:
+                return ObjectInfo(key=key, size=self._size, version=version)
+            info = self._store.copy(self._opened, key)
+            self._store.delete(self._opened)
+            return info
+
+    def abort(self) -> None:
+        self._buffer.clear()
+        self._shut()
+        if self._upload_id is not None:
+            # After the parts under way have ended: S3 keeps, and bills, a part that arrives after the abort.
+            upload_id, self._upload_id = self._upload_id, None
+            try:
+                with self._store._errors(self._key):
+                    self._store._abort(self._store._name(self._opened), upload_id)
+            except (StoreError, SettingsError) as error:
+                log.warning("an upload of %s was not ended (%s); the day's next run ends it", self._key, error)
+
+    def _send(self, part: bytes) -> None:
+        name = self._store._name(self._opened)
+        with self._store._errors(self._key):
+            if self._upload_id is None:
+                self._upload_id = self._client.create_multipart_upload(
+                    Bucket=self._store.bucket, Key=name, ContentType=self._content_type,
+                    ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT",
+                )["UploadId"]  # fmt: skip
+                self._pool = ThreadPoolExecutor(_PARTS_UNDER_WAY, "upload")
+            while len(self._under_way) >= _PARTS_UNDER_WAY:
+                done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+            self._crc32 = zlib.crc32(part, self._crc32)
+            self._size += len(part)
+            self._parts.append({"PartNumber": len(self._parts) + 1})
+            assert self._pool is not None  # noqa: S101 - made above
+            self._under_way.add(self._pool.submit(self._send_part, self._parts[-1], part, self._upload_id))
+
+    def _send_part(self, entry: dict[str, Any], part: bytes, upload_id: str) -> None:
+        checksum = _base64(zlib.crc32(part))
+        answer = self._client.upload_part(
+            Bucket=self._store.bucket, Key=self._store._name(self._opened), UploadId=upload_id,
+            PartNumber=entry["PartNumber"], Body=part, ChecksumCRC32=checksum,
+        )  # fmt: skip
+        entry["ETag"], entry["ChecksumCRC32"] = answer["ETag"], checksum
+
+    def _complete(self) -> str:
+        """Makes the parts one object under the key that the upload was opened with; returns its version."""
+        if self._buffer:
+            self._send(bytes(self._buffer))
+            self._buffer.clear()
+        for future in self._under_way:
+            future.result()
+        self._shut()
+        name = self._store._name(self._opened)
+        assert self._upload_id is not None  # noqa: S101 - the caller looked
+        try:
+            version = self._client.complete_multipart_upload(
+                Bucket=self._store.bucket, Key=name, UploadId=self._upload_id,
+                MultipartUpload=cast("Any", {"Parts": self._parts}),
+                ChecksumType="FULL_OBJECT", ChecksumCRC32=_base64(self._crc32), MpuObjectSize=self._size,
+            )["ETag"]  # fmt: skip
+        except ClientError as error:
+            there = self._store._head(name) if was_sent_again(error) and code_of(error) == "NoSuchUpload" else None
+            if there is None or there.size != self._size:
+                raise
+            version = there.version
+        self._upload_id = None
+        return version
+
+    def _shut(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+        self._under_way = set()
+
+
+# What botocore and urllib3 raise when an answer breaks off while its body is read.
+_BROKEN = (HTTPClientError, BotoCoreError, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
+
+
+def _condition(expect: str | Expect) -> dict[str, Any]:
+    if expect is Expect.ANYTHING:
+        return {}
+    return {"IfNoneMatch": "*"} if expect is Expect.NOTHING else {"IfMatch": expect}
+
+
+def _base64(crc32: int) -> str:
+    return base64.b64encode(crc32.to_bytes(4, "big")).decode()

@@ -1,0 +1,1 @@
+"""An archive on this machine: a folder, a SQLite file in it, and ffmpeg. One file a service."""

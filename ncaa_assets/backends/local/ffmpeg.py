@@ -1,0 +1,176 @@
+"""ffmpeg as the encoder, and the program itself: found, run, watched."""
+
+import logging
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.failures import BackupError, EncodeFailed, RunEnded
+from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
+from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
+from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
+from ncaa_assets.record.models import Poster, ProcessedVideo, now
+
+log = logging.getLogger(__name__)
+
+
+def ffmpeg_program() -> str:
+    """The path of the ffmpeg that the `imageio-ffmpeg` wheel carries, or that `IMAGEIO_FFMPEG_EXE` names.
+
+    Raises:
+        EncodeFailed: there is none, or it does not start.
+    """
+    try:
+        import imageio_ffmpeg  # noqa: PLC0415 - only encoding needs it, and an aws image is without
+
+        program: str = imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):
+        program = ""
+    if not program or shutil.which(program) is None:
+        raise EncodeFailed(
+            "there is no ffmpeg: install it with `pip install 'ncaa-assets[local]'`, or set IMAGEIO_FFMPEG_EXE to the "
+            "path of one"
+        )
+    return program
+
+
+class FfmpegTranscoder(Transcoder):
+    """Encodes with ffmpeg, `concurrency` files at a time, from and to a LocalStore."""
+
+    def __init__(self, store: LocalStore, profile: Profile, *, concurrency: int, timeout: float) -> None:
+        self._store, self._profile = store, profile
+        self._concurrency, self._timeout = concurrency, timeout
+        self._ending = threading.Event()
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def settings_hash(self) -> str:
+        return ffmpeg_settings_hash(self._profile)
+
+    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
+        if not requests:
+            return
+        program = ffmpeg_program()
+        self._ending.clear()
+        with ThreadPoolExecutor(self._concurrency, "encode") as pool:
+            futures: dict[Future[ProcessedVideo], EncodeRequest] = {
+                pool.submit(self._encode, program, request): request for request in requests
+            }
+            try:
+                for future in as_completed(futures):
+                    yield EncodeOutcome(futures[future], _result(future))
+            finally:
+                self._ending.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(self._running):
+                    process.kill()
+
+    def _encode(self, program: str, request: EncodeRequest) -> ProcessedVideo:
+        started = time.monotonic()
+        video = request.video
+        source = self._store.path(video.key)
+        output, poster = self._store.scratch(request.output_key), self._store.scratch(request.poster_key)
+        try:
+            height = _read_movie(source)[0].height if video.container in ("mp4", "mov") else None
+            self._run(program, ffmpeg_arguments(self._profile, source, output, source_height=height), video.id,
+                      seconds=video.duration_seconds)  # fmt: skip
+            movie, digest = _read_movie(output)
+            self._make_poster(program, output, poster, video.id, seconds=movie.duration_seconds or 0.0)
+            stored_poster = self._store.adopt(poster, request.poster_key)
+            stored = self._store.adopt(output, request.output_key)
+        finally:
+            output.unlink(missing_ok=True)
+            poster.unlink(missing_ok=True)
+        return ProcessedVideo(
+            id=video.id,
+            title=video.title,
+            source_key=video.key,
+            source_sha256=video.sha256,
+            settings_hash=self.settings_hash(),
+            key=stored.key,
+            bytes=stored.size,
+            sha256=digest,
+            duration_seconds=movie.duration_seconds,
+            width=movie.width,
+            height=movie.height,
+            poster=Poster(key=stored_poster.key, bytes=stored_poster.size),
+            encoder="ffmpeg",
+            encode_seconds=round(time.monotonic() - started, 2),
+            encoded_at=now(),
+        )
+
+    def _make_poster(self, program: str, output: Path, poster: Path, name: str, *, seconds: float) -> None:
+        # A picture that stands still under its sound has one frame, and that at the very start.
+        for at in (min(1.0, seconds / 2), 0.0):
+            try:
+                self._run(program, ffmpeg_poster_arguments(self._profile, output, poster, at_seconds=at), name)
+            except EncodeFailed:
+                if at == 0.0:
+                    raise
+            if poster.exists() and poster.stat().st_size:
+                return
+        raise EncodeFailed(f"ffmpeg made no poster of {name}")
+
+    def _run(self, program: str, arguments: list[str], name: str, *, seconds: float | None = None) -> None:
+        """Runs ffmpeg to its end, saying every ten seconds how far it is."""
+        # A session of its own: Ctrl-C in the terminal must not make ffmpeg finish a short file that looks whole.
+        process = subprocess.Popen(  # noqa: S603
+            [program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        self._running.add(process)
+        if self._ending.is_set():
+            process.kill()
+        timer = threading.Timer(self._timeout, process.kill)
+        timer.start()
+        started = said = time.monotonic()
+        errors = bytearray()
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr.read() if process.stderr else b""))
+        reader.start()
+        try:
+            assert process.stdout is not None  # noqa: S101 - a pipe, as asked for above
+            for line in process.stdout:
+                name_, _, value = line.decode("ascii", "replace").strip().partition("=")
+                if name_ == "out_time_us" and value.isdigit() and time.monotonic() - said >= 10:
+                    said = time.monotonic()
+                    done = int(value) / 1e6
+                    share = f"{min(99, 100 * done / seconds):.0f} %" if seconds else f"{done:.0f} s of video"
+                    log.info("encoding %s: %s after %.0f s", name, share, said - started)
+            code = process.wait()
+        finally:
+            timer.cancel()
+            process.kill()
+            process.wait()
+            reader.join()
+            self._running.discard(process)
+        if self._ending.is_set():
+            raise RunEnded("the run was ended")
+        if code and time.monotonic() - started >= self._timeout:
+            raise EncodeFailed(
+                f"encoding took longer than ENCODE_TIMEOUT ({self._timeout:.0f} s) and was ended; set it higher, "
+                "then run the day again"
+            )
+        if code:
+            last = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+            if "No space left on device" in errors.decode("utf-8", "replace"):
+                raise EncodeFailed(
+                    f"the disk that holds {self._store.root} is full; free some space, then run the day again"
+                )
+            raise EncodeFailed(f"ffmpeg cannot encode it ({last[-1][:300]})")
+
+
+def _result(future: Future[ProcessedVideo]) -> ProcessedVideo | EncodeFailed:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, BackupError | OSError | NotWhole):
+        return error if isinstance(error, EncodeFailed) else EncodeFailed(str(error))
+    raise error
+
+
+def _read_movie(path: Path) -> tuple[Movie, str]:
+    with path.open("rb") as file:
+        return read_movie(file)

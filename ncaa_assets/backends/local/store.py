@@ -1,0 +1,285 @@
+"""The embedded backend: a folder, a SQLite file in it, and ffmpeg. A product, not a mock: a person without any account
+keeps a real archive with it, and can read every part of it with everyday tools.
+"""
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+from uuid import uuid4
+
+import filelock
+
+from ncaa_assets.failures import ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.ports import (
+    Expect,
+    ObjectInfo,
+    ObjectStore,
+    Upload,
+)
+
+log = logging.getLogger(__name__)
+
+SQLITE_NAME = "highlights.sqlite"  # the table's file lies in the folder, and is no object
+
+_WRITE_BACK = 8 * 1024**2  # bytes of an upload between two nudges to write them to the disk
+
+
+class LocalStore(ObjectStore):
+    """Objects as files below one folder.
+
+    A version is the sha256 of the content. Whole-or-absent comes from a temporary file in `.tmp/` that is renamed; a
+    replaced document moves to `.history/<name>/<time>.json`. A lock file makes conditional writes safe between
+    processes; the operating system frees it when its holder dies.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - `absolute` keeps a `..`, and keys are checked against it
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        with self._reading(key):
+            data = self.path(key).read_bytes()
+        return data, _version(data)
+
+    def write(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/json",
+        expect: str | Expect = Expect.ANYTHING,
+        keep_replaced: bool = True,
+    ) -> str:
+        del content_type  # a file's is its ending
+        path = self.path(key)
+        with self._writing(key), self._locked():
+            before = path.read_bytes() if path.exists() else None
+            self._check(key, before, expect)
+            if before == data:
+                return _version(data)
+            with self._temporary(key) as (temporary, file):
+                file.write(data)
+                self._sync(file)
+                if before is not None and keep_replaced and not key.startswith("."):
+                    self._keep_history(key, path)
+                self._rename(temporary, path)
+        return _version(data)
+
+    def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
+        del content_type, provisional  # every upload is a temporary file until its commit
+        with self._writing(key):
+            return _LocalUpload(self, key)
+
+    @contextmanager
+    def download(self, key: str) -> Iterator[BinaryIO]:
+        with self._reading(key):
+            file = self.path(key).open("rb")
+        with file:
+            yield file
+
+    def info(self, key: str) -> ObjectInfo | None:
+        try:
+            with self._reading(key):
+                return _info(key, self.path(key))
+        except ObjectMissing:
+            return None
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._reading(prefix):
+            yield from self._walk(prefix.rpartition("/")[0], prefix)
+
+    def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
+        path = self.path(key)
+        with self._writing(key), self._locked():
+            before = path.read_bytes() if expect is not Expect.ANYTHING and path.exists() else None
+            self._check(key, before, expect)
+            path.unlink(missing_ok=True)
+
+    def sweep(self, day: str) -> None:
+        with self._writing(day), self._locked():
+            # Documents and leases are written under the lock that is held here, so theirs are nobody's any more.
+            for path in (self.root / ".tmp").glob("*"):
+                parts = path.name.lstrip(".").split(".")  # the key's, as `scratch` joins them
+                if parts[1:2] == [day] or parts[:2] == ["archive", "json"]:
+                    path.unlink(missing_ok=True)
+
+    def uri(self, key: str) -> str:
+        return str(self.path(key))
+
+    def path(self, key: str) -> Path:
+        """The file of a key. Keys are ours, never a stranger's; one that would leave the folder is a defect."""
+        path = self.root / key
+        if path != Path(os.path.normpath(path)) or self.root not in path.parents:
+            raise ValueError(f"no key of this store: {key!r}")
+        return path
+
+    def scratch(self, key: str) -> Path:
+        """A new path under `.tmp/` for a tool that writes files by name; `adopt` turns it into an object."""
+        self.path(key)  # a key that is none is refused before anything is written
+        with self._writing(key):
+            folder = self.root / ".tmp"
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{key.replace('/', '.')}.{uuid4().hex[:12]}"
+
+    def adopt(self, path: Path, key: str) -> ObjectInfo:
+        """Makes a file from `scratch` the object `key`, whole."""
+        with self._writing(key):
+            with path.open("rb+") as file:
+                self._sync(file)
+            self._rename(path, self.path(key))
+            return _info(key, self.path(key))
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
+        """The objects of a folder in the order of their keys: a folder's name sorts with the `/` that follows it."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                found = sorted(
+                    (f"{folder}/" if folder else "") + entry.name + "/" * entry.is_dir(follow_symlinks=False)
+                    for entry in entries
+                    if not entry.name.startswith((".", SQLITE_NAME))
+                )
+        except FileNotFoundError:
+            return
+        for key in found:
+            if key.endswith("/") and (key.startswith(prefix) or prefix.startswith(key)):
+                yield from self._walk(key.rstrip("/"), prefix)
+            elif not key.endswith("/") and key.startswith(prefix):
+                with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                    yield _info(key, self.root / key)
+
+    @contextmanager
+    def _temporary(self, key: str) -> Iterator[tuple[Path, BinaryIO]]:
+        path = self.scratch(key)
+        try:
+            with path.open("xb") as file:
+                yield path, file
+        finally:
+            path.unlink(missing_ok=True)  # renamed: nothing is left to remove
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(self.root / ".lock", timeout=30):
+                yield
+        except filelock.Timeout:
+            raise StoreError(
+                f"another process has kept {self.root / '.lock'} locked for 30 s; see what hangs there, then try again"
+            ) from None
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"there is no {self.root / key}") from error
+        except OSError as error:
+            explain(error, self.root, key)
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            explain(error, self.root, key)
+
+    @staticmethod
+    def _check(key: str, before: bytes | None, expect: str | Expect) -> None:
+        if expect is Expect.ANYTHING:
+            return
+        found = Expect.NOTHING if before is None else _version(before)
+        if found != expect:
+            raise WriteConflict(f"{key} was changed by another run in the meantime; run the day again")
+
+    def _keep_history(self, key: str, path: Path) -> None:
+        folder = self.root / ".history" / Path(key).with_suffix("")
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
+        kept = folder / f"{stamp}{path.suffix}"
+        try:
+            os.link(path, kept)
+        except OSError:
+            shutil.copy2(path, kept)  # exFAT and many network folders have no hard links
+
+    @staticmethod
+    def _rename(temporary: Path, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @staticmethod
+    def _sync(file: BinaryIO) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class _LocalUpload(Upload):
+    def __init__(self, store: LocalStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._path = store.scratch(key)
+        self._file = self._path.open("xb", buffering=0)  # pieces are large already
+        self._size = self._on_its_way = 0
+
+    def write(self, chunk: bytes) -> None:
+        with self._store._writing(self._key):
+            view = memoryview(chunk)
+            while view:
+                view = view[self._file.write(view) :]
+            self._size += len(chunk)
+            if self._size - self._on_its_way >= _WRITE_BACK:
+                self._start_write_back()
+
+    def _start_write_back(self) -> None:
+        """Lets Linux write to the disk what came so far while more comes; without it everything waits for `commit`,
+        whose sync took a quarter of a copy's time on a fast disk and would take most of it on a slow one."""
+        if sys.platform == "linux":
+            done, self._on_its_way = self._on_its_way, self._size
+            os.posix_fadvise(self._file.fileno(), done, self._size - done, os.POSIX_FADV_DONTNEED)
+
+    def commit(self, key: str | None = None) -> ObjectInfo:
+        with self._store._writing(self._key):
+            self._file.close()
+        return self._store.adopt(self._path, key or self._key)
+
+    def abort(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk cannot flush what is thrown away anyway
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _info(key: str, path: Path) -> ObjectInfo:
+    stat = path.stat()
+    return ObjectInfo(key=key, size=stat.st_size, version=f"{stat.st_mtime_ns}-{stat.st_size}")
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def explain(error: OSError, root: Path, key: str) -> NoReturn:
+    """Turns an error of the file system into one that says what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text = f"the disk that holds {root} is full; free some space, then run the day again (nothing was stored half)"
+    elif error.errno == errno.EROFS:
+        text = f"{root} is on a read-only file system; set DATA_DIR to a folder that can be written"
+    elif isinstance(error, PermissionError):
+        text = f"{error.filename or root} may not be written or read by this user; mend its permissions or set DATA_DIR"
+    elif error.errno == errno.EXDEV:
+        text = f"parts of {root} lie on another disk; move the whole folder there and set DATA_DIR to it"
+    elif isinstance(error, NotADirectoryError | FileExistsError):
+        text = f"{root} is not a folder; set DATA_DIR to one"
+    else:
+        text = f"{root / key} cannot be used: {error.strerror or error}"
+    raise StoreError(text) from error

@@ -1,0 +1,1 @@
+"""The command line, a file a command: what a person types, and what they read while it works."""

@@ -1,0 +1,359 @@
+"""What `ncaa-assets doctor` does: would a backup work here and now, and what to do where it would not.
+
+One screen, a line for each thing that is looked at. One request is made of the API at most; nothing is created, but on
+aws a probe object, which is removed. A problem of one thing never hides the next.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import yaml
+
+from ncaa_assets import __version__
+from ncaa_assets.archive import documents
+from ncaa_assets.archive import lease as archive
+from ncaa_assets.backends import open_store
+from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, one_line
+from ncaa_assets.ports import ObjectStore
+from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.source import shape as api_shape
+from ncaa_assets.source.client import A_DAY_WITH_GAMES, FirstPage
+from ncaa_assets.text import plural, size
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PYTHONS = ((3, 11), (3, 15))  # from, and up to but without, as pyproject.toml has it
+
+_LITTLE_SPACE = 200 * 10**6  # bytes; below it not even one day fits for sure
+_ALIVE_SECONDS = 120  # a daemon's heartbeats are 30 s apart
+
+
+class Mark(StrEnum):
+    """OK; WARN: a backup works, and something should be known; FAIL: it would not work."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at, how it stands, and where it does not stand well, what to do."""
+
+    mark: Mark
+    name: str
+    text: str
+
+
+_COLOURS = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
+
+
+def examine() -> int:
+    """Looks at everything, prints a line for each, and returns 1 where anything would stop a backup, else 0."""
+    failed = warned = 0
+    click.echo(f"ncaa-assets {__version__}: would a backup work here and now?\n")
+    for line in lines():
+        failed += line.mark is Mark.FAIL
+        warned += line.mark is Mark.WARN
+        click.echo(f"  {click.style(f'{line.mark:<5}', fg=_COLOURS[line.mark])} {line.name:<12} {_wrapped(line.text)}")
+    if failed:
+        click.secho(f"\nNo: {plural(failed, 'thing')} would stop it, marked `fail`.", fg="red")
+    else:
+        click.secho("\nYes." + (f" {plural(warned, 'thing')} to know of, marked `warn`." if warned else ""), fg="green")
+    return 1 if failed else 0
+
+
+def _wrapped(text: str) -> str:
+    """In a terminal, text that goes on below itself; in a file or a pipe a line stays a line."""
+    if not sys.stdout.isatty():
+        return text
+    width = max(60, shutil.get_terminal_size().columns)
+    return textwrap.fill(text, width, initial_indent=" " * 21, subsequent_indent=" " * 21).lstrip()
+
+
+def lines() -> Iterator[Line]:
+    """A line for each thing, in the order in which a person would mend them."""
+    yield _python()
+    try:
+        load_dotenv()
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        yield Line(Mark.FAIL, "settings", str(error))
+        return
+    yield from _settings(settings)
+    if settings.ncaa_deployment == "local":
+        yield from _each(("archive", lambda: _archive(settings)), ("disk", lambda: _disk(settings)))
+        yield from _each(("ffmpeg", _ffmpeg))
+    elif importlib.util.find_spec("boto3") is None or importlib.util.find_spec("dagster_aws") is None:
+        yield Line(Mark.FAIL, "packages", "boto3 and dagster-aws are missing; pip install 'ncaa-assets[aws]'")
+        return
+    else:
+        from ncaa_assets.backends.aws.probe import examine_aws  # noqa: PLC0415 - only an aws deployment has boto3
+
+        yield from (Line(Mark(mark), name, text) for mark, name, text in examine_aws(settings))
+        yield from _each(("archive", lambda: _archive(settings)))
+    yield from _each(("instance", lambda: _instance(settings)))
+    yield from _each(("yesterday", lambda: _yesterday(settings)))
+    yield from _each(("api", lambda: _api(settings)))
+
+
+def _each(*looks: tuple[str, Callable[[], Iterator[Line]]]) -> Iterator[Line]:
+    for name, look in looks:
+        try:
+            yield from look()
+        except BackupError as error:
+            yield Line(Mark.FAIL, name, str(error))
+
+
+def _python() -> Line:
+    found = ".".join(map(str, sys.version_info[:3]))
+    first, beyond = PYTHONS
+    if not first <= sys.version_info[:2] < beyond:
+        wanted = f"{first[0]}.{first[1]} to {beyond[0]}.{beyond[1] - 1}"
+        return Line(Mark.FAIL, "python", f"{found} is not one of {wanted}; make the environment again with one of them")
+    return Line(Mark.OK, "python", f"{found} at {sys.prefix}")
+
+
+def _settings(settings: Settings) -> Iterator[Line]:
+    source = "with .env" if (Path.cwd() / ".env").exists() else "no .env here"
+    yield Line(
+        Mark.OK, "settings",
+        f"{settings.ncaa_deployment} ({source}): {settings.league_name}, days of {settings.timezone} since "
+        f"{settings.start_date}, {settings.video_count or 'all'} {'video' if settings.video_count == 1 else 'videos'} "
+        "a day",
+    )  # fmt: skip
+    if settings.limit is not None:
+        text = f"LIMIT={settings.limit}: only that many highlights a day are kept; unset it to keep all"
+        yield Line(Mark.WARN, "settings", text)
+    if settings.video_pages is not None:  # the settings are refused where it is not installed
+        version = importlib.metadata.version(settings.video_pages)
+        yield Line(Mark.OK, "pages", f"videos of web pages by {settings.video_pages} {version}")
+    if settings.lacks_key:
+        yield Line(Mark.FAIL, "key", NO_KEY)
+    elif settings.uses_sample:
+        text = (
+            "RAPIDAPI_KEY is unset: a built-in sample answers with made-up games; put your key into .env for real ones"
+        )
+        yield Line(Mark.WARN, "key", text)
+
+
+def _archive(settings: Settings) -> Iterator[Line]:
+    store = open_store(settings)
+    identity = archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone)
+    there = store.uri(archive.IDENTITY_KEY).removesuffix(archive.IDENTITY_KEY)
+    text = f"{there} is of {settings.source}, {settings.league_name}, {settings.timezone}"
+    if not identity.check(store):
+        text = f"none in {there} yet; the first backup makes it"
+    if settings.ncaa_deployment == "local":
+        place = _nearest(settings.archive_dir)
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            text = f"{place} may not be written by this user; mend its permissions, or set DATA_DIR to another folder"
+            yield Line(Mark.FAIL, "archive", text)
+            return
+    yield Line(Mark.OK, "archive", text)
+
+
+def _disk(settings: Settings) -> Iterator[Line]:
+    place = _nearest(settings.archive_dir)
+    free = shutil.disk_usage(place).free
+    text = f"{size(free)} free at {place}"
+    if free < _LITTLE_SPACE:
+        yield Line(Mark.FAIL, "disk", f"{text}: too little for a day; free some space, or set DATA_DIR to another disk")
+    elif free < settings.video_max_bytes:
+        known = f"{text}, less than the largest video that would be copied (VIDEO_MAX_BYTES: "
+        yield Line(Mark.WARN, "disk", f"{known}{size(settings.video_max_bytes)}); free some space soon")
+    else:
+        yield Line(Mark.OK, "disk", text)
+
+
+def _ffmpeg() -> Iterator[Line]:
+    from ncaa_assets.backends.local.ffmpeg import ffmpeg_program  # noqa: PLC0415
+
+    program = ffmpeg_program()
+    try:
+        arguments = [program, "-hide_banner", "-encoders"]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+        version = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Line(
+            Mark.FAIL, "ffmpeg", f"{program} does not run ({one_line(error)}); set IMAGEIO_FFMPEG_EXE to another"
+        )
+        return
+    lacking = [name for name in ("libx264", "aac") if not re.search(rf"\b{name}\b", done.stdout)]
+    if lacking:
+        text = f"{program} cannot encode with {' and '.join(lacking)}; unset IMAGEIO_FFMPEG_EXE, or set it to another"
+        yield Line(Mark.FAIL, "ffmpeg", text)
+        return
+    found = re.search(r"ffmpeg version (\S+)", version.stdout)
+    yield Line(Mark.OK, "ffmpeg", f"{found[1] if found else 'of unknown version'} at {program}")
+
+
+def _instance(settings: Settings) -> Iterator[Line]:
+    """Where runs are recorded, the last of them, and whether a daemon works for the schedule."""
+    home = settings.dagster_home()
+    configuration = home / "dagster.yaml"
+    if not configuration.exists() or (not (home / "history").exists() and not _has_storage(configuration)):
+        yield Line(Mark.OK, "instance", f"none in {home} yet; the first backup makes it")
+        return
+    import dagster as dg  # noqa: PLC0415 - takes seconds, and most lines do not need it
+    from dagster._core.scheduler.instigation import InstigatorStatus  # noqa: PLC0415
+
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            records = instance.get_run_records(limit=1)
+            beats = instance.get_daemon_heartbeats()
+            stopped = [
+                state.name for state in instance.all_instigator_state()
+                if state.status == InstigatorStatus.STOPPED
+            ]  # fmt: skip
+            launcher = list(_launcher(instance))
+    except Exception as error:  # noqa: BLE001 - whatever a configuration or a database may raise ends a run too
+        text = f"the Dagster instance in {home} cannot be used ({one_line(error)}); mend {configuration}"
+        yield Line(Mark.FAIL, "instance", text)
+        return
+    if records:
+        run = records[0].dagster_run
+        day = run.tags.get("dagster/partition", "no day")
+        at = records[0].create_timestamp.strftime("%Y-%m-%d %H:%M UTC")
+        yield Line(Mark.OK, "instance", f"{home}; last run: {day}, {run.status.value.lower()} ({at})")
+    else:
+        yield Line(Mark.OK, "instance", f"{home}; no run yet")
+    yield from launcher
+    newest = max((beat.timestamp for beat in beats.values()), default=0.0)
+    age = time.time() - newest
+    errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
+    if age >= _ALIVE_SECONDS:
+        text = "none works here: nothing starts by itself but what cron does (`make backup` ends with a line for it)"
+        yield Line(Mark.WARN, "daemon", f"{text}; or keep `make ui` open")
+    elif errors:
+        yield Line(Mark.WARN, "daemon", f"it works, with errors ({one_line(Exception(errors[0]))}); see its log")
+    else:
+        yield Line(Mark.OK, "daemon", f"its last heartbeat was {age:.0f} s ago")
+    for name in stopped:
+        yield Line(Mark.WARN, "daemon", f"{name} is switched off; switch it on in the UI under Automation")
+
+
+def _launcher(instance: "dg.DagsterInstance") -> Iterator[Line]:
+    """Whether runs can be launched, where the instance gives each a task on ECS. A run's own role may not look."""
+    from ncaa_assets.runs.execute import launches_on_ecs  # noqa: PLC0415
+
+    if not launches_on_ecs(instance):
+        return
+    from ncaa_assets.backends.aws.boto import is_denied  # noqa: PLC0415
+    from ncaa_assets.runs.ecs import check_launcher  # noqa: PLC0415
+
+    try:
+        check_launcher(instance)
+    except BackupError as error:
+        if is_denied(error.__cause__):
+            text = "this role may not launch any; that of a run need not, the service's and catch-up's have to"
+            yield Line(Mark.WARN, "runs", text)
+        else:
+            yield Line(Mark.FAIL, "runs", str(error))
+    else:
+        yield Line(Mark.OK, "runs", "each gets a task of its own on ECS, and its task definition is there")
+
+
+def _has_storage(configuration: Path) -> bool:
+    try:
+        found = yaml.safe_load(configuration.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return True  # opening the instance tells what is wrong
+    return isinstance(found, dict) and any("storage" in str(name) for name in found)
+
+
+def _yesterday(settings: Settings) -> Iterator[Line]:
+    day = (settings.today() - timedelta(days=1)).isoformat()
+    store = open_store(settings)
+    if holder := archive.holder(store, day):
+        yield Line(Mark.OK, "yesterday", f"{day} is being backed up by {holder}")
+        return
+    again = "run `ncaa-assets backup`"
+    try:
+        highlights = documents.load(store, HighlightsDay, day)
+    except ObjectMissing:
+        yield Line(Mark.WARN, "yesterday", f"{day} is not backed up yet; {again}")
+        return
+    last = highlights.backup.fetches[-1] if highlights.backup.fetches else None
+    if not _has(store, VideosDay.key(day)) or not _has(store, ProcessedDay.key(day)):
+        yield Line(Mark.WARN, "yesterday", f"{day} was begun and not finished; {again}")
+    elif last is None or not last.complete:
+        why = "; ".join(last.problems) if last else "it was never fetched"
+        yield Line(Mark.WARN, "yesterday", f"{day} is backed up, but its listing was not complete ({why}); {again}")
+    else:
+        yield Line(Mark.OK, "yesterday", f"{day} is backed up: {plural(len(highlights.data), 'highlight')} ({last.at})")
+
+
+def _has(store: ObjectStore, key: str) -> bool:
+    return store.info(key) is not None
+
+
+def _api(settings: Settings) -> Iterator[Line]:
+    if settings.lacks_key:
+        return  # said above
+    if settings.uses_sample:
+        yield Line(Mark.OK, "api", "not asked: without a key the sample answers")
+        return
+    from ncaa_assets.defs.resources import HighlightsApiResource  # noqa: PLC0415 - Dagster, as above
+
+    once = settings.model_copy(update={"retry_count": 0})
+    with HighlightsApiResource.of(once).process_config_and_initialize_cm() as api:
+        page = api.first_page(A_DAY_WITH_GAMES)
+    yield Line(Mark.OK, "api", f"{settings.api_url} takes the key and answers in {page.seconds:.1f} s")
+    if page.restriction:
+        yield Line(Mark.WARN, "plan", f"{page.plan or 'unnamed'}: it limits the answer ({page.restriction})")
+    else:
+        yield Line(Mark.OK, "plan", page.plan or "the answer names none")
+    if page.quota_remaining is not None:
+        yield _quota(page.quota_remaining, page.quota_limit, settings.quota_reserve)
+    yield from _shape(page, settings)
+
+
+def _quota(left: int, limit: int | None, reserve: int) -> Line:
+    text = f"{left} of {limit} API requests are left today" if limit is not None else f"{left} API requests are left"
+    if left <= 0:
+        return Line(Mark.FAIL, "quota", f"{text}; run the backup tomorrow, or upgrade the plan")
+    if left <= reserve:
+        return Line(Mark.WARN, "quota", f"{text}, and QUOTA_RESERVE keeps {reserve}: a day gets its first page only")
+    return Line(Mark.OK, "quota", text)
+
+
+def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
+    if not page.records:
+        text = f"nothing is listed for {A_DAY_WITH_GAMES}, a day with games: check LEAGUE_NAME ({settings.league_name})"
+        yield Line(Mark.WARN, "answer", f"{text}; the records could not be compared with what is read of them")
+    found = api_shape.mismatches(
+        page, day=A_DAY_WITH_GAMES, timezone=settings.timezone, league=settings.league_name
+    )  # fmt: skip
+    for mismatch in found:
+        yield Line(Mark.WARN, "answer", mismatch)
+    if found:
+        yield Line(Mark.WARN, "answer", "that is not the shape which its documentation has; please report it")
+    files = api_shape.video_files(page)
+    kinds = f"{A_DAY_WITH_GAMES}: {page.total or len(page.records)} listed; of the first {len(page.records)}, {files} "
+    if not found and page.records:
+        yield Line(Mark.OK, "answer", f"of the shape that is read. {kinds}lead to video files, the others to web pages")
+    if fields := api_shape.new_fields(page):
+        yield Line(Mark.OK, "answer", f"fields that are new, and kept: {', '.join(fields[:10])}")
+
+
+def _nearest(place: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(one for one in (place, *place.parents) if one.exists())

@@ -1,0 +1,185 @@
+"""What a person sees while the command works: the modules' log lines, a bar over several days, a line a day, a table.
+
+The bar is drawn on stderr and only on a terminal; elsewhere (cron, CI) there are plain lines. Results go to stdout.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from datetime import date
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from ncaa_assets.commands.days import DayResult, Result
+from ncaa_assets.runs.alerts import finished_days
+from ncaa_assets.settings import Settings
+from ncaa_assets.text import plural
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ncaa_assets.runs.outcome import DayRun
+
+
+class _LinesForPeople(logging.Formatter):
+    """The message alone, in colour where it is a warning or worse and a terminal shows it. A finished day's line is for
+    machines and stays as it is."""
+
+    def __init__(self, *, colours: bool) -> None:
+        super().__init__()
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.name == finished_days.name:
+            return record.getMessage()
+        text = f"  {record.getMessage()}"
+        if not self._colours or record.levelno < logging.WARNING:
+            return text
+        return click.style(text, fg="yellow" if record.levelno < logging.ERROR else "red")
+
+
+class TerminalLog(logging.StreamHandler[TextIO]):
+    """The modules' log on stderr. While `bar` is set, what is no warning becomes the bar's own text."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.bar: Progress | None = None
+        self.is_terminal = stream.isatty()
+        self.setFormatter(_LinesForPeople(colours=self.is_terminal))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.is_terminal and record.name == finished_days.name:
+            return
+        if self.bar is None:
+            super().emit(record)
+        elif record.levelno < logging.WARNING:
+            for task in self.bar.task_ids:
+                self.bar.update(task, doing=record.getMessage()[:60])
+        else:
+            self.bar.console.print(self.format(record), markup=False, highlight=False)
+
+
+@contextmanager
+def logging_to_terminal(*, debug: bool) -> Iterator[TerminalLog]:
+    """Shows what the modules log, for as long as the `with` lasts."""
+    # A handle of our own: an instance that captures a step's output would take the lines away with it.
+    with os.fdopen(os.dup(2), "w", buffering=1) as stream:
+        handler = TerminalLog(stream)
+        logger = logging.getLogger("ncaa_assets")
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
+        try:
+            yield handler
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = True
+
+
+@contextmanager
+def bar_over(days: int, log: TerminalLog) -> Iterator[Callable[[date], None]]:
+    """A bar over so many days, where stderr is a terminal; what it gives is called with each day that is done."""
+    if not log.is_terminal:
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.file_proxy import FileProxy  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    class AboveTheBar(FileProxy):
+        """Rich's own has no encoding, which makes click write around it, into the bar."""
+
+        encoding, errors = "utf-8", "strict"
+
+    console = Console(file=log.stream)
+    doing = TextColumn("{task.fields[doing]}", markup=False)
+    bar = Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), doing,
+        console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+    task = bar.add_task("days", total=days, doing="")
+    with ExitStack() as stack:
+        stack.enter_context(bar)
+        stack.enter_context(redirect_stderr(AboveTheBar(console, sys.stderr)))
+        if sys.stdout.isatty():  # results that go to a file stay there
+            stack.enter_context(redirect_stdout(AboveTheBar(console, sys.stdout)))
+        log.bar = bar
+        try:
+            yield lambda day: bar.update(task, advance=1, doing=f"{day} done")
+        finally:
+            log.bar = None
+
+
+def label(settings: Settings, day: date) -> str:
+    """What a day is called: with the mark of the sample, where it is made up."""
+    return f"{day} (SAMPLE)" if settings.uses_sample else str(day)
+
+
+def say_day(day: DayResult, *, label: str) -> None:
+    """One line for a day that came out in one way or another: failures to stderr, the rest to stdout."""
+    match day.result:
+        case Result.BACKED_UP:
+            text = f"{label} backed up: {plural(day.highlights or 0, 'highlight')} ({day.new} new), "
+            text += f"{plural(day.copied or 0, 'video')} copied, {day.skipped} skipped, {day.encoded} encoded, "
+            click.secho(text + duration(day.seconds), fg="green")
+        case Result.DONE_BEFORE:
+            click.echo(f"{label} {day.why}")
+        case Result.HELD:
+            click.echo(f"{label} skipped: {day.why}")
+        case _:
+            click.secho(f"{label} {day.result.value}: {day.why}", fg="red", err=True)
+
+
+def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
+    """What is worth more than a day's one line: its checks that warn or failed, and with `debug` where errors came
+    from."""
+
+    def report(day: date, ended: "DayRun") -> None:
+        for warning in ended.warnings:
+            click.secho(f"  {day} warning: {warning}", fg="yellow")
+        for check in ended.failed_checks:
+            click.secho(f"  {day} check failed: {check}", fg="red", err=True)
+        for _, error in ended.errors if debug else []:
+            click.echo(error.to_string(), err=True)
+
+    return report
+
+
+def print_table(days: Sequence[DayResult]) -> None:
+    """The table that ends a range: a line a day, and the sums."""
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE, show_footer=True, pad_edge=False)
+    numbers = {
+        "highlights": [day.highlights for day in days],
+        "new": [day.new for day in days],
+        "videos copied": [day.copied for day in days],
+        "skipped": [day.skipped for day in days],
+        "encoded": [day.encoded for day in days],
+    }
+    table.add_column("day", footer=plural(len(days), "day"), no_wrap=True)
+    for name, values in numbers.items():
+        table.add_column(name, footer=str(sum(value or 0 for value in values)), justify="right", no_wrap=True)
+    table.add_column("time", footer=duration(sum(day.seconds or 0.0 for day in days)), justify="right", no_wrap=True)
+    table.add_column("result", footer=f"{sum(day.is_done for day in days)} done", no_wrap=True)
+    for at, day in enumerate(days):
+        cells = ["" if values[at] is None else str(values[at]) for values in numbers.values()]
+        style = None if day.is_done else "yellow" if day.result is Result.HELD else "red"
+        table.add_row(str(day.day), *cells, duration(day.seconds), day.result.value, style=style)
+    # Without a terminal's width a table would be cut at 80 columns.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def duration(seconds: float | None) -> str:
+    """`4.2 s`, `3 min 12 s`, `2 h 05 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,165 @@
+"""What `ncaa-assets verify` does: `reconcile` over a range or the whole archive, told to a person.
+
+Differences go to stdout as they are found, each with what to do about it, progress and the rest to stderr. It writes
+nothing, so it may run beside a backup: a day that a run holds is left out, and said so.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ncaa_assets.archive import lease as archive
+from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, rows_of_days, strays
+from ncaa_assets.backends import open_store, open_table
+from ncaa_assets.failures import EncodeFailed, SettingsError
+from ncaa_assets.ports import HighlightTable, ObjectStore
+from ncaa_assets.settings import Settings, load_dotenv
+from ncaa_assets.text import plural, size
+
+
+@dataclass
+class _Total:
+    """What was looked at, over all days."""
+
+    days: int = 0
+    differences: int = 0
+    days_that_differ: int = 0
+    looked_at: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: DayReport) -> None:
+        errors = sum(one.severity is Severity.ERROR for one in report.findings)
+        self.differences += errors
+        self.days_that_differ += errors > 0
+        self.days += report.is_there
+        for name in ("highlights", "rows", "copies", "outputs", "hashed_bytes", "decoded"):
+            self.looked_at[name] += getattr(report, name)
+
+
+def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
+    """Verifies the days from `first` to `last` (YYYY-MM-DD; both None: the whole archive, and what lies beside
+    its days) and returns 0 where all is equal, 1 where it is not.
+
+    Raises:
+        SettingsError: the days cannot be verified, the archive is another's, or there is none.
+        StoreError: the store or the table cannot be read.
+    """
+    load_dotenv()
+    settings = Settings.from_environment()
+    chosen = _chosen(settings, first, last)
+    store, table = open_store(settings), open_table(settings)
+    identity = archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone)
+    is_known = identity.check(store)
+    decoder = _decoder(settings) if deep else None
+    total = _Total()
+
+    every = chosen
+    if every is None:
+        found: set[str] = set()
+        for stray in strays(store, found):
+            total.differences += 1
+            _say(stray)
+        every = sorted(found | {day.isoformat() for day in _between(settings.start_date, _newest(settings))})
+        if not found and not is_known and not total.differences:
+            raise SettingsError(
+                f"there is no archive yet ({store.uri(archive.IDENTITY_KEY)} is missing); back up a day first, or let "
+                "the settings name the archive that you mean"
+            )
+        if not is_known:
+            total.differences += 1
+            _say(_NO_IDENTITY)
+
+    for report in _reports(store, table, every, deep=deep, decoder=decoder):
+        total.add(report)
+        for finding in report.findings:
+            _say(finding)
+    _say_total(total, deep=deep, decodes=decoder is not None)
+    return 1 if total.differences else 0
+
+
+_NO_IDENTITY = Finding(
+    None, "archive", archive.IDENTITY_KEY, "is missing",
+    "put it back; a run with the settings that the archive was made with writes it anew",
+)  # fmt: skip
+
+
+def _chosen(settings: Settings, first: str | None, last: str | None) -> list[str] | None:
+    if first is None and last is None:
+        return None
+    oldest = settings.parse_day(first) if first is not None else settings.start_date
+    newest = settings.parse_day(last)
+    if oldest > newest:
+        raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
+    return [day.isoformat() for day in _between(oldest, newest)]
+
+
+def _between(oldest: date, newest: date) -> Iterator[date]:
+    for step in range((newest - oldest).days + 1):
+        yield oldest + timedelta(days=step)
+
+
+def _newest(settings: Settings) -> date:
+    return settings.today() - timedelta(days=1)
+
+
+def _decoder(settings: Settings) -> Decoder | None:
+    from ncaa_assets.backends.local.ffmpeg import ffmpeg_program  # noqa: PLC0415 - only a deep look needs it
+
+    try:
+        return Decoder(ffmpeg_program(), seconds=settings.encode_timeout)
+    except EncodeFailed as error:
+        click.secho(f"nothing is decoded: {error}", fg="yellow", err=True)
+        return None
+
+
+def _reports(
+    store: ObjectStore, table: HighlightTable, days: Sequence[str], *, deep: bool, decoder: Decoder | None
+) -> Iterator[DayReport]:
+    rows_of_day = rows_of_days(store)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    # What is piped away must not be caught by the bar, which writes to stderr.
+    bar = Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
+        redirect_stdout=sys.stdout.isatty(),
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("verifying", total=len(days))
+        for day in days:
+            bar.update(task, description=f"verifying {day}")
+            if archive.holder(store, day) is None:
+                report = reconcile_day(store, table, day, deep=deep, decoder=decoder, rows_of_day=rows_of_day)
+                # A run that took the day in the meantime writes one thing after the other.
+                if not report.findings or archive.holder(store, day) is None:
+                    yield report
+                    bar.advance(task)
+                    continue
+            click.secho(f"{day} not verified: a run is backing it up now; verify it again later", fg="yellow", err=True)
+            bar.advance(task)
+
+
+def _say(finding: Finding) -> None:
+    about = f"{finding.day}  {finding.asset:<16}  " if finding.day else f"{'':<10}  {finding.asset:<16}  "
+    colour = "red" if finding.severity is Severity.ERROR else "yellow"
+    mark = "" if finding.severity is Severity.ERROR else "(the source's, not an error of the archive) "
+    click.echo(about + click.style(f"{finding.key}: {mark}{finding.problem}", fg=colour))
+    click.echo(f"{'':<12}→ {finding.remedy}")
+
+
+def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:
+    seen = total.looked_at
+    parts = [plural(seen["highlights"], "highlight"), plural(seen["rows"], "row")]
+    parts += [f"{seen['copies']} copied and {seen['outputs']} encoded videos", f"{size(seen['hashed_bytes'])} hashed"]
+    if decodes:
+        parts.append(f"{seen['decoded']} decoded")
+    click.echo(f"{plural(total.days, 'day')} verified: {', '.join(parts)}")
+    if total.differences:
+        text = f"{plural(total.differences, 'difference')}"
+        where = f" in {plural(total.days_that_differ, 'day')}" if total.days_that_differ else ""
+        click.secho(text + where, fg="red")
+    else:
+        click.secho("archive and record are equal" + ("" if deep else " (--deep reads every byte)"), fg="green")

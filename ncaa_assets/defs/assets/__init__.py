@@ -1,0 +1,9 @@
+"""The four assets, one a file: thin, they call the plain modules and say in metadata what happened."""
+
+from ncaa_assets.defs.assets.backup_rows import backup_rows
+from ncaa_assets.defs.assets.highlights import highlights
+from ncaa_assets.defs.assets.processed_videos import processed_videos
+from ncaa_assets.defs.assets.videos import videos
+
+ASSETS = [highlights, backup_rows, videos, processed_videos]
+__all__ = ["ASSETS", "backup_rows", "highlights", "processed_videos", "videos"]

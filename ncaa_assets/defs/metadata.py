@@ -1,0 +1,74 @@
+"""How results are shown to people: the tables, thumbnails and sentences in a materialization's metadata. No I/O.
+
+Everything that comes from the API is a stranger's text and is escaped before it becomes Markdown.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote, urlsplit
+
+from ncaa_assets.record.models import Highlight, RecordHistory, SkippedVideo
+
+_MOST_ROWS = 100
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
+
+
+def escaped(text: str | None, *, most: int = 120) -> str:
+    """Text on one line that Markdown shows as it is, cut at `most` characters."""
+    line = " ".join((text or "").split())
+    line = line if len(line) <= most else line[: most - 1] + "…"
+    return _MARKDOWN.sub(r"\\\1", line)
+
+
+def link(text: str | None, url: str | None) -> str:
+    """A Markdown link where the URL is http or https, else the text alone."""
+    try:
+        safe = url is not None and urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        safe = False
+    label = escaped(text) or "untitled"
+    return f"[{label}](<{quote(url or '', safe=':/?=&%+,;@~#!$*.-_', errors='replace')}>)" if safe else label
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of at most a hundred rows; cells are Markdown already."""
+    every = list(rows)
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in every[:_MOST_ROWS]]
+    if len(every) > _MOST_ROWS:
+        lines.append(f"\n… and {len(every) - _MOST_ROWS} more")
+    return "\n".join(lines)
+
+
+def highlights_table(highlights: Iterable[tuple[Highlight, RecordHistory]]) -> str:
+    """A day's highlights with links to their videos."""
+    return table(
+        ["id", "title", "source", "first seen", ""],
+        [
+            [
+                escaped(highlight.id),
+                link(highlight.title or highlight.url, highlight.url),
+                escaped(highlight.source or highlight.channel),
+                entry.first_seen.replace("T", " ").rstrip("Z"),
+                "removed upstream" if entry.removed_upstream else "",
+            ]
+            for highlight, entry in highlights
+        ],
+    )
+
+
+def skipped_table(skipped: Iterable[SkippedVideo]) -> str:
+    """What was not copied, and why."""
+    return table(
+        ["id", "title", "why not"],
+        [
+            [escaped(skip.id), link(skip.title or skip.source_url, skip.source_url), escaped(skip.reason, most=300)]
+            for skip in skipped
+        ],
+    )
+
+
+def picture(jpeg: bytes, alternative: str) -> str:
+    """A JPEG inside Markdown, so that the UI shows it wherever the archive lies."""
+    return f"![{escaped(alternative)}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})"

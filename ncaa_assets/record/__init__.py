@@ -1,0 +1,1 @@
+"""What a day is and how it grows: plain data and pure functions, no I/O."""

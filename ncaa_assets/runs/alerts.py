@@ -1,0 +1,113 @@
+"""How a failure reaches a person: in the log always, and on aws by the SNS topic. No Dagster.
+
+And the line that every finished day logs, for a machine to count: an alarm goes off when the day's line does not come,
+which also notices what no failure ever reports, a schedule that does not run.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ncaa_assets.failures import AlertNotSent
+from ncaa_assets.record.models import ASSETS
+from ncaa_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from ncaa_assets.runs.outcome import DayRun
+
+log = logging.getLogger(__name__)
+finished_days = logging.getLogger("ncaa_assets.finished_days")
+
+# What SNS takes: "Publish" in its API reference.
+_MOST_SUBJECT_CHARACTERS = 100
+_MOST_MESSAGE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What a person must hear of: the job, its day (or days, or None), what happened in one sentence, and where to
+    look."""
+
+    job: str
+    day: str | None
+    sentence: str
+    link: str
+
+    @property
+    def subject(self) -> str:
+        """One line of ASCII, as a mail's subject has to be."""
+        text = f"ncaa_assets: {self.job}{f' of {self.day}' if self.day else ''} failed"
+        return " ".join(text.encode("ascii", "replace").decode().split())[:_MOST_SUBJECT_CHARACTERS]
+
+    @property
+    def text(self) -> str:
+        """The whole of it, line by line."""
+        lines = [f"job:   {self.job}", f"day:   {self.day or 'none'}", f"error: {self.sentence}", f"look:  {self.link}"]
+        return "\n".join(lines)
+
+
+def run_link(settings: Settings, run_id: str) -> str:
+    """Where the UI shows a run."""
+    return f"{settings.ui_url.rstrip('/')}/runs/{run_id}"
+
+
+def send(settings: Settings, alert: Alert) -> None:
+    """Logs an alert, and publishes it where the deployment is on aws and has a topic.
+
+    Raises:
+        AlertNotSent: the topic did not take it; the log has it all the same.
+    """
+    log.error("ALERT %s%s: %s (%s)", alert.job, f" {alert.day}" if alert.day else "", alert.sentence, alert.link)
+    if settings.ncaa_deployment == "aws" and settings.alert_topic_arn is not None:
+        _publish(settings.alert_topic_arn, alert)
+
+
+def _publish(topic: str, alert: Alert) -> None:
+    import boto3  # noqa: PLC0415 - only an alert on aws needs it
+    import botocore.exceptions as boto_errors  # noqa: PLC0415
+
+    from ncaa_assets.backends.aws.boto import retries, sentence  # noqa: PLC0415
+
+    message = alert.text.encode()[:_MOST_MESSAGE_BYTES].decode("utf-8", "ignore")
+    try:
+        client = boto3.client("sns", region_name=topic.split(":")[3], config=retries(2))
+        client.publish(TopicArn=topic, Subject=alert.subject, Message=message)
+    except (boto_errors.BotoCoreError, boto_errors.ClientError) as error:
+        what = sentence(f"the topic {topic}", error, {"NotFound": f"there is no topic {topic}; check ALERT_TOPIC_ARN"})
+        raise AlertNotSent(f"the alert was not sent: {what}") from error
+
+
+def log_finished_day(
+    day: str, ended: "DayRun", *, planned: set[str], seconds: float, is_sample: bool, was_held: bool
+) -> None:
+    """Logs one line of JSON for a day whose run has come to its end, however it ended.
+
+    `result` is `backed_up`, `failed`, `skipped` (another run held the day), `partial` (all that was asked for is done,
+    which was not the whole day) or `ended` (stopped on the way). `planned` are the assets that the run was asked for.
+    """
+    done = ended.summaries.keys()
+    error = ended.what_went_wrong(debug=True)
+    if was_held:
+        result = "skipped"
+    elif error is not None:
+        result = "failed"
+    elif planned > done:
+        result = "ended"
+    else:
+        result = "backed_up" if planned >= set(ASSETS) else "partial"
+    line = {
+        "event": "ncaa_assets_day",
+        "day": day,
+        "result": result,
+        "run_id": ended.run_id,
+        "highlights": ended.number("highlights", "highlights"),
+        "new": ended.number("highlights", "new"),
+        "copied": ended.number("videos", "copied"),
+        "skipped": ended.number("videos", "skipped"),
+        "encoded": ended.number("processed_videos", "encoded"),
+        "seconds": round(seconds, 1),
+        "sample": is_sample,
+        "error": error,
+    }
+    finished_days.info(json.dumps(line))

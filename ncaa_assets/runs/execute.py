@@ -1,0 +1,134 @@
+"""A command's run is a real run: created like the UI's, executed in this process, to be browsed afterwards. Where the
+instance gives each run a task of its own, the command's gets one too.
+
+It carries its code location's origin (without one the UI cannot link it, and sensors and retries pass it by) and its
+partition's tags. Some of what that takes is not Dagster's public interface: it is all in this file, and held by tests.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.executor_definition import ExecutorDefinition
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from ncaa_assets.defs.automation import JOB_NAME, SENSOR
+from ncaa_assets.runs.killed import ALERTS_TAG
+from ncaa_assets.runs.outcome import DayRun
+
+MODULE = "ncaa_assets.definitions"
+LOCATION = "ncaa_assets"
+_REPOSITORY = "__repository__"  # what Dagster calls the only repository of a Definitions object
+TRIGGER_TAG = "ncaa_assets/trigger"
+
+
+def execute_day(
+    instance: dg.DagsterInstance,
+    defs: dg.Definitions,
+    day: date,
+    *,
+    force: bool = False,
+    trigger: str = "backup",
+    alerts_by: str = SENSOR,
+    retry_of: str | None = None,
+) -> DayRun:
+    """Runs the daily job for one day and returns how it ended: in this process, or where the instance's runs are
+    launched on ECS, there.
+
+    `trigger` names the command in the run's tags; `alerts_by` says there who alerts if it fails; `retry_of` is the run
+    that this one takes the place of. SIGINT and SIGTERM end the run within moments; it is then recorded as cancelled.
+    """
+    is_launched = launches_on_ecs(instance)
+    if is_launched:
+        from ncaa_assets.runs.ecs import check_launcher, launch_and_wait  # noqa: PLC0415 - they need boto3
+
+        check_launcher(instance)
+    job = defs.resolve_job_def(JOB_NAME)
+    tags = {**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: trigger, ALERTS_TAG: alerts_by}
+    config: dict[str, Any] = {}
+    if force:
+        config["ops"] = {name: {"config": {"force": True}} for name in ("videos", "processed_videos")}
+    if retry_of is not None:
+        tags |= {PARENT_RUN_ID_TAG: retry_of, ROOT_RUN_ID_TAG: retry_of}
+    if is_launched:
+        # Whoever launches a run runs it again if its worker is lost; a daemon beside the command must not do so too.
+        tags[MAX_RETRIES_TAG] = "0"
+    else:
+        job = job.with_executor_def(_cancelling_executor).with_logger_defs({"console": _silent_logger})
+        # A logger counts only where the run's config names it; the same config is good for the job as the UI has it.
+        config["loggers"] = {"console": {}}
+    run = instance.create_run_for_job(
+        job,
+        run_config=config,
+        tags=tags,
+        root_run_id=retry_of,
+        parent_run_id=retry_of,
+        remote_job_origin=job_origin(),
+        job_code_origin=job_code_origin(),
+    )
+    if is_launched:
+        return launch_and_wait(instance, run)
+    ended = DayRun(run.run_id)
+    for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        ended.note(event)
+    return ended
+
+
+def launches_on_ecs(instance: dg.DagsterInstance) -> bool:
+    """Whether each run of the instance gets a task on ECS: one without a task would pass for dead there."""
+    launcher = instance.get_ref().run_launcher_data if instance.is_persistent else None
+    return launcher is not None and launcher.class_name == "EcsRunLauncher"
+
+
+def job_code_origin() -> JobPythonOrigin:
+    """How a worker that is launched for a run finds the daily job."""
+    repository = RepositoryPythonOrigin(sys.executable, CodePointer.from_module(MODULE, "defs", None))
+    return repository.get_job_origin(JOB_NAME)
+
+
+def job_origin() -> RemoteJobOrigin:
+    """Where the daily job comes from, as a webserver that loads `workspace.yaml` would say it."""
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE, working_directory=str(Path.cwd()))
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=LOCATION)
+    return RemoteRepositoryOrigin(location, _REPOSITORY).get_job_origin(JOB_NAME)
+
+
+class _CancellingExecutor(InProcessExecutor):
+    """Dagster records a run that a signal ended as failed, unless somebody asked for its end. Here a person did."""
+
+    def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[Any]:
+        try:
+            yield from super().execute(plan_context, execution_plan)
+        except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+            plan_context.instance.report_run_canceling(plan_context.dagster_run)
+            raise
+
+
+def _make_cancelling_executor(_: object) -> InProcessExecutor:
+    return _CancellingExecutor(retries=RetryMode.DISABLED)
+
+
+_cancelling_executor = ExecutorDefinition(name="in_process", executor_creation_fn=_make_cancelling_executor)
+
+
+@dg.logger
+def _silent_logger(_: dg.InitLoggerContext) -> logging.Logger:
+    """Nothing on the console: the command says what a person wants to know."""
+    logger = logging.Logger("silent")
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -1,0 +1,99 @@
+"""Runs whose process is gone without a word: killed, out of memory, or on a machine that stopped.
+
+Dagster leaves them STARTED for ever: nobody hears of the failure, and two of them fill the queue of a local instance.
+Who is dead is told by the day's lease, and where a run holds none, by its silence; a run's status decides nothing.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from ncaa_assets.archive import lease as archive
+from ncaa_assets.archive.lease import LEASE_SECONDS
+from ncaa_assets.ports import ObjectStore
+
+log = logging.getLogger(__name__)
+
+PARTITION_TAG = "dagster/partition"
+# Who raises the alert of a run's failure, where that is not left to the sensor.
+ALERTS_TAG = "ncaa_assets/alerts"
+
+# A run takes its lease as the first thing after it started and gives it back as the last before it ends: one that has
+# none and says nothing for so long is not working.
+_SILENT_AFTER = timedelta(seconds=2 * LEASE_SECONDS)
+# Until it has started it may wait for a machine (an image is pulled for minutes), so that takes longer.
+_NEVER_STARTED_AFTER = timedelta(minutes=20)
+
+
+@dataclass(frozen=True)
+class KilledRun:
+    """A run that was found dead, its day, and a sentence that says how that is known."""
+
+    run_id: str
+    day: str
+    sentence: str
+
+
+def mark_killed(
+    instance: dg.DagsterInstance, store: ObjectStore, *, day: str | None = None, alerts_by: str
+) -> list[KilledRun]:
+    """Reports the runs that are dead (of one day, or of all) as failed, or cancelled where that had been asked for, and
+    returns them. `alerts_by` is who tells people of them."""
+    killed = []
+    for run in _unfinished(instance, day):
+        found = _if_dead(instance, store, run)
+        # Of two that find it at once, one reports it.
+        if found is None or not archive.clear(store, found.day, owner=run.run_id) or _has_ended(instance, run):
+            continue
+        instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by})
+        if run.status == dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, message=found.sentence)
+            continue
+        instance.report_run_failed(run, message=found.sentence)
+        log.warning("%s: run %s: %s", found.day, found.run_id[:8], found.sentence)
+        killed.append(found)
+    return killed
+
+
+def _unfinished(instance: dg.DagsterInstance, day: str | None) -> Iterator[dg.DagsterRun]:
+    statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    tags = {} if day is None else {PARTITION_TAG: day}
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses, tags=tags)):
+        # A run of checks alone writes nothing and holds no lease, however long it works.
+        checks_alone = bool(run.asset_check_selection) and not run.asset_selection
+        if PARTITION_TAG in run.tags and not checks_alone:
+            yield run
+
+
+def _if_dead(instance: dg.DagsterInstance, store: ObjectStore, run: dg.DagsterRun) -> KilledRun | None:
+    day = run.tags[PARTITION_TAG]
+    lease = archive.last_holder(store, day)
+    if lease is not None and lease.owner == run.run_id:
+        how = f"process {lease.pid} on {lease.machine} ended without a word" if lease.is_dead else None
+    else:
+        silent = _silence(instance, run)
+        limit = _NEVER_STARTED_AFTER if run.status == dg.DagsterRunStatus.STARTING else _SILENT_AFTER
+        how = f"nothing was heard of it for {silent.total_seconds() / 60:.0f} minutes" if silent > limit else None
+    if how is None:
+        return None
+    return KilledRun(
+        run.run_id,
+        day,
+        f"this run was killed, ran out of memory, or its machine stopped ({how}); what it had done is kept, and the "
+        f"next run of {day} goes on from there",
+    )
+
+
+def _silence(instance: dg.DagsterInstance, run: dg.DagsterRun) -> timedelta:
+    latest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    if not latest:
+        return timedelta(0)
+    return datetime.now(UTC) - datetime.fromtimestamp(latest[0].timestamp, UTC)
+
+
+def _has_ended(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    now = instance.get_run_by_id(run.run_id)
+    return now is None or now.is_finished

@@ -1,0 +1,204 @@
+"""The sample API's HTTP server: paging, headers, strict parameters and errors as the real API has them."""
+
+import http.server
+import logging
+import shutil
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.failures import EncodeFailed
+from ncaa_assets.record import json_text
+from ncaa_assets.source.sample_api.clips import make_clip
+from ncaa_assets.source.sample_api.records import records_of
+
+log = logging.getLogger(__name__)
+
+SAMPLE_KEY = "sample"
+LEAGUE = "NCAA"
+PATH = "/basketball/highlights"
+QUOTA = 100
+PAGE = 40
+
+_PRIMARY = {"date", "leagueName", "leagueId", "season", "matchId", "homeTeamName", "awayTeamName"}
+_SECONDARY = {"timezone", "limit", "offset"}
+
+RecordsOf = Callable[[date, str], list[dict[str, Any]]]
+
+
+class SampleServer(http.server.ThreadingHTTPServer):
+    """Answers for any date up to today; clips are made below `folder`. `url` is the value for `API_URL`."""
+
+    daemon_threads = True
+    # Several runs may serve one archive's sample at once; all give the same answers, so they may share the port.
+    allow_reuse_port = hasattr(socket, "SO_REUSEPORT")
+
+    def __init__(self, port: int, folder: Path, *, records: RecordsOf = records_of) -> None:
+        self.folder, self.records = folder, records
+        self.requests_left = QUOTA
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    @property
+    def origin(self) -> tuple[str, int]:
+        return "127.0.0.1", self.server_address[1]
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        return self.base_url + PATH
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        log.debug("a client of the sample API went away", exc_info=True)
+
+
+@contextmanager
+def serve_sample(archive: Path) -> Iterator[SampleServer]:
+    """The sample API for one archive, for as long as the `with` lasts.
+
+    Its port follows from the archive's path, so that a clip keeps its address from run to run; where another program
+    has that port, the next free one of a fixed series is taken.
+
+    Raises:
+        EncodeFailed: there is no ffmpeg to make clips with.
+    """
+    ffmpeg_program()
+    folder = archive / ".sample_api"
+    with _bind(folder, zlib.crc32(str(archive).encode())) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sample-api", daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _bind(folder: Path, seed: int) -> SampleServer:
+    # Below 32768 no system hands out ports by itself, so ours is seldom taken.
+    for attempt in range(20):
+        try:
+            return SampleServer(20_000 + (seed + attempt * 7919) % 12_000, folder)
+        except OSError as error:
+            log.debug("port of the sample API is taken: %s", error)
+    return SampleServer(0, folder)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: SampleServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, which it would set 40 ms apart
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if parts.path == PATH:
+            self._listing(parse_qsl(parts.query, keep_blank_values=True))
+        elif parts.path.startswith("/clips/"):
+            self._clip(parts.path.removeprefix("/clips/").removesuffix(".mp4"))
+        elif parts.path in ("/watch",) or parts.path.startswith("/embed/"):
+            self._send(
+                HTTPStatus.OK,
+                b"<!doctype html><title>Sample page</title><p>No video file here.\n",
+                "text/html; charset=utf-8",
+            )
+        else:
+            self._problem(HTTPStatus.NOT_FOUND, f"Cannot GET {parts.path}")
+
+    def _listing(self, query: list[tuple[str, str]]) -> None:
+        key = self.headers.get("X-RapidAPI-Key", "")
+        if not key:
+            self._problem(HTTPStatus.UNAUTHORIZED, "Missing API key.")
+        elif key != SAMPLE_KEY:
+            self._problem(HTTPStatus.FORBIDDEN, "You are not subscribed to this API.")
+        elif self.server.requests_left <= 0:
+            self._problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "You have exceeded the DAILY quota for Requests on your current plan, BASIC.",
+            )
+        elif (fault := _fault(query)) is not None:
+            self._problem(HTTPStatus.BAD_REQUEST, fault)
+        else:
+            self.server.requests_left -= 1
+            self._page(dict(query))
+
+    def _page(self, given: dict[str, str]) -> None:
+        limit, offset = int(given.get("limit", PAGE)), int(given.get("offset", 0))
+        every = self._records(given)
+        body = {
+            "data": every[offset : offset + limit],
+            "pagination": {"totalCount": len(every), "offset": offset, "limit": limit},
+            "plan": {"tier": "BASIC", "message": "All data available with current plan."},
+        }
+        self._send(HTTPStatus.OK, json_text.dumps(body), "application/json; charset=utf-8")
+
+    def _records(self, given: dict[str, str]) -> list[dict[str, Any]]:
+        day = date.fromisoformat(given["date"]) if "date" in given else datetime.now(UTC).date()
+        if given.get("leagueName", LEAGUE) != LEAGUE or day > datetime.now(UTC).date():
+            return []
+        return self.server.records(day, self.server.base_url)
+
+    def _clip(self, name: str) -> None:
+        if not name.isdigit():
+            self._problem(HTTPStatus.NOT_FOUND, "no such clip")
+            return
+        number = int(name)
+        try:
+            clip = make_clip(self.server.folder / f"{number}.mp4", seed=number, sound=number % 100 != 2)
+        except (EncodeFailed, OSError) as error:
+            log.warning("the sample API cannot make clip %s: %s", number, error)
+            self._problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the clip could not be made")
+            return
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(clip.stat().st_size))
+        self.end_headers()
+        with clip.open("rb") as file:
+            shutil.copyfileobj(file, self.wfile)
+
+    def _problem(self, status: HTTPStatus, message: str) -> None:
+        self._send(status, json_text.dumps({"message": message}), "application/json; charset=utf-8")
+
+    def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-ratelimit-requests-limit", str(QUOTA))
+        self.send_header("x-ratelimit-requests-remaining", str(max(0, self.server.requests_left)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug(format, *args)
+
+
+def _fault(query: list[tuple[str, str]]) -> str | None:
+    """What the API's validation would say to a query, or None where it is good."""
+    given = dict(query)
+    for name in given:
+        if name not in _PRIMARY | _SECONDARY:
+            return f"property {name} should not exist"
+    if not _PRIMARY & given.keys():
+        return "at least one primary query parameter is required"
+    if "date" in given and not _is_day(given["date"]):
+        return "date must be a valid date in the format YYYY-MM-DD"
+    for name, most in (("limit", PAGE), ("offset", 10**9)):
+        if name in given and not (given[name].isdecimal() and int(given[name]) <= most):
+            return f"{name} must be a number not greater than {most}"
+    return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

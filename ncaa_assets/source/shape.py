@@ -1,0 +1,146 @@
+"""Is the API's answer the one that this project reads? What the client relies on, compared with a page as it came.
+
+No live call was made while this project was built: its facts about the API are from documentation and from samples that
+others published. So this comparison is how a mismatch is found first, by `ncaa-assets doctor`. No I/O.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from ncaa_assets.record.models import Highlight
+from ncaa_assets.source.client import PAGE, FirstPage
+
+_TYPES = {"VERIFIED", "UNVERIFIED"}
+_TEXT_OR_NULL = ("description", "imgUrl", "embedUrl", "channel", "source", "category")
+_FILES = (".mp4", ".mov", ".m4v", ".webm", ".ts")
+KNOWN_FIELDS = {"id", "type", "title", "url", "match", *_TEXT_OR_NULL}
+
+
+def mismatches(page: FirstPage, *, day: str, timezone: str, league: str) -> list[str]:
+    """How a first page differs from what the client reads, each difference a sentence with what it means; empty: not at
+    all. `page` was asked for `day` in `timezone` (a full page, from the first record) and `league`."""
+    return [
+        *_envelope(page),
+        *(_records(page.records) if page.records else ()),
+        *(_game_days(page.records, day, timezone) if page.records else ()),
+        *(_leagues(page.records, league) if page.records else ()),
+    ]
+
+
+def new_fields(page: FirstPage) -> list[str]:
+    """The fields that no documentation named: kept like all others, and worth knowing of."""
+    return sorted({name for record in page.records if isinstance(record, dict) for name in record} - KNOWN_FIELDS)
+
+
+def video_files(page: FirstPage) -> int:
+    """How many of the page's URLs lead to a file of a kind that can be copied, by their ending; the rest are web pages,
+    or files without an ending."""
+    return sum(
+        urlsplit(record["url"]).path.lower().endswith(_FILES)
+        for record in page.records
+        if isinstance(record, dict) and isinstance(record.get("url"), str) and _is_url(record["url"])
+    )
+
+
+def _envelope(page: FirstPage) -> Iterator[str]:
+    pagination = page.body.get("pagination")
+    if not isinstance(pagination, dict):
+        yield "there is no `pagination`: a day's end is only found by an empty page, which costs a request more"
+    elif page.total is None:
+        yield "`pagination.totalCount` is no number: a day's end is only found by an empty page, a request more"
+    else:
+        asked = {"offset": 0, "limit": PAGE}
+        for name, value in asked.items():
+            if pagination.get(name) not in (value, str(value)):
+                yield f"`pagination.{name}` is {_short(pagination.get(name))} where {value} was asked"
+        expected = min(PAGE, page.total)
+        if len(page.records) != expected:
+            yield f"of {page.total} announced records the page has {len(page.records)}, not {expected}"
+    plan = page.body.get("plan")
+    if not isinstance(plan, dict) or not isinstance(plan.get("message"), str):
+        yield "there is no `plan.message`: an answer that the plan cuts short could not be told from a whole one"
+    if page.quota_remaining is None:
+        yield "no header says how many requests are left: QUOTA_RESERVE cannot be kept"
+
+
+def _records(records: Sequence[Any]) -> Iterator[str]:
+    views: dict[str, int] = Counter()
+    reasons: list[str] = []
+    for record in records:
+        try:
+            views[Highlight.parse(record).id] += 1
+        except ValueError as error:
+            reasons.append(str(error))
+    if reasons:
+        yield f"{_of(len(reasons), records)} cannot be understood ({reasons[0]}): they get no rows and videos"
+    if repeated := sum(count - 1 for count in views.values()):
+        yield f"{_of(repeated, records)} repeat an id within one page"
+    expected: list[tuple[str, str, Callable[[Any], bool]]] = [
+        ("id", "a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+        ("type", "VERIFIED or UNVERIFIED", lambda value: value in _TYPES),
+        ("title", "text", lambda value: isinstance(value, str)),
+        ("url", "an http or https address", lambda value: isinstance(value, str) and _is_url(value)),
+        ("match", "an object", lambda value: isinstance(value, dict)),
+    ]
+    dicts = [record for record in records if isinstance(record, dict)]
+    for name, kind, is_good in expected:
+        if bad := [record for record in dicts if not is_good(record.get(name))]:
+            yield f"`{name}` of {_of(len(bad), records)} is not {kind} but {_short(bad[0].get(name))}"
+    for name in _TEXT_OR_NULL:
+        if bad := [record for record in dicts if not isinstance(record.get(name), str | None)]:
+            yield f"`{name}` of {_of(len(bad), records)} is not text but {_short(bad[0].get(name))}"
+
+
+def _game_days(records: Sequence[Any], day: str, timezone: str) -> Iterator[str]:
+    """Whether `timezone` makes `date` mean the game's day, which is inferred and not documented."""
+    dates = [record["match"].get("date") for record in records if isinstance(record, dict) and _has_match(record)]
+    read = [moment.astimezone(ZoneInfo(timezone)).date().isoformat() for moment in map(_moment, dates) if moment]
+    if not read:
+        yield "no `match.date` can be read: whether the day asked for is the game's day cannot be seen"
+    elif other := [found for found in read if found != day]:
+        yield (
+            f"{_of(len(other), records)} are of another day in {timezone} ({other[0]} where {day} was asked): the "
+            "API's days are not TIMEZONE's"
+        )
+
+
+def _leagues(records: Sequence[Any], league: str) -> Iterator[str]:
+    leagues = [record["match"].get("league") for record in records if isinstance(record, dict) and _has_match(record)]
+    names = [one.get("name") if isinstance(one, dict) else one for one in leagues]
+    if other := [name for name in names if isinstance(name, str) and name.casefold() != league.casefold()]:
+        yield f"{_of(len(other), records)} are of another league ({_short(other[0])}): LEAGUE_NAME means more than one"
+
+
+def _has_match(record: dict[str, Any]) -> bool:
+    return isinstance(record.get("match"), dict)
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def _of(count: int, records: Sequence[Any]) -> str:
+    return f"{count} of {len(records)} records"
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "missing"
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else text[:39] + "…"

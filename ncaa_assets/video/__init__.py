@@ -1,0 +1,1 @@
+"""From a URL that a stranger supplied to a stored, verified video."""

@@ -1,0 +1,326 @@
+"""Videos of web pages by yt-dlp: the extra `pages`, asked for by `VIDEO_PAGES=yt-dlp`. A room of its own: without this
+file, a page is a link with its reason, as it is by default.
+
+yt-dlp reads pages with a thousand parsers for a thousand hosts, so it runs in a process of its own that has nothing to
+lose: no settings, keys, cookies, cache, plug-ins or programs of the person's, an empty working folder, bounded memory
+and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection, and every attempt
+to start a program. Its output comes back by a pipe and is verified like any other copy.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line, status_is_transient
+from ncaa_assets.video.copier import CHUNK, TIMEOUT, Body
+from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
+
+_VERDICT = "verdict.json"
+_MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp still looks for the video: it reads each into memory
+_MOST_MEMORY = 2 * 1024**3
+# One file with picture and sound: there is no ffmpeg to join two. Whole files first, then HLS that yt-dlp reads itself.
+_FORMATS = "b[ext=mp4][protocol~='^https?$']/b[protocol~='^https?$']/b[protocol=m3u8_native]"
+_CHILD_SETTINGS = {"LC_ALL": "C.UTF-8", "YTDLP_NO_PLUGINS": "1"}
+_STARTS_A_PROGRAM = {
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
+    "os.startfile",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """How the child ended: `done`, `failed` for a passing reason, or the kind of a refusal; why; and for `done`,
+    whether every answer that the video came in told its end."""
+
+    kind: str
+    reason: str = ""
+    told_its_end: bool = False
+
+
+class YtDlpReader:
+    """Finds and downloads the videos of web pages; a `video_copy.PageReader`."""
+
+    def __init__(self, policy: HostPolicy) -> None:
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
+
+    @contextmanager
+    def open(self, url: str, *, max_bytes: int) -> Iterator[Body]:
+        """The page's video on its way; `video_copy.PageReader` says what it raises."""
+        with tempfile.TemporaryDirectory(prefix="ncaa-assets-page-") as folder:
+            process = self._start(folder, {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)})
+            told: list[bool] = []
+            try:
+                yield Body(
+                    pieces=_pieces(process, Path(folder), told),
+                    content_type="",
+                    promised=None,
+                    tells_its_end=lambda: told == [True],
+                    break_off=lambda: self._kill(process),
+                )
+            finally:
+                self._kill(process)
+                process.wait()
+                if process.stdout:
+                    process.stdout.close()
+                with self._lock:
+                    self._running.discard(process)
+
+    def end(self) -> None:
+        """Ends every child, now and from now on."""
+        with self._lock:
+            self._ended = True
+            running = list(self._running)
+        for process in running:
+            self._kill(process)
+
+    def _start(self, folder: str, task: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        package = str(Path(__file__).parents[2])
+        with Path(folder, "stderr").open("wb") as stderr:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter on this very file; the URL goes by its stdin
+                [sys.executable, "-P", "-m", __name__],
+                cwd=folder,
+                env={"HOME": folder, "PATH": folder, "PYTHONPATH": package, "TMPDIR": folder, **_CHILD_SETTINGS},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                pipesize=CHUNK,
+                start_new_session=True,
+            )
+        with self._lock:
+            self._running.add(process)
+            ended = self._ended
+        if ended:
+            self._kill(process)
+        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+        with suppress(BrokenPipeError), process.stdin:  # it ended already; its missing verdict says so
+            process.stdin.write(json.dumps(task).encode())
+        return process
+
+    def _kill(self, process: "subprocess.Popen[bytes]") -> None:
+        # What ended at this very moment is no group any more, or to macOS none of ours.
+        with self._lock, suppress(ProcessLookupError, PermissionError):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _pieces(process: "subprocess.Popen[bytes]", folder: Path, told: list[bool]) -> Iterator[bytes]:
+    """The child's output, and at its end the error that it ended with, if any."""
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    while piece := process.stdout.read(CHUNK):
+        yield piece
+    process.wait()
+    try:
+        verdict = _Verdict(**json.loads((folder / _VERDICT).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        said = (folder / "stderr").read_text("utf-8", "replace").strip().splitlines()
+        why = said[-1][:200] if said else f"status {process.returncode}"
+        raise CopyFailed(f"yt-dlp ended without a result ({why})") from None
+    if verdict.kind == "failed":
+        raise CopyFailed(verdict.reason)
+    if verdict.kind != "done":
+        raise VideoRefused(verdict.reason, kind=verdict.kind)
+    told.append(verdict.told_its_end)
+
+
+# ---- In the child ----------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Reads a task from stdin, writes the video to stdout and the verdict to a file in the working folder."""
+    task = json.load(sys.stdin)
+    origin = task["policy"]["trusted_origin"]
+    policy = HostPolicy(task["policy"]["allow_private"], (str(origin[0]), int(origin[1])) if origin else None)
+    verdict = _download(task["url"], policy, task["max_bytes"])
+    if not sys.stdout.closed:  # yt-dlp closes it after HLS
+        sys.stdout.flush()
+    Path(_VERDICT).write_text(json.dumps(asdict(verdict)), "utf-8")
+
+
+def _fence(policy: HostPolicy, max_bytes: int) -> None:
+    """Nothing in this process, whatever code it runs, reaches a host that the policy does not allow, starts a program,
+    or fills the memory or the disk."""
+
+    def judge(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _STARTS_A_PROGRAM:
+            raise PermissionError(f"no programs here ({event})")
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+            address = arguments[1]
+            if not (isinstance(address, tuple) and policy.allows(str(address[0]), str(address[0]), int(address[1]))):
+                raise PermissionError("no connection to an address that is not public")
+
+    sys.addaudithook(judge)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":  # macOS refuses it
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+
+
+def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
+    import requests  # noqa: PLC0415
+    import urllib3  # noqa: PLC0415
+    import yt_dlp  # noqa: PLC0415
+    from yt_dlp import networking  # noqa: PLC0415
+    from yt_dlp.networking import exceptions  # noqa: PLC0415
+
+    _fence(policy, max_bytes)
+    session = new_session(policy, pool=4)
+    most = [_MOST_PAGE_BYTES]
+    refusals: list[VideoRefused] = []
+    told: list[bool] = []
+
+    downloading = False
+    troubles: list[Exception] = []  # of the download alone: while yt-dlp looks for the video, many mean nothing
+
+    def refused(error: VideoRefused) -> Exception:
+        refusals.append(error)
+        return trouble(exceptions.RequestError(str(error)))
+
+    def trouble(error: Exception) -> Exception:
+        troubles.append(error)
+        return error
+
+    def too_large() -> Exception:
+        what = "the video" if downloading else "an answer"
+        return refused(VideoRefused(f"{what} is larger than {most[0]} bytes", kind="too-large"))
+
+    class Answer(networking.Response):  # type: ignore[misc]
+        def __init__(self, answer: requests.Response) -> None:
+            super().__init__(answer.raw, answer.url, answer.headers, answer.status_code, answer.reason)
+            self._left = most[0]
+
+        def read(self, amt: int | None = None) -> bytes:
+            pieces, wanted = [], self._left + 1 if amt is None else amt
+            try:
+                while wanted > 0 and (piece := self.fp.read(min(wanted, CHUNK), decode_content=True)):
+                    pieces.append(piece)
+                    wanted -= len(piece)
+                    self._left -= len(piece)
+                    if self._left < 0:
+                        raise too_large()
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise trouble(exceptions.TransportError(one_line(error), cause=error)) from error
+            return b"".join(pieces)
+
+    class GuardedRH(networking.RequestHandler):  # type: ignore[misc]
+        """Every request of yt-dlp's, as `safe_http` makes it; proxies are accepted and not used."""
+
+        _SUPPORTED_URL_SCHEMES = ("http", "https")
+        _SUPPORTED_PROXY_SCHEMES = None
+        _SUPPORTED_FEATURES = None
+
+        def _check_extensions(self, extensions: dict[str, Any]) -> None:
+            super()._check_extensions(extensions)
+            for name in ("cookiejar", "timeout", "legacy_ssl", "keep_header_casing"):
+                extensions.pop(name, None)
+
+        def _send(self, request: Any) -> networking.Response:
+            session.cookies = self._get_cookiejar(request)  # in memory alone
+            headers = {**self._get_headers(request), "Accept-Encoding": "identity"}
+            try:
+                answer = open_url(
+                    session, request.url, timeout=TIMEOUT, method=request.method, headers=headers, data=request.data
+                )
+            except VideoRefused as error:
+                raise refused(error) from None
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise trouble(exceptions.TransportError(one_line(error), cause=error)) from error
+            told.append(tells_its_end(answer))
+            response = Answer(answer)
+            if not 200 <= answer.status_code < 300:
+                raise trouble(exceptions.HTTPError(response))
+            length = answer.headers.get("Content-Length", "")
+            if length.isdecimal() and int(length) > most[0]:
+                raise too_large()
+            return response
+
+    class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
+        @property
+        def _request_director(self) -> Any:
+            if "guarded" not in self.__dict__:
+                self.guarded = self.build_request_director([GuardedRH])
+            return self.guarded
+
+    try:
+        with Downloader(_options()) as downloader:
+            found = downloader.extract_info(url, download=False)
+            entry = next(iter(found.get("entries") or [found]), None) or {}
+            if entry.get("is_live"):
+                return _Verdict("unresolved", "its page shows a live broadcast, which has no end to copy up to")
+            if not entry.get("url"):
+                return _Verdict("unresolved", "yt-dlp finds no video in its page")
+            most[0] = max_bytes
+            told.clear()
+            troubles.clear()
+            downloading = True
+            downloader.process_ie_result(entry, download=True)
+    except (yt_dlp.utils.YoutubeDLError, exceptions.RequestError, BackupError, PermissionError, MemoryError) as error:
+        return _verdict([*_causes(error), *(troubles if downloading else [])], refusals)
+    return _Verdict("done", told_its_end=bool(told) and all(told))
+
+
+def _options() -> dict[str, Any]:
+    class Silent:
+        def debug(self, message: str) -> None: ...
+        def warning(self, message: str) -> None: ...
+        def error(self, message: str) -> None: ...
+
+    return {
+        "logger": Silent(), "quiet": True, "no_warnings": True, "noprogress": True, "logtostderr": True,
+        "outtmpl": {"default": "-"}, "format": _FORMATS, "playlist_items": "1", "noplaylist": True,
+        "retries": 0, "fragment_retries": 0, "extractor_retries": 0, "file_access_retries": 0,  # tried again outside
+        "skip_unavailable_fragments": False, "continuedl": False, "nopart": True, "updatetime": False,
+        "buffersize": CHUNK, "noresizebuffer": True, "socket_timeout": TIMEOUT[1],
+        "proxy": "", "cachedir": False, "usenetrc": False, "fixup": "never", "postprocessors": [], "js_runtimes": {},
+        "enable_file_urls": False, "hls_prefer_native": True,
+    }  # fmt: skip
+
+
+def _verdict(errors: list[BaseException], refusals: list[VideoRefused]) -> _Verdict:
+    """What an error of yt-dlp's, and what lies behind it, means for the copy."""
+    from yt_dlp.networking.exceptions import HTTPError, TransportError  # noqa: PLC0415
+
+    if refusals:
+        return _Verdict(refusals[-1].kind, f"in its page: {refusals[-1]}")
+    for one in errors:
+        if isinstance(one, HTTPError):
+            kind = "failed" if status_is_transient(one.status) else "gone"
+            return _Verdict(kind, f"its page's host answers yt-dlp with status {one.status}")
+        if isinstance(one, TransportError | ConnectionError | TimeoutError):
+            return _Verdict("failed", f"the connection of yt-dlp broke ({one_line(one)[:200]})")
+    said = " ".join(str(errors[0]).removeprefix("ERROR: ").split())
+    return _Verdict("unresolved", f"yt-dlp finds no video in its page ({said.split('; please report')[0][:200]})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what lies behind it; yt-dlp keeps that in attributes of its own."""
+    todo: list[Any] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [
+                *(getattr(one, "exc_info", None) or ()),
+                getattr(one, "cause", None),
+                one.__cause__,
+                one.__context__,
+            ]
+
+
+if __name__ == "__main__":
+    main()

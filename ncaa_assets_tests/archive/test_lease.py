@@ -1,0 +1,346 @@
+"""What must hold before anything is written: the archive is the settings' own, and the day is nobody else's."""
+
+import json
+import logging
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ncaa_assets.archive import lease as archive
+from ncaa_assets.archive.lease import IDENTITY_KEY, Holder, Identity, Lease, holder
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.failures import LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
+from ncaa_assets.ports import Expect
+from ncaa_assets.record.models import SCHEMA_VERSION
+
+DAY = "2025-03-09"
+LEASE = f".leases/{DAY}.json"
+OURS = Identity(source="sample", league="NCAA", timezone="America/New_York")
+FORK = multiprocessing.get_context("fork")  # quick, and no thread of ours runs where it is used
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.005)
+
+
+# ---- Identity --------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_store_is_nobodys_and_becomes_ours_only_when_claimed(store: LocalStore) -> None:
+    assert OURS.check(store) is False
+    assert not store.root.exists()
+    OURS.claim(store)
+    assert OURS.check(store) is True
+    assert json.loads((store.root / "archive.json").read_text(encoding="utf-8")) == {
+        "schema_version": SCHEMA_VERSION,
+        "source": "sample",
+        "league": "NCAA",
+        "timezone": "America/New_York",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "variable"),
+    [
+        ("source", "api.example/basketball/highlights", "RAPIDAPI_KEY"),
+        ("league", "NBA", "LEAGUE_NAME"),
+        ("timezone", "Europe/Berlin", "TIMEZONE"),
+    ],
+)
+def test_settings_that_differ_in_one_field_are_refused_and_nothing_is_written(
+    store: LocalStore, field: str, value: str, variable: str
+) -> None:
+    OURS.claim(store)
+    before = (store.root / "archive.json").read_bytes()
+    other = OURS.model_copy(update={field: value})
+    for act in (other.check, other.claim):
+        with pytest.raises(SettingsError) as refusal:
+            act(store)
+        for part in (repr(value), repr(getattr(OURS, field)), variable, "DATA_DIR", store.uri(IDENTITY_KEY)):
+            assert part in str(refusal.value)
+    assert (store.root / "archive.json").read_bytes() == before
+    assert not (store.root / ".history").exists()
+
+
+def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
+    newer = OURS.model_copy(update={"schema_version": SCHEMA_VERSION + 1})
+    newer.claim(store)
+    with pytest.raises(SettingsError, match="newer"):
+        OURS.check(store)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"source": "sample"}', b"\xff\xfe"])
+def test_a_damaged_identity_is_said_and_never_overwritten(store: LocalStore, data: bytes) -> None:
+    store.write(IDENTITY_KEY, data)
+    with pytest.raises(StoreError, match="damaged"):
+        OURS.claim(store)
+    assert store.read(IDENTITY_KEY)[0] == data
+
+
+def test_of_two_that_claim_an_empty_store_at_once_the_second_is_checked(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both found it empty; the other's claim came between our look and our write."""
+    write = store.write
+
+    def other_first(key: str, data: bytes, **options: Any) -> str:
+        monkeypatch.undo()
+        OURS.model_copy(update={"league": "NBA"}).claim(store)
+        return write(key, data, **options)
+
+    monkeypatch.setattr(store, "write", other_first)
+    with pytest.raises(SettingsError, match="league"):
+        OURS.claim(store)
+    assert b"NBA" in store.read(IDENTITY_KEY)[0]
+
+
+# ---- Lease -----------------------------------------------------------------------------------------------------------
+
+
+def written(store: LocalStore) -> Holder:
+    return Holder.model_validate_json(store.read(LEASE)[0])
+
+
+def put_holder(store: LocalStore, **changes: Any) -> None:
+    moment = datetime.now(UTC)
+    given: dict[str, Any] = {
+        "owner": "other-run", "host": "elsewhere/", "pid": 1, "since": moment, "expires": moment + timedelta(minutes=1),
+    }  # fmt: skip
+    store.write(LEASE, Holder(**(given | changes)).model_dump_json().encode())
+
+
+def test_a_held_day_is_refused_to_a_second_run_and_names_the_first(store: LocalStore) -> None:
+    with Lease(store, DAY, "first-run"):
+        with pytest.raises(LeaseHeld, match=f"{DAY}.*run first-ru on {socket.gethostname()}"):
+            Lease(store, DAY, "second-run").__enter__()
+        assert written(store).owner == "first-run"
+        with Lease(store, "2025-03-10", "second-run"):
+            pass  # another day is free
+
+
+def test_a_lease_is_given_back_on_leaving(store: LocalStore) -> None:
+    with Lease(store, DAY, "a"):
+        assert (there := holder(store, DAY)) is not None
+        assert there.owner == "a"
+    assert store.info(LEASE) is None
+    assert holder(store, DAY) is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_lease_is_given_back_on_an_exception(store: LocalStore, error: type[BaseException]) -> None:
+    with pytest.raises(error), Lease(store, DAY, "a"):
+        raise error
+    assert store.info(LEASE) is None
+
+
+def test_an_expired_lease_is_free(store: LocalStore) -> None:
+    put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
+    assert holder(store, DAY) is None
+    with Lease(store, DAY, "ours"):
+        assert written(store).owner == "ours"
+
+
+def test_another_machines_lease_is_held_until_it_expires_whatever_lives_here(store: LocalStore) -> None:
+    put_holder(store, pid=dead_process())
+    with pytest.raises(LeaseHeld):
+        Lease(store, DAY, "ours").__enter__()
+    assert written(store).owner == "other-run"
+
+
+def dead_process() -> int:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_a_dead_process_of_this_machine_holds_nothing_and_a_live_one_does(store: LocalStore) -> None:
+    put_holder(store, host=archive._this_host(), pid=os.getppid())
+    with pytest.raises(LeaseHeld):
+        Lease(store, DAY, "ours").__enter__()
+    put_holder(store, host=archive._this_host(), pid=dead_process())
+    assert holder(store, DAY) is None
+    with Lease(store, DAY, "ours"):
+        assert written(store).owner == "ours"
+
+
+def test_a_process_that_was_killed_leaves_its_day_free_at_once(store: LocalStore) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from ncaa_assets.archive import Lease; from ncaa_assets.backends.local import LocalStore\n"
+        f"Lease(LocalStore(Path(sys.argv[1])), {DAY!r}, 'child-run').__enter__()\n"
+        "print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(store.root)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(LeaseHeld, match="child-ru"):
+            Lease(store, DAY, "ours").__enter__()
+        child.kill()
+    with Lease(store, DAY, "ours"):
+        assert written(store).owner == "ours"
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"not JSON", b'{"owner": 1}'])
+def test_an_unreadable_lease_is_nobodys(store: LocalStore, data: bytes) -> None:
+    store.write(LEASE, data)
+    assert holder(store, DAY) is None
+    with Lease(store, DAY, "ours"):
+        assert written(store).owner == "ours"
+
+
+def test_a_heartbeat_renews_the_lease_for_as_long_as_it_is_held(store: LocalStore) -> None:
+    with Lease(store, DAY, "a", seconds=0.9) as lease:
+        first = written(store).expires
+        wait_until(lambda: written(store).expires > first + timedelta(seconds=1.8))  # past its first end, twice
+        lease.check()
+        with pytest.raises(LeaseHeld):
+            Lease(store, DAY, "b").__enter__()
+        assert written(store).since < first
+    assert not any(thread.name == f"lease-{DAY}" for thread in threading.enumerate())
+    assert not (store.root / ".history").exists()
+
+
+def test_a_lease_that_another_took_is_noticed_and_not_given_back(store: LocalStore) -> None:
+    with Lease(store, DAY, "ours", seconds=0.9) as lease:
+        lease.check()
+        put_holder(store)
+
+        def lost() -> bool:
+            try:
+                lease.check()
+            except LeaseLost as error:
+                return "another run took it" in str(error)
+            return False
+
+        wait_until(lost)
+    assert written(store).owner == "other-run"
+
+
+def test_a_lease_taken_just_before_leaving_is_left_to_its_new_holder(
+    store: LocalStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), Lease(store, DAY, "ours"):
+        put_holder(store)
+    assert written(store).owner == "other-run"
+    assert "could not be given back" in caplog.text
+
+
+def test_a_run_that_was_silent_for_longer_than_its_lease_stops(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that cannot be reached: the lease ends while the run still works."""
+    with Lease(store, DAY, "ours", seconds=0.1) as lease:
+
+        def away(*_: object, **__: object) -> str:
+            raise StoreError("the disk is gone")
+
+        monkeypatch.setattr(store, "write", away)
+
+        def lost() -> bool:
+            try:
+                lease.check()
+            except LeaseLost:
+                return True
+            return False
+
+        wait_until(lost)
+        monkeypatch.undo()
+        with pytest.raises(LeaseLost, match="run the day again"):
+            lease.check()  # lost once is lost for good
+    assert "could not be renewed" in caplog.text
+
+
+def test_entering_sweeps_what_killed_runs_of_the_day_left(store: LocalStore) -> None:
+    upload = store.upload(f"videos/{DAY}/1.mp4", content_type="video/mp4")
+    upload.write(b"half")
+    with Lease(store, DAY, "ours"):
+        assert [path.name for path in (store.root / ".tmp").iterdir()] == []
+
+
+def race(root: Path, start: "Barrier", results: "Queue[str]") -> None:
+    store = LocalStore(root)
+    start.wait(30)
+    try:
+        Lease(store, DAY, f"run-{os.getpid()}").__enter__()
+        results.put("won")
+    except LeaseHeld:
+        results.put("held")
+    finally:
+        results.close()
+        results.join_thread()
+    time.sleep(60)  # alive until it is ended: a dead winner's day would be free
+
+
+@pytest.mark.parametrize("before", ["free", "expired"])
+def test_of_eight_processes_that_race_for_a_day_exactly_one_wins(store: LocalStore, before: str) -> None:
+    if before == "expired":
+        put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
+    results: Queue[str] = FORK.Queue()
+    start = FORK.Barrier(8)
+    racers = [FORK.Process(target=race, args=(store.root, start, results), daemon=True) for _ in range(8)]
+    try:
+        for racer in racers:
+            racer.start()
+        assert sorted(results.get(timeout=30) for _ in racers) == ["held"] * 7 + ["won"]
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.join()
+
+
+def test_of_eight_threads_that_race_for_a_day_exactly_one_wins(store: LocalStore) -> None:
+    barrier, outcomes = threading.Barrier(8), []
+
+    def run(number: int) -> None:
+        lease = Lease(LocalStore(store.root), DAY, f"run-{number}")
+        barrier.wait(10)
+        try:
+            lease.__enter__()
+        except LeaseHeld:
+            outcomes.append("held")
+        else:
+            outcomes.append("won")
+            winners.append(lease)
+
+    winners: list[Lease] = []
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["held"] * 7 + ["won"]
+    winners[0].__exit__(None, None, None)
+
+
+def test_a_lease_is_written_only_over_what_was_read(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our look at an expired lease and our write, another run took it."""
+    put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
+    read = store.read
+
+    def then_taken(key: str) -> tuple[bytes, str]:
+        found = read(key)
+        monkeypatch.undo()
+        put_holder(store, owner="quicker")
+        return found
+
+    monkeypatch.setattr(store, "read", then_taken)
+    with pytest.raises(LeaseHeld, match="at this very moment"):
+        Lease(store, DAY, "ours").__enter__()
+    assert written(store).owner == "quicker"
+    with pytest.raises(WriteConflict):
+        store.write(LEASE, b"x", expect=Expect.NOTHING)

@@ -1,0 +1,526 @@
+"""What every backend promises (`backends/base.py`), held against each of them by one suite.
+
+A backend is one more name in `BACKENDS` and one more branch in `opened`; what only one of them has is tested in a file
+of its own. Processes are real ones, because what is promised between runs is promised between processes.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from ncaa_assets.archive.lease import Lease, holder
+from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
+from ncaa_assets.backends.aws.s3 import S3Store
+from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
+from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
+from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row
+from ncaa_assets.record import json_text
+from ncaa_assets.record.rows import merge_row
+from ncaa_assets_tests.loopback.cloud import Cloud
+
+BACKENDS = ["local", "aws"]
+BUCKET = TABLE = "contract"
+DAY = "2025-03-09"
+KEY = f"highlights/{DAY}.json"
+FORK = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How another process opens the same backend: its name, and where it is."""
+
+    name: str
+    place: str
+
+    @property
+    def store(self) -> ObjectStore:
+        return opened(self)[0]
+
+    @property
+    def table(self) -> HighlightTable:
+        return opened(self)[1]
+
+
+def opened(backend: Backend) -> tuple[ObjectStore, HighlightTable]:
+    if backend.name == "local":
+        return LocalStore(Path(backend.place)), SqliteTable(Path(backend.place) / SQLITE_NAME)
+    return (
+        S3Store(boto3.client("s3"), BUCKET, backend.place),
+        DynamoDBTable(boto3.client("dynamodb"), TABLE, retry_delay=0.1),
+    )
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    if request.param == "aws":
+        cloud: Cloud = request.getfixturevalue("cloud")
+        cloud.make_bucket(BUCKET)
+        cloud.make_table(TABLE)
+        return Backend(request.param, "some/prefix")
+    return Backend(request.param, str(tmp_path / "archive"))
+
+
+@pytest.fixture
+def objects(backend: Backend) -> ObjectStore:
+    return backend.store
+
+
+@pytest.fixture
+def rows(backend: Backend) -> HighlightTable:
+    return backend.table
+
+
+def in_processes(count: int, target: Callable[..., None], *arguments: Any) -> None:
+    """Runs `target(number, *arguments)` in so many processes at once, and fails where one of them does."""
+    children = [FORK.Process(target=target, args=(number, *arguments)) for number in range(count)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * count
+
+
+def keys(store: ObjectStore, prefix: str = "") -> list[str]:
+    return [info.key for info in store.list(prefix)]
+
+
+# ---- ObjectStore -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_written_is_read_back_with_its_version(objects: ObjectStore) -> None:
+    version = objects.write(KEY, b"one")
+    assert objects.read(KEY) == (b"one", version)
+    info = objects.info(KEY)
+    assert info is not None
+    assert (info.key, info.size) == (KEY, 3)
+    with objects.download(KEY) as file:
+        assert file.read() == b"one"
+
+
+def test_what_is_not_there_is_missing(objects: ObjectStore) -> None:
+    assert objects.info(KEY) is None
+    assert keys(objects) == []
+    with pytest.raises(ObjectMissing):
+        objects.read(KEY)
+    with pytest.raises(ObjectMissing), objects.download(KEY):
+        pass
+    objects.delete(KEY)  # harmless
+
+
+def test_a_write_replaces_and_a_delete_removes(objects: ObjectStore) -> None:
+    first = objects.write(KEY, b"one")
+    second = objects.write(KEY, b"two")
+    assert first != second
+    assert objects.read(KEY) == (b"two", second)
+    objects.delete(KEY)
+    assert objects.info(KEY) is None
+
+
+def test_an_objects_mark_changes_when_it_is_written_anew(objects: ObjectStore) -> None:
+    objects.write(KEY, b"one")
+    before = objects.info(KEY)
+    objects.write(KEY, b"two, longer")
+    after = objects.info(KEY)
+    assert before is not None
+    assert after is not None
+    assert before.version != after.version
+
+
+def test_a_write_that_expects_something_else_changes_nothing(objects: ObjectStore) -> None:
+    with pytest.raises(WriteConflict):
+        objects.write(KEY, b"x", expect="no such version")
+    assert objects.info(KEY) is None
+    first = objects.write(KEY, b"one", expect=Expect.NOTHING)
+    with pytest.raises(WriteConflict):
+        objects.write(KEY, b"x", expect=Expect.NOTHING)
+    second = objects.write(KEY, b"two", expect=first)
+    with pytest.raises(WriteConflict):
+        objects.write(KEY, b"x", expect=first)
+    assert objects.read(KEY) == (b"two", second)
+
+
+def test_a_delete_that_expects_something_else_removes_nothing(objects: ObjectStore) -> None:
+    first = objects.write(KEY, b"one")
+    second = objects.write(KEY, b"two")
+    for expect in (first, Expect.NOTHING):
+        with pytest.raises(WriteConflict):
+            objects.delete(KEY, expect=expect)
+    assert objects.read(KEY)[0] == b"two"
+    objects.delete(KEY, expect=second)
+    assert objects.info(KEY) is None
+    with pytest.raises(WriteConflict):
+        objects.delete(KEY, expect=second)
+
+
+def count_up(number: int, backend: Backend, times: int) -> None:
+    store, done = backend.store, 0
+    while done < times:
+        try:
+            data, version = store.read(KEY)
+        except ObjectMissing:
+            data, version = b"0", None
+        try:
+            store.write(KEY, str(int(data) + 1).encode(), expect=version or Expect.NOTHING)
+        except WriteConflict:
+            continue
+        done += 1
+
+
+def test_conditional_writes_of_several_processes_lose_no_update(backend: Backend) -> None:
+    in_processes(4, count_up, backend, 10)
+    assert backend.store.read(KEY)[0] == b"40"
+
+
+def write_for_ever(backend: Backend) -> None:
+    store = backend.store
+    for number in range(10**9):
+        store.write(KEY, json_text.dumps({"number": number, "filling": "x" * 200_000}))
+
+
+def test_a_killed_writer_leaves_the_old_document_or_the_new_one(backend: Backend) -> None:
+    store = backend.store
+    for _ in range(8):
+        child = FORK.Process(target=write_for_ever, args=(backend,))
+        child.start()
+        deadline = time.monotonic() + 60
+        seen: set[int] = set()
+        while len(seen) < 3:
+            assert time.monotonic() < deadline
+            if store.info(KEY):
+                found = json_text.loads(store.read(KEY)[0])  # whole while it is being written, too
+                seen.add(found["number"])
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        assert len(json_text.loads(store.read(KEY)[0])["filling"]) == 200_000
+        assert keys(store) == [KEY]
+    store.sweep(DAY)
+    store.write(KEY, b"{}")  # no lock of a dead process is in the way
+    assert keys(store) == [KEY]
+
+
+def test_an_upload_appears_only_with_its_commit(objects: ObjectStore) -> None:
+    key = f"videos/{DAY}/1.mp4"
+    with objects.upload(key, content_type="video/mp4") as upload:
+        upload.write(b"a" * 300_000)
+        upload.write(b"b" * 300_000)
+        assert objects.info(key) is None
+        assert keys(objects) == []
+        info = upload.commit()
+    assert (info.key, info.size) == (key, 600_000)
+    assert objects.info(key) == info
+    with objects.download(key) as file:
+        assert file.read() == b"a" * 300_000 + b"b" * 300_000
+
+
+def test_an_upload_can_be_committed_under_another_key(objects: ObjectStore) -> None:
+    with objects.upload(f"videos/{DAY}/1.mp4", content_type="video/mp4", provisional=True) as upload:
+        upload.write(b"a")
+        assert upload.commit(f"videos/{DAY}/1.abcd.mp4").key == f"videos/{DAY}/1.abcd.mp4"
+    assert keys(objects) == [f"videos/{DAY}/1.abcd.mp4"]
+
+
+def test_an_upload_replaces_what_stands_there_only_with_its_commit(objects: ObjectStore) -> None:
+    key = f"videos/{DAY}/1.mp4"
+    objects.write(key, b"old")
+    with objects.upload(key, content_type="video/mp4") as upload:
+        upload.write(b"new")
+        assert objects.read(key)[0] == b"old"
+        upload.commit()
+    assert objects.read(key)[0] == b"new"
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+def test_an_upload_without_a_commit_leaves_nothing(objects: ObjectStore, error: type[BaseException] | None) -> None:
+    key = f"videos/{DAY}/1.mp4"
+    objects.write(key, b"old")
+    try:
+        with objects.upload(key, content_type="video/mp4") as upload:
+            upload.write(b"new")
+            if error:
+                raise error
+    except (RuntimeError, KeyboardInterrupt):
+        pass
+    assert objects.read(key)[0] == b"old"
+    assert keys(objects) == [key]
+    upload.abort()  # harmless, as often as it is asked for
+
+
+def test_two_uploads_of_one_key_do_not_mix(objects: ObjectStore) -> None:
+    key = f"videos/{DAY}/1.mp4"
+    first, second = (objects.upload(key, content_type="video/mp4") for _ in range(2))
+    for upload, letter in ((first, b"a"), (second, b"b"), (first, b"a"), (second, b"b")):
+        upload.write(letter * 1000)
+    second.commit()
+    assert objects.read(key)[0] == b"b" * 2000
+    first.commit()
+    assert objects.read(key)[0] == b"a" * 2000
+
+
+def test_a_list_is_in_the_order_of_keys_below_its_prefix_and_without_housekeeping(objects: ObjectStore) -> None:
+    given = ["a/b/c.json", "a-b.json", "a/b.json", "a.json", "B.json", "ab/c.json", "a/ü.json", "videos/x/1.mp4"]
+    for key in given:
+        objects.write(key, key.encode())
+    for key in (".leases/2025-03-09.json", ".sample_api/1.mp4"):
+        objects.write(key, b"{}")
+    assert keys(objects) == sorted(given)
+    assert keys(objects, "a/") == ["a/b.json", "a/b/c.json", "a/ü.json"]
+    assert keys(objects, "a/b") == ["a/b.json", "a/b/c.json"]
+    assert keys(objects, "c") == []
+    assert [info.size for info in objects.list("a/b")] == [8, 10]
+
+
+def test_a_checksum_that_a_store_tells_is_that_of_the_content(backend: Backend, objects: ObjectStore) -> None:
+    assert objects.checksum("no/such.json") is None
+    for key, data in (("a.json", b"{}"), ("videos/x/1.mp4", b"v" * 1000)):
+        with objects.upload(key, content_type="video/mp4") as upload:
+            upload.write(data)
+            upload.commit()
+        told = hashlib.sha256(data).hexdigest() if backend.name == "aws" else None  # a folder computes none by itself
+        assert objects.checksum(key) == told
+    with objects.upload("large.mp4", content_type="video/mp4") as upload:
+        for _ in range(9):
+            upload.write(b"v" * 1024**2)  # more than a part: S3's checksum is of another kind
+        upload.commit()
+    assert objects.checksum("large.mp4") is None
+
+
+@pytest.mark.parametrize("key", ["", ".", "..", "../x", "a/../../x", "a/..", "/etc/passwd", "a/../../archive2/x"])
+def test_no_key_leads_out_of_the_store(objects: ObjectStore, key: str, tmp_path: Path) -> None:
+    for act in (
+        lambda: objects.write(key, b"x"),
+        lambda: objects.upload(key, content_type="video/mp4"),
+        lambda: objects.read(key),
+        lambda: objects.info(key),
+        lambda: objects.delete(key),
+    ):
+        with pytest.raises(ValueError, match="no key of this store"):
+            act()
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"] == []
+
+
+def test_a_sweep_leaves_what_is_whole(objects: ObjectStore) -> None:
+    for key in (KEY, f"videos/{DAY}/1.mp4", "archive.json"):
+        objects.write(key, b"x")
+    objects.write(f".leases/{DAY}.json", b"held")
+    objects.sweep(DAY)
+    assert keys(objects) == ["archive.json", KEY, f"videos/{DAY}/1.mp4"]
+    assert objects.read(f".leases/{DAY}.json")[0] == b"held"
+
+
+def test_a_sweep_does_not_touch_another_days_uploads(objects: ObjectStore) -> None:
+    for name in ("1", DAY):
+        with objects.upload(f"videos/2025-03-10/{name}.mp4", content_type="video/mp4") as upload:
+            upload.write(b"x")
+            objects.sweep(DAY)
+            upload.commit()
+        assert objects.read(f"videos/2025-03-10/{name}.mp4")[0] == b"x"
+
+
+def test_a_uri_tells_a_person_where_an_object_lies(objects: ObjectStore) -> None:
+    assert objects.uri(KEY).endswith("/" + KEY)
+
+
+def test_a_day_is_one_runs_at_a_time_and_free_afterwards(objects: ObjectStore) -> None:
+    with Lease(objects, DAY, "first"):
+        with pytest.raises(LeaseHeld, match="is being backed up by run first"), Lease(objects, DAY, "second"):
+            pass
+        with Lease(objects, "2025-03-10", "second"):
+            pass
+    with Lease(objects, DAY, "second"):
+        found = holder(objects, DAY)
+        assert found is not None
+        assert found.owner == "second"
+    assert holder(objects, DAY) is None
+
+
+def test_a_lease_is_renewed_while_its_run_lives_and_lost_to_who_takes_it(objects: ObjectStore) -> None:
+    key = f".leases/{DAY}.json"
+    with Lease(objects, DAY, "first", seconds=1.5) as lease:
+        before = objects.read(key)
+        deadline = time.monotonic() + 60
+        while objects.read(key) == before:
+            assert time.monotonic() < deadline
+        lease.check()
+        objects.write(key, b"another's")
+        while not lost(lease):
+            assert time.monotonic() < deadline
+    assert objects.read(key)[0] == b"another's", "what is another's is not given back"
+
+
+def lost(lease: Lease) -> bool:
+    try:
+        lease.check()
+    except LeaseLost:
+        return True
+    return False
+
+
+# ---- HighlightTable --------------------------------------------------------------------------------------------------
+
+
+def row(key: str, day: str = DAY, **more: Any) -> Row:
+    base: Row = {
+        "id": key, "game_date": day, "days": [day], "fetch_date": day, "first_seen": f"{day}T00:00:00Z",
+        "last_seen": f"{day}T00:00:00Z", "removed_upstream": None, "removed_from": {}, "content_hash": "",
+        "title": f"Game {key}",
+    }  # fmt: skip
+    return base | more
+
+
+def replace(there: Row | None, given: Row) -> Row | None:
+    return given
+
+
+def test_rows_are_found_by_id_and_by_day(rows: HighlightTable) -> None:
+    given = [row("10"), row("9"), row("b"), row("a", "2025-03-10")]
+    assert rows.merge(given, replace) == 4
+    assert rows.get(["9", "a", "missing"]) == {"9": given[1], "a": given[3]}
+    assert rows.day(DAY) == [given[0], given[1], given[2]]  # text, in the order of text
+    assert rows.day("2025-03-10") == [given[3]]
+    assert rows.day("2025-03-11") == []
+    assert rows.get([]) == {}
+
+
+def test_merge_sees_the_tables_row_and_its_none_leaves_it(rows: HighlightTable) -> None:
+    rows.merge([row("1")], replace)
+    seen: list[Row | None] = []
+
+    def only_new(there: Row | None, given: Row) -> Row | None:
+        seen.append(there)
+        return None if there else given
+
+    assert rows.merge([row("1", title="changed"), row("2")], only_new) == 1
+    assert seen == [row("1"), None]
+    assert rows.get(["1", "2"]) == {"1": row("1"), "2": row("2")}
+
+
+def test_a_row_whose_day_changes_moves_to_it(rows: HighlightTable) -> None:
+    rows.merge([row("1", "2025-03-10")], replace)
+    rows.merge([row("1", DAY)], merge_row)
+    assert [one["id"] for one in rows.day(DAY)] == ["1"]
+    assert rows.day("2025-03-10") == []
+    assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10"]
+
+
+def test_rows_of_one_id_in_one_merge_are_merged_one_after_the_other(rows: HighlightTable) -> None:
+    """A table that is made again from the JSON meets a clip once for each of the days that listed it."""
+    assert rows.merge([row("1", "2025-03-10"), row("1", DAY), row("1", "2025-03-11")], merge_row) == 1
+    assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10", "2025-03-11"]
+
+
+def test_a_merge_that_fails_writes_nothing(rows: HighlightTable) -> None:
+    def fails(there: Row | None, given: Row) -> Row | None:
+        if given["id"] == "2":
+            raise RuntimeError
+        return given
+
+    with pytest.raises(RuntimeError):
+        rows.merge([row("1"), row("2")], fails)
+    assert rows.get(["1"]) == {}
+    assert rows.merge([row("1")], replace) == 1
+
+
+def test_many_rows_come_back(backend: Backend, rows: HighlightTable) -> None:
+    """More than one statement of SQLite's takes; more than one batch, and one page of 1 MB, of DynamoDB's."""
+    count = 1203 if backend.name == "local" else 203
+    many = [row(f"{number:04}", filling="x" * 6000) for number in range(count)]
+    assert rows.merge(iter(many), replace) == count
+    assert rows.day(DAY) == many
+    assert len(rows.get([one["id"] for one in many])) == count
+
+
+def deep(levels: int) -> Any:
+    return {"inner": [deep(levels - 1)]} if levels else "bottom"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Decimal("0.1"), Decimal("1E+400"), Decimal("3.14159265358979323846264338327950288419716939937510"),
+        Decimal("-0.0"), 2**80, -1, 0, True, None, "", "San José — Hawaiʻi 🏀", "\ud800", "a\0b", '"\\\n', [],
+        {}, {"": {"a": [1, [2, {}]]}}, deep(100), "x" * 100_000,
+    ],
+    ids=lambda value: str(value)[:20],
+)  # fmt: skip
+def test_any_json_value_comes_back_equal(rows: HighlightTable, value: Any) -> None:
+    given = row("1", match=value)
+    rows.merge([given], replace)
+    (found,) = rows.day(DAY)
+    assert found == given
+    assert json_text.dumps(found) == json_text.dumps(given)  # 1 == True == Decimal(1), but not as text
+    assert rows.get(["1"]) == {"1": given}
+
+
+@pytest.mark.parametrize("key", ["ü", "a b", "'; DROP TABLE highlights; --", "a\0b", "x" * 1000, "%", "/"])
+def test_any_text_is_an_id(rows: HighlightTable, key: str) -> None:
+    rows.merge([row(key), row("other")], replace)
+    assert rows.get([key]) == {key: row(key)}
+
+
+def list_days(number: int, backend: Backend, start: "Barrier") -> None:
+    start.wait(30)
+    for step in range(3):
+        day = f"2025-03-{10 + number * 3 + step}"
+        backend.table.merge([row(str(key), day) for key in range(5)], merge_row)
+
+
+def test_several_processes_that_merge_the_same_rows_lose_no_day(backend: Backend) -> None:
+    """They also all find that there is no table yet, and make it."""
+    in_processes(6, list_days, backend, FORK.Barrier(6))
+    found = backend.table.get([str(key) for key in range(5)])
+    assert len(found) == 5
+    for one in found.values():
+        assert one["days"] == [f"2025-03-{day}" for day in range(10, 28)]
+        assert one["game_date"] == "2025-03-10"
+
+
+def merge_for_ever(backend: Backend) -> None:
+    table = backend.table
+    for number in range(10**9):
+        table.merge([row(str(key), number=number) for key in range(20)], replace)
+
+
+def test_a_killed_merge_leaves_whole_rows_and_the_next_one_completes_it(backend: Backend) -> None:
+    for _ in range(5):
+        child = FORK.Process(target=merge_for_ever, args=(backend,))
+        child.start()
+        deadline = time.monotonic() + 60
+        start = {one["number"] for one in backend.table.day(DAY)}
+        while {one["number"] for one in backend.table.day(DAY)} == start:
+            assert time.monotonic() < deadline
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        found = backend.table.day(DAY)
+        assert all(one == row(one["id"], number=one["number"]) for one in found)
+        if backend.name == "local":  # one transaction
+            assert len(found) == 20
+            assert len({one["number"] for one in found}) == 1
+        assert backend.table.merge([row(str(key), number=-1) for key in range(20)], replace) == 20
+        assert [one["number"] for one in backend.table.day(DAY)] == [-1] * 20
+
+
+def test_the_table_says_where_it_is(backend: Backend, rows: HighlightTable) -> None:
+    assert rows.uri()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_half_written(backend: Backend) -> Iterator[None]:
+    """Whatever a test did, no upload of it is left open in the local store."""
+    yield
+    if backend.name == "local" and (Path(backend.place) / ".tmp").exists():
+        left = [path.name for path in (Path(backend.place) / ".tmp").iterdir()]
+        assert left == []

@@ -1,0 +1,543 @@
+"""MediaConvert as the encoder: what is asked of it, that nothing is paid for twice, and what becomes of each failure.
+
+The jobs really encode: the emulator takes what boto3 sends, refuses what AWS would refuse, and runs ffmpeg from and to
+the bucket.
+"""
+
+import hashlib
+import itertools
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from ncaa_assets.backends.aws.mediaconvert import LEDGER, MediaConvertTranscoder
+from ncaa_assets.backends.aws.s3 import S3Store
+from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.failures import EncodeFailed, StoreError
+from ncaa_assets.media.isobmff import BoxReader, Movie
+from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings
+from ncaa_assets.ports import EncodeOutcome, EncodeRequest
+from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
+from ncaa_assets_tests.loopback import cloud as clouds
+from ncaa_assets_tests.loopback.cloud import Call, Cloud
+
+BUCKET, PREFIX, DAY = "highlights", "ncaa", "2025-03-09"
+ROLE = "arn:aws:iam::123456789012:role/mediaconvert"
+STATUS = ("GetJob", "ListJobs")
+
+
+def opened(*, timeout: float = 60, poll: float = 0.05, profile: Profile = PROFILE) -> MediaConvertTranscoder:
+    config = Config(retries={"mode": "standard", "total_max_attempts": 2})
+    return MediaConvertTranscoder(
+        boto3.client("mediaconvert", config=config), S3Store(boto3.client("s3"), BUCKET, PREFIX), profile,
+        role=ROLE, queue=None, timeout=timeout, poll_seconds=poll,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def objects(cloud: Cloud) -> S3Store:
+    cloud.make_bucket(BUCKET)
+    return S3Store(cloud.client("s3"), BUCKET, PREFIX)
+
+
+@pytest.fixture
+def transcoder(objects: S3Store) -> MediaConvertTranscoder:
+    return opened()
+
+
+def movie_of(data: bytes) -> Movie:
+    reader = BoxReader()
+    reader.feed(data)
+    return reader.finish()
+
+
+def other_bytes(clip: Path, number: int) -> bytes:
+    """The same clip as another file: a `free` box at its end."""
+    return clip.read_bytes() + (12).to_bytes(4, "big") + b"free" + number.to_bytes(4, "big")
+
+
+def request_for(
+    objects: S3Store, data: bytes, name: str = "1", day: str = DAY, *, again: bool = False
+) -> EncodeRequest:
+    """A copy in the bucket, and the request to encode it."""
+    key = f"videos/{day}/{name}.mp4"
+    objects.write(key, data, content_type="video/mp4")
+    movie = movie_of(data)
+    video = CopiedVideo(
+        id=name, title=f"Game {name}", source_url="https://host/1.mp4", key=key, bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(), container="mp4", duration_seconds=movie.duration_seconds,
+        has_sound=movie.has_sound, width=movie.width, height=movie.height, copied_at="2025-03-10T06:00:00Z",
+    )  # fmt: skip
+    base = f"processed_videos/{day}/{name}"
+    return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", again=again)
+
+
+def encoded(outcome: EncodeOutcome) -> ProcessedVideo:
+    assert isinstance(outcome.result, ProcessedVideo), outcome.result
+    return outcome.result
+
+
+def failed(outcome: EncodeOutcome) -> str:
+    assert isinstance(outcome.result, EncodeFailed), outcome.result
+    assert "\n" not in str(outcome.result)
+    return str(outcome.result)
+
+
+def streams(data: bytes, folder: Path) -> str:
+    """What ffmpeg says of an output, after it decoded all of it without a complaint."""
+    path = folder / "output.mp4"
+    path.write_bytes(data)
+    done = subprocess.run(
+        [ffmpeg_program(), "-v", "error", "-xerror", "-i", str(path), "-f", "null", "-"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return subprocess.run(
+        [ffmpeg_program(), "-hide_banner", "-i", str(path)], capture_output=True, text=True, check=False
+    ).stderr
+
+
+# ---- What is asked for -----------------------------------------------------------------------------------------------
+
+
+def test_a_video_comes_back_encoded_with_its_poster(
+    transcoder: MediaConvertTranscoder, objects: S3Store, cloud: Cloud, clip: Path, tmp_path: Path
+) -> None:
+    request = request_for(objects, clip.read_bytes())
+    (outcome,) = transcoder.encode([request])
+    result = encoded(outcome)
+    output = objects.read(request.output_key)[0]
+    shown = streams(output, tmp_path)
+    assert "h264 (High)" in shown
+    assert "Audio: aac (LC)" in shown
+    assert "48000 Hz" in shown
+    assert output.index(b"moov") < output.index(b"mdat")
+    assert (result.key, result.bytes, result.sha256) == (
+        request.output_key, len(output), hashlib.sha256(output).hexdigest(),
+    )  # fmt: skip
+    assert (result.width, result.height) == (320, 180)
+    assert result.duration_seconds == pytest.approx(2, abs=0.1)
+    assert result.poster.key == f"processed_videos/{DAY}/1.0000000.jpg"  # MediaConvert's own name
+    assert objects.read(result.poster.key)[0][:3] == b"\xff\xd8\xff"
+    (job,) = cloud.mediaconvert.jobs
+    assert result.job_id == job.id
+    assert result.job_url == (
+        f"https://us-east-1.console.aws.amazon.com/mediaconvert/home?region=us-east-1#/jobs/summary/{job.id}"
+    )
+    assert not outcome.reused
+
+
+def test_a_silent_video_gets_no_sound(
+    transcoder: MediaConvertTranscoder, objects: S3Store, silent_clip: Path, tmp_path: Path
+) -> None:
+    request = request_for(objects, silent_clip.read_bytes())
+    (outcome,) = transcoder.encode([request])
+    encoded(outcome)
+    assert "Audio" not in streams(objects.read(request.output_key)[0], tmp_path)
+
+
+def test_a_copy_that_lies_beside_an_earlier_one_keeps_its_name(
+    transcoder: MediaConvertTranscoder, objects: S3Store, clip: Path
+) -> None:
+    (outcome,) = transcoder.encode([request_for(objects, clip.read_bytes(), "1.0a1b2c3d")])
+    assert encoded(outcome).key == f"processed_videos/{DAY}/1.0a1b2c3d.mp4"
+    assert encoded(outcome).poster.key == f"processed_videos/{DAY}/1.0a1b2c3d.0000000.jpg"
+
+
+SIZES = [(None, None), (320, 180), (853, 479), (1280, 720), (1440, 1080), (1920, 1080), (3840, 2160), (1080, 1920)]
+
+
+@pytest.mark.parametrize("has_sound", [True, False, None])
+def test_every_rendering_is_one_that_mediaconvert_takes(objects: S3Store, cloud: Cloud, has_sound: bool | None) -> None:
+    """The emulator holds requests against botocore's model of the service, its enums and ranges included."""
+    cloud.mediaconvert.hold("SUBMITTED")
+    client = boto3.client("mediaconvert")
+    for (width, height), modifier in itertools.product(SIZES, ["", ".0a1b2c3d"]):
+        settings: Any = mediaconvert_settings(
+            PROFILE, source=f"s3://{BUCKET}/{width}.mp4", destination=f"s3://{BUCKET}/out/{width}",
+            name_modifier=modifier, has_sound=has_sound, width=width, height=height,
+        )  # fmt: skip
+        client.create_job(Role=ROLE, Settings=settings)
+    assert len(cloud.mediaconvert.jobs) == len(SIZES) * 2
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scaled", "poster", "ceiling"),
+    [
+        (None, None, None, None, 8_000_000),
+        (320, 180, None, None, 1_200_000),
+        (1280, 720, None, None, 4_500_000),
+        (1920, 1080, None, 1280, 8_000_000),
+        (3840, 2160, 1080, 1280, 8_000_000),
+        (854, 481, 480, None, 4_500_000),
+    ],
+)
+def test_nothing_is_scaled_up_and_the_ceiling_follows_the_height(
+    width: int | None, height: int | None, scaled: int | None, poster: int | None, ceiling: int
+) -> None:
+    settings = mediaconvert_settings(
+        PROFILE, source="s3://b/1.mp4", destination="s3://b/1", has_sound=True, width=width, height=height
+    )
+    video, frame = (group["Outputs"][0]["VideoDescription"] for group in settings["OutputGroups"])
+    assert (video.get("Width"), video.get("Height")) == (None, scaled)
+    assert (frame.get("Width"), frame.get("Height")) == (poster, None)
+    h264 = video["CodecSettings"]["H264Settings"]
+    assert h264["MaxBitrate"] == ceiling
+    wanted = ("QVBR", "SINGLE_PASS_HQ", "HIGH", 2, "SECONDS", {"QvbrQualityLevel": 8})
+    names = ("RateControlMode", "QualityTuningLevel", "CodecProfile", "GopSize", "GopSizeUnits", "QvbrSettings")
+    assert tuple(h264[name] for name in names) == wanted
+
+
+# ---- Paid for once ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_encoded_is_not_encoded_again(
+    transcoder: MediaConvertTranscoder, objects: S3Store, cloud: Cloud, clip: Path
+) -> None:
+    request = request_for(objects, clip.read_bytes())
+    (first,) = transcoder.encode([request])
+    (second,) = opened().encode([request])
+    assert encoded(second) == encoded(first)
+    assert second.reused
+    assert cloud.times("CreateJob") == cloud.mediaconvert.encodes == 1
+
+
+def test_the_same_bytes_are_encoded_once_whoever_asks(
+    transcoder: MediaConvertTranscoder, objects: S3Store, cloud: Cloud, clip: Path
+) -> None:
+    """Two highlights of a day with one clip, and the day after, which lists it too."""
+    data = clip.read_bytes()
+    first, twin = transcoder.encode([request_for(objects, data, "1"), request_for(objects, data, "2")])
+    (later,) = opened().encode([request_for(objects, data, "1", "2025-03-10")])
+    assert cloud.times("CreateJob") == cloud.mediaconvert.encodes == 1
+    assert [one.reused for one in (first, twin, later)] == [False, True, True]
+    assert encoded(twin).id == "2"
+    assert encoded(later).key == "processed_videos/2025-03-10/1.mp4"
+    assert encoded(later).source_key == "videos/2025-03-10/1.mp4"
+    for one in (twin, later):
+        assert objects.read(encoded(one).key)[0] == objects.read(encoded(first).key)[0]
+        poster = objects.info(encoded(one).poster.key)
+        assert poster is not None
+        assert poster.size == encoded(one).poster.bytes
+
+
+def test_other_settings_are_another_encode(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    list(opened().encode([request]))
+    (outcome,) = opened(profile=Profile(qvbr_quality=6)).encode([request])
+    assert not outcome.reused
+    assert encoded(outcome).settings_hash != opened().settings_hash()
+    assert cloud.mediaconvert.encodes == 2
+
+
+def test_a_person_may_ask_for_it_again(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    list(opened().encode([request_for(objects, clip.read_bytes())]))
+    (outcome,) = opened().encode([request_for(objects, clip.read_bytes(), again=True)])
+    assert not outcome.reused
+    assert cloud.mediaconvert.encodes == 2
+
+
+@pytest.mark.parametrize("lost", ["1.mp4", "1.0000000.jpg"])
+def test_what_was_deleted_is_encoded_again(objects: S3Store, cloud: Cloud, clip: Path, lost: str) -> None:
+    request = request_for(objects, clip.read_bytes())
+    list(opened().encode([request]))
+    objects.delete(f"processed_videos/{DAY}/{lost}")
+    (outcome,) = opened().encode([request])
+    assert not outcome.reused
+    assert objects.info(encoded(outcome).poster.key) is not None
+    assert cloud.mediaconvert.encodes == 2
+
+
+def test_what_something_else_overwrote_is_encoded_again(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    list(opened().encode([request]))
+    objects.write(request.output_key, b"x" * encoded(next(opened().encode([request]))).bytes)
+    (outcome,) = opened().encode([request])
+    assert movie_of(objects.read(request.output_key)[0]).height == 180
+    assert not outcome.reused
+
+
+def killed_after(cloud: Cloud, operation: str, count: int, act: Callable[[], object]) -> None:
+    """Ends `act` right after the n-th call of an operation, whose answer it never sees."""
+    seen = itertools.count(1)
+
+    def end(call: Call) -> None:
+        if call.operation == operation and next(seen) == count:
+            cloud.fail(operation, *[clouds.error(403, "AccessDenied")] * 5)  # what a retry would get
+            raise clouds.Dropped
+
+    cloud.after = end
+    act()
+    cloud.after = None
+    cloud.mend()
+
+
+@pytest.mark.parametrize("finished", [False, True], ids=["under way", "complete"])
+@pytest.mark.parametrize("lag", [0.0, 3600.0], ids=["indexed", "not yet indexed"])
+def test_a_job_whose_answer_was_lost_is_found_and_taken_up(
+    objects: S3Store, cloud: Cloud, clip: Path, finished: bool, lag: float
+) -> None:
+    """The token is as old as can be: only looking helps."""
+    cloud.mediaconvert.token_seconds = 0
+    cloud.mediaconvert.search_lag_seconds = lag
+    cloud.mediaconvert.hold()
+    request = request_for(objects, clip.read_bytes())
+    killed_after(cloud, "CreateJob", 1, lambda: list(opened().encode([request])))
+    assert len(cloud.mediaconvert.jobs) == 1
+    if finished:
+        cloud.mediaconvert.release()
+        cloud.mediaconvert.wait_for("COMPLETE")
+    else:
+        cloud.before = lambda call: cloud.mediaconvert.release() if call.operation in STATUS else None
+    (outcome,) = opened().encode([request])
+    assert encoded(outcome).job_id == cloud.mediaconvert.jobs[0].id
+    assert cloud.mediaconvert.encodes == len(cloud.mediaconvert.jobs) == 1
+
+
+def test_an_intent_whose_job_never_came_about_is_carried_out(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    cloud.fail("CreateJob", clouds.error(403, "AccessDeniedException"))
+    (refused,) = opened().encode([request])
+    assert "may not do CreateJob on MediaConvert; grant it to their role" in failed(refused)
+    (ledger,) = [one for one in cloud.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"] if LEDGER in one["Key"]]
+    assert ledger["Size"] > 0
+    (outcome,) = opened().encode([request])
+    assert not outcome.reused
+    assert cloud.mediaconvert.encodes == 1
+
+
+def test_a_job_that_failed_under_a_killed_run_is_made_anew(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    cloud.mediaconvert.end_next("ERROR", code=1999, message="something inside")
+    request = request_for(objects, clip.read_bytes())
+    killed_after(cloud, "CreateJob", 1, lambda: list(opened().encode([request])))
+    cloud.mediaconvert.wait_for("ERROR")
+    (outcome,) = opened().encode([request])
+    encoded(outcome)
+    assert len(cloud.mediaconvert.jobs) == 2
+    assert cloud.mediaconvert.encodes == 1
+
+
+def test_two_days_that_want_the_same_bytes_at_once_pay_once(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    data = clip.read_bytes()
+    requests = [request_for(objects, data, "1", day) for day in (DAY, "2025-03-10", "2025-03-11")]
+    start = threading.Barrier(len(requests))
+    outcomes: list[EncodeOutcome] = []
+
+    def run(request: EncodeRequest, transcoder: MediaConvertTranscoder) -> None:
+        start.wait(30)
+        outcomes.extend(transcoder.encode([request]))
+
+    threads = [threading.Thread(target=run, args=(request, opened())) for request in requests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(encoded(one).key for one in outcomes) == sorted(request.output_key for request in requests)
+    assert cloud.mediaconvert.encodes == 1
+    for request in requests:
+        assert movie_of(objects.read(request.output_key)[0]).height == 180
+
+
+# ---- Watching --------------------------------------------------------------------------------------------------------
+
+
+def many(objects: S3Store, clip: Path, count: int) -> list[EncodeRequest]:
+    return [request_for(objects, other_bytes(clip, number), str(number)) for number in range(count)]
+
+
+def test_all_jobs_are_submitted_before_any_is_waited_for(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    cloud.mediaconvert.hold()
+    submitted: list[int] = []
+
+    def look(call: Call) -> None:
+        if call.operation in STATUS and not submitted:
+            submitted.append(len(cloud.mediaconvert.jobs))
+            cloud.mediaconvert.release()
+
+    cloud.before = look
+    outcomes = list(opened().encode(many(objects, clip, 4)))
+    assert submitted == [4]
+    assert len({encoded(one).key for one in outcomes}) == 4
+
+
+def test_there_is_one_status_call_a_poll_however_many_jobs(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    """More jobs than one page of a listing holds, among a stranger's."""
+    for _ in range(23):
+        cloud.mediaconvert.end_next("CANCELED")
+    cloud.mediaconvert.hold()
+    calls: list[float] = []
+
+    def note(call: Call) -> None:
+        if call.operation in STATUS:
+            calls.append(time.monotonic())
+            if len(calls) == 4:
+                cloud.mediaconvert.release()
+
+    cloud.before = note
+    outcomes = list(opened(poll=0.2).encode(many(objects, clip, 23)))
+    assert all("was canceled" in failed(one) for one in outcomes)
+    assert len(outcomes) == 23
+    gaps = [later - earlier for earlier, later in itertools.pairwise(calls)]
+    assert min(gaps) >= 0.15, "0.2 s with a jitter of a fifth"
+    assert cloud.times("GetJob") <= 1  # the last one under way
+
+
+def test_polls_grow_rarer(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    cloud.mediaconvert.hold()
+    calls: list[float] = []
+
+    def note(call: Call) -> None:
+        if call.operation in STATUS:
+            calls.append(time.monotonic())
+            if len(calls) == 8:
+                cloud.mediaconvert.release()
+
+    cloud.before = note
+    encoded(next(opened(poll=0.05).encode([request_for(objects, clip.read_bytes())])))
+    assert calls[7] - calls[6] > 0.05 * 1.3**7 * 0.8 * 0.9
+
+
+def test_progress_is_said(objects: S3Store, cloud: Cloud, clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    cloud.mediaconvert.hold()
+    cloud.after = lambda call: cloud.mediaconvert.release() if call.operation in STATUS else None
+    encoded(next(opened().encode([request_for(objects, clip.read_bytes())])))
+    (job,) = cloud.mediaconvert.jobs
+    assert f"MediaConvert job {job.id} submitted" in caplog.text
+    assert "encoding 1: progressing, probing" in caplog.text
+
+
+def test_a_job_that_fails_is_told_after_the_others_are_done(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    cloud.mediaconvert.end_next("ERROR", code=1404, message="Unable to open input file [s3://x]: [AssumeRole failed]")
+    outcomes = list(opened().encode(many(objects, clip, 3)))
+    (bad,) = [one for one in outcomes if isinstance(one.result, EncodeFailed)]
+    job = next(one for one in cloud.mediaconvert.jobs if one.status == "ERROR")
+    said = failed(bad)
+    assert f"MediaConvert job {job.id} failed with error 1404: Unable to open input file" in said
+    assert f"#/jobs/summary/{job.id}" in said
+    assert "run the day again" in said
+    assert len([encoded(one) for one in outcomes if one is not bad]) == 2
+    (mended,) = opened().encode([bad.request])
+    encoded(mended)
+    assert cloud.mediaconvert.encodes == 3
+
+
+def test_a_source_that_is_gone_is_mediaconverts_own_error(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    objects.delete(request.video.key)
+    (outcome,) = opened().encode([request])
+    assert "failed with error 1404" in failed(outcome)
+    assert cloud.mediaconvert.encodes == 0
+
+
+def test_a_canceled_job_is_told_and_made_anew_by_the_next_run(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    cloud.mediaconvert.end_next("CANCELED")
+    request = request_for(objects, clip.read_bytes())
+    (outcome,) = opened().encode([request])
+    assert "was canceled; run the day again" in failed(outcome)
+    (again,) = opened().encode([request])
+    encoded(again)
+    assert cloud.mediaconvert.encodes == 1
+
+
+def test_a_job_that_outlives_the_timeout_is_left_working_and_taken_up(
+    objects: S3Store, cloud: Cloud, clip: Path
+) -> None:
+    cloud.mediaconvert.hold()
+    request = request_for(objects, clip.read_bytes())
+    (outcome,) = opened(timeout=0.2).encode([request])
+    said = failed(outcome)
+    assert "is not done after ENCODE_TIMEOUT" in said
+    assert "run the day again to take it up" in said
+    cloud.mediaconvert.release()
+    (again,) = opened().encode([request])
+    encoded(again)
+    assert cloud.mediaconvert.encodes == len(cloud.mediaconvert.jobs) == 1
+
+
+def test_outputs_that_are_not_there_are_not_recorded(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    cloud.mediaconvert.lose_outputs()
+    request = request_for(objects, clip.read_bytes())
+    (outcome,) = opened().encode([request])
+    assert f"is complete, but s3://{BUCKET}/{PREFIX}/{request.output_key} is not there" in failed(outcome)
+    (again,) = opened().encode([request])
+    encoded(again)
+    assert cloud.mediaconvert.encodes == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        ("CreateJob", clouds.error(429, "TooManyRequestsException")),
+        ("CreateJob", clouds.error(500, "InternalServerErrorException")),
+        ("CreateJob", clouds.dropped_before),
+        ("CreateJob", clouds.dropped_after),
+        ("GetJob", clouds.error(429, "TooManyRequestsException", times=6)),
+        ("GetJob", clouds.error(503, "ServiceUnavailable", times=6)),
+        ("GetJob", clouds.dropped_before),
+        ("PutObject", clouds.dropped_after),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value.kind} {value.code}",
+)
+def test_a_passing_fault_passes_and_nothing_is_paid_twice(
+    objects: S3Store, cloud: Cloud, clip: Path, operation: str, fault: clouds.Fault
+) -> None:
+    request = request_for(objects, clip.read_bytes())
+    cloud.fail(operation, fault)
+    (outcome,) = opened().encode([request])
+    encoded(outcome)
+    assert cloud.mediaconvert.encodes == len(cloud.mediaconvert.jobs) == 1
+
+
+@pytest.mark.parametrize("operation", ["CreateJob", "GetJob"])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (clouds.error(403, "ExpiredTokenException", times=None), "credentials have expired"),
+        (clouds.error(403, "AccessDeniedException", "no iam:PassRole", times=None), "grant it to their role"),
+        (clouds.error(400, "BadRequestException", "/settings is wrong", times=None), "/settings is wrong"),
+        (clouds.error(429, "TooManyRequestsException", times=None), "too busy"),
+    ],
+)
+def test_a_fault_that_stays_is_one_sentence_and_the_next_run_takes_it_up(
+    objects: S3Store, cloud: Cloud, clip: Path, operation: str, fault: clouds.Fault, said: str
+) -> None:
+    request = request_for(objects, clip.read_bytes())
+    cloud.fail(operation, fault)
+    (outcome,) = opened(poll=0.01).encode([request])
+    assert said in failed(outcome)
+    cloud.mend()
+    (again,) = opened().encode([request])
+    encoded(again)
+    assert cloud.mediaconvert.encodes == len(cloud.mediaconvert.jobs) == 1
+
+
+def test_a_damaged_ledger_is_told_and_nothing_is_paid(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    transcoder = opened()
+    objects.write(f"{LEDGER}{request.video.sha256}.{transcoder.settings_hash()}.json", b"{")
+    (outcome,) = transcoder.encode([request])
+    assert "is damaged; put back an earlier version" in failed(outcome)
+    assert cloud.times("CreateJob") == 0
+
+
+def test_nothing_to_encode_asks_nobody(cloud: Cloud) -> None:
+    requests: Sequence[EncodeRequest] = []
+    assert list(opened().encode(requests)) == []
+    assert cloud.calls == []
+
+
+def test_the_store_copies_within_the_bucket(objects: S3Store) -> None:
+    objects.write("a", b"x")
+    assert objects.copy("a", "b").size == 1
+    assert objects.read("b")[0] == b"x"
+    with pytest.raises(StoreError, match="there is no s3://highlights/ncaa/c"):
+        objects.copy("c", "d")

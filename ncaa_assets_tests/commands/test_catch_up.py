@@ -1,0 +1,290 @@
+"""`ncaa-assets catch-up`: what it finds to do in the store, what it leaves, and whom it tells."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+from click.testing import Result
+
+from ncaa_assets.archive.lease import Lease
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.runs.instance import open_instance
+from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, command, record, serve_listing
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+
+if TYPE_CHECKING:
+    from ncaa_assets_tests.loopback.cloud import Cloud
+
+Run = Callable[..., Result]
+Alerts = Callable[[], list[str]]
+NONE_LISTED = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
+
+
+def days(count: int) -> list[date]:
+    """The last days that can be backed up, the newest first."""
+    newest = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
+    return [newest - timedelta(days=back) for back in range(count)]
+
+
+def asked(server: ScriptedServer) -> list[str]:
+    """The days that the API was asked for, without the look at the quota."""
+    return [one.query["date"] for one in server.asked if one.path == API_PATH and one.query["limit"] != "1"]
+
+
+@pytest.fixture
+def alerts(capfd: pytest.CaptureFixture[str]) -> Alerts:
+    """What was alerted since it was last asked. Logs go to the real stderr, which no runner of commands takes."""
+
+    def read() -> list[str]:
+        return [line.strip() for line in capfd.readouterr().err.splitlines() if line.strip().startswith("ALERT ")]
+
+    return read
+
+
+@pytest.fixture
+def caught_up(run: Run, server: ScriptedServer) -> Run:
+    """Calls `catch-up` against the scripted API, which lists nothing unless a test says otherwise."""
+    url = server.on(API_PATH, NONE_LISTED)
+
+    def invoke(*arguments: str, **environment: str) -> Result:
+        return run("catch-up", *arguments, **{"API_URL": url, "RAPIDAPI_KEY": KEY, **environment})
+
+    return invoke
+
+
+def test_it_backs_up_what_is_missing_and_the_next_call_finds_nothing_to_do(
+    caught_up: Run, server: ScriptedServer, alerts: Alerts
+) -> None:
+    first = caught_up()
+    assert first.exit_code == 0, first.output
+    assert sorted(asked(server)) == sorted(map(str, days(3)))
+    assert "missing: it was never backed up" in first.stderr
+    assert "3 done" in first.stdout
+    server.asked.clear()
+
+    second = caught_up()
+    assert second.exit_code == 0
+    assert f"nothing to do: {days(3)[-1]} to {days(3)[0]} are backed up" in second.stdout
+    assert server.asked == [], "not even the quota is asked for"
+    assert alerts() == []
+
+    third = caught_up("--days", "4")
+    assert third.exit_code == 0
+    assert asked(server) == [str(days(4)[-1])]
+
+
+def test_a_day_is_due_again_when_it_was_last_looked_at_more_than_twenty_hours_ago(
+    caught_up: Run, server: ScriptedServer
+) -> None:
+    assert caught_up("--days", "2").exit_code == 0
+    _make_older(days(2)[0], timedelta(hours=19))
+    _make_older(days(2)[1], timedelta(hours=21))
+    server.asked.clear()
+    result = caught_up("--days", "2")
+    assert result.exit_code == 0
+    assert asked(server) == [str(days(2)[1])]
+    assert f"{days(2)[1]} due: last looked at on " in result.stderr
+
+
+def _make_older(day: date, by: timedelta) -> None:
+    path = Path("data/highlights", f"{day}.json")
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    for fetch in document["backup"]["fetches"]:
+        fetch["at"] = (datetime.now(UTC) - by).strftime("%Y-%m-%dT%H:%M:%SZ")
+    path.write_text(json.dumps(document), "utf-8")
+
+
+def test_a_day_that_fails_ends_no_other_and_is_alerted_of_once_by_the_command_itself(
+    caught_up: Run, server: ScriptedServer, alerts: Alerts
+) -> None:
+    oldest_first = sorted(days(3))
+
+    def answer(handler: Handler) -> None:
+        bad = server.asked[-1].query["date"] == str(oldest_first[1]) and server.asked[-1].query["limit"] != "1"
+        (Reply(status=404) if bad else NONE_LISTED).send(handler)
+
+    server.on(API_PATH, answer)
+    result = caught_up()
+    assert result.exit_code == 1
+    assert len(asked(server)) == 3
+    (alert,) = alerts()
+    assert alert.startswith(f"ALERT catch-up {oldest_first[1]}: {oldest_first[1]}: highlights: there is nothing at")
+    with open_instance(Path(os.environ["DAGSTER_HOME"])) as instance:
+        run_id = alert.rsplit("/runs/", 1)[1].rstrip(")")
+        run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.tags["dagster/partition"] == str(oldest_first[1])
+    assert run.tags["ncaa_assets/trigger"] == "catch-up"
+    assert run.tags["ncaa_assets/alerts"] == "catch-up", "so that a sensor does not repeat it"
+    assert run.tags["dagster/code_location"] == "ncaa_assets", "it is in the UI like any other"
+
+    server.on(API_PATH, NONE_LISTED)
+    server.asked.clear()
+    assert caught_up().exit_code == 0
+    assert asked(server) == [str(oldest_first[1])], "only what failed is taken up"
+
+
+def test_a_day_that_another_run_holds_is_left_to_it_and_is_no_failure(
+    caught_up: Run, server: ScriptedServer, alerts: Alerts
+) -> None:
+    with Lease(LocalStore(Path("data")), str(days(1)[0]), "0123456789"):
+        result = caught_up("--days", "2")
+    assert result.exit_code == 0, result.output
+    assert f"{days(1)[0]} skipped: it is being backed up by run 01234567" in result.stdout
+    assert asked(server) == [str(days(2)[1])]
+    assert alerts() == []
+
+
+def test_where_the_quota_ends_before_the_days_what_was_never_backed_up_comes_first(
+    caught_up: Run, server: ScriptedServer, alerts: Alerts
+) -> None:
+    assert caught_up("--days", "2").exit_code == 0
+    for day in days(2):
+        _make_older(day, timedelta(hours=30))
+    remaining = iter([7, 6, 5])  # the look, and two days: then QUOTA_RESERVE is reached
+
+    def answer(handler: Handler) -> None:
+        headers = {"x-ratelimit-requests-remaining": str(next(remaining))}
+        Reply(NONE_LISTED.body, headers=headers).send(handler)
+
+    server.on(API_PATH, answer)
+    server.asked.clear()
+    result = caught_up("--days", "4")
+    assert result.exit_code == 1
+    assert set(asked(server)) == set(map(str, days(4)[2:]))
+    assert next(remaining, None) is None
+    (alert,) = alerts()
+    assert "stopped before " in alert
+    assert "QUOTA_RESERVE keeps 5" in alert
+    assert str(days(1)[0]) in alert
+
+
+def test_what_keeps_it_from_even_looking_is_alerted_of_too(caught_up: Run, alerts: Alerts) -> None:
+    assert caught_up("--days", "1").exit_code == 0
+    result = caught_up(LEAGUE_NAME="NBA")
+    assert result.exit_code == 2
+    (alert,) = alerts()
+    assert "this archive's league is 'NCAA'" in alert
+
+
+def test_a_damaged_document_fails_its_day_and_is_left_as_it_is(
+    caught_up: Run, server: ScriptedServer, alerts: Alerts
+) -> None:
+    assert caught_up("--days", "1").exit_code == 0
+    path = Path("data/highlights", f"{days(1)[0]}.json")
+    path.write_text("{")
+    result = caught_up("--days", "1")
+    assert result.exit_code == 1
+    assert "is damaged" in alerts()[0]
+    assert path.read_text() == "{"
+
+
+def test_a_day_that_another_run_did_meanwhile_is_not_done_again(caught_up: Run, server: ScriptedServer) -> None:
+    by_hand: list[subprocess.CompletedProcess[str]] = []
+
+    def answer(handler: Handler) -> None:
+        """While the first day is fetched, a person backs up the other."""
+        query = server.asked[-1].query
+        if query["limit"] != "1" and not by_hand:
+            by_hand.append(subprocess.CompletedProcess([], 1))
+            other = next(str(day) for day in days(2) if str(day) != query["date"])
+            by_hand[0] = command(
+                "backup", "--date", other, API_URL=server.url(API_PATH), RAPIDAPI_KEY=KEY, DAGSTER_HOME="other-home"
+            )
+        NONE_LISTED.send(handler)
+
+    server.on(API_PATH, answer)
+    result = caught_up("--days", "2")
+    assert by_hand[0].returncode == 0, by_hand[0].stderr
+    assert result.exit_code == 0, result.output
+    assert "done meanwhile by another run" in result.stdout
+    assert sorted(asked(server)) == sorted(map(str, days(2))), "each once"
+
+
+def process(server: ScriptedServer, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [COMMAND, *arguments],
+        env={
+            **os.environ, "API_URL": server.url(API_PATH), "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+            "RETRY_DELAY": "0", **environment,
+        },
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_left_is_taken_up_and_that_run_is_marked_as_failed(
+    server: ScriptedServer, clip: Path, tmp_path: Path
+) -> None:
+    copying = threading.Event()
+    video = clip.read_bytes()
+
+    def stall(handler: Handler) -> None:
+        Reply(video[:50_000], length=len(video)).send(handler)
+        handler.wfile.flush()
+        copying.set()
+        time.sleep(60)
+
+    serve_listing(
+        server, lambda: [record(1, server.on("/1.mp4", stall) if not copying.is_set() else server.url("/1.mp4"))]
+    )
+    day = str(days(1)[0])
+    killed = process(server, "backup", "--date", day)
+    try:
+        assert copying.wait(60), "the copy never began"
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate(timeout=30)
+    server.on("/1.mp4", Reply(video))
+
+    again = process(server, "catch-up", "--days", "1")
+    output, errors = again.communicate(timeout=100)
+    assert again.returncode == 0, errors
+    assert f"{day} backed up: 1 highlight (0 new), 1 video copied" in output
+    (alert,) = [line for line in errors.splitlines() if "ALERT" in line]
+    assert f"ALERT daily_backup {day}: this run was killed" in alert
+    assert f"process {killed.pid} on " in alert
+    assert Path("data/videos", day, "1.mp4").read_bytes() == video
+    with open_instance(tmp_path / ".dagster") as instance:
+        new, old = instance.get_runs()
+    assert (new.status, old.status) == (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+
+
+@pytest.mark.slow
+def test_two_at_once_do_each_day_once_and_both_succeed(server: ScriptedServer) -> None:
+    server.on(API_PATH, NONE_LISTED)
+    both = [process(server, "catch-up", "--days", "4") for _ in range(2)]
+    outputs = [one.communicate(timeout=200) for one in both]
+    assert [one.returncode for one in both] == [0, 0], outputs
+    assert sorted(asked(server)) == sorted(map(str, days(4)))
+    assert not any("ALERT" in errors for _, errors in outputs)
+
+
+def test_on_aws_a_failed_day_reaches_the_topic(caught_up: Run, server: ScriptedServer, cloud: "Cloud") -> None:
+    cloud.make_bucket("backup")
+    sns, sqs = cloud.client("sns"), cloud.client("sqs")
+    topic = sns.create_topic(Name="failures")["TopicArn"]
+    queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    server.on(API_PATH, Reply(status=403))
+    result = caught_up(
+        "--days", "1", NCAA_DEPLOYMENT="aws", S3_BUCKET_NAME="backup", ALERT_TOPIC_ARN=topic,
+        MEDIACONVERT_ROLE_ARN="arn:aws:iam::123456789012:role/r", UI_URL="https://dagster.example",
+    )  # fmt: skip
+    assert result.exit_code == 1, result.output
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    text = json.loads(message["Body"])["Message"]
+    assert f"day:   {days(1)[0]}" in text
+    assert "the API denied access" in text
+    assert "look:  https://dagster.example/runs/" in text

@@ -1,0 +1,169 @@
+"""Runs that are killed at every point and runs that meet: nothing is lost or doubled, nobody waits for the dead.
+
+A child process with everything imported is forked for each point. It kills itself with SIGKILL at its n-th change of
+the archive (Python's audit events name every file that is opened for writing, renamed, linked or removed, and each
+connection to SQLite), so the points are found and not listed: whoever adds a write adds its points.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import API_PATH, COMMAND, DAY, KEY, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+
+pytestmark = pytest.mark.slow
+
+_CHANGES = {"os.rename", "os.link", "os.remove", "sqlite3.connect"}
+
+
+def _changes(event: str, arguments: tuple[Any, ...], archive: str) -> bool:
+    if not arguments or not str(arguments[0]).startswith(archive) or str(arguments[0]).endswith(".lock"):
+        return False  # opening a lock file changes nothing that another run could see
+    if event == "open":
+        return bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    return event in _CHANGES
+
+
+def _run_until(point: int, settings: Settings, home: str, archive: str) -> None:
+    """In a child: backs up the day, and is killed at the given change of the archive."""
+    count = 0
+
+    def killer(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal count
+        if _changes(event, arguments, archive):
+            count += 1
+            if count == point:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(killer)
+    sys.exit(0 if run_day(settings, Path(home)).succeeded else 1)
+
+
+def _killed_at(context: ForkServerContext, point: int, settings: Settings, home: Path, archive: Path) -> bool:
+    child = context.Process(target=_run_until, args=(point, settings, str(home), str(archive)))
+    child.start()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode != 0
+
+
+@pytest.mark.timeout(1200)  # some thirty days' work, a few seconds each
+@pytest.mark.parametrize("is_second", [False, True], ids=["first fetch", "later fetch"])
+def test_a_run_killed_at_any_point_is_taken_up_by_the_next_and_nothing_is_lost_or_doubled(
+    server: ScriptedServer,
+    clip: Path,
+    tmp_path: Path,
+    forkserver: ForkServerContext,
+    monkeypatch: pytest.MonkeyPatch,
+    is_second: bool,
+) -> None:
+    monkeypatch.setenv("RAPIDAPI_KEY", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    video = server.on("/1.mp4", Reply(clip.read_bytes()))
+    before, after = [record(1, video), record(2, None)], [record(1, video, title="changed"), record(3, None)]
+    listed: list[Any] = []
+    url = serve_listing(server, lambda: listed)
+    home = tmp_path / "home"
+    listed[:] = before
+    if is_second:  # its merge has something to lose
+        assert run_day(settings_for(url, data_dir=tmp_path / "first"), home).succeeded
+        listed[:] = after
+    points = 0
+    while True:
+        archive = tmp_path / f"archive-{points}"
+        settings = settings_for(url, data_dir=archive)
+        if is_second:
+            shutil.copytree(tmp_path / "first", archive)
+        if not _killed_at(forkserver, points + 1, settings, home, archive):
+            break
+        ended = run_day(settings, home)
+        assert ended.succeeded, f"killed at change {points + 1}: {ended}"
+        assert len(ended.summaries) == 4, f"killed at change {points + 1}: somebody still held the day"
+        assert ended.failed_checks == [], f"killed at change {points + 1}"
+        _is_whole(archive, {"1", "2", "3"} if is_second else {"1", "2"}, clip)
+        points += 1
+    assert points >= (8 if is_second else 15), "the hook saw the run's changes"
+
+
+def _is_whole(archive: Path, ids: set[str], clip: Path) -> None:
+    document = json.loads((archive / "highlights" / f"{DAY}.json").read_text("utf-8"))
+    assert {str(one["id"]) for one in document["data"]} == ids == document["backup"]["records"].keys()
+    if "3" in ids:
+        (change,) = document["backup"]["records"]["1"]["history"]
+        assert change["record"]["title"] == "Team 1 vs. San José – Highlights"
+        assert document["backup"]["records"]["2"]["removed_upstream"]
+    with sqlite3.connect(archive / "highlights.sqlite") as table:
+        rows = dict(table.execute("SELECT id, content_hash FROM highlights"))
+    assert rows == {key: entry["content_hash"] for key, entry in document["backup"]["records"].items()}
+    assert [path.name for path in (archive / "videos" / DAY).iterdir()] == ["1.mp4"]
+    assert (archive / "videos" / DAY / "1.mp4").read_bytes() == clip.read_bytes()
+    assert sorted(path.name for path in (archive / "processed_videos" / DAY).iterdir()) == ["1.jpg", "1.mp4"]
+    for kind in ("videos", "processed_videos"):
+        assert len(json.loads((archive / kind / f"{DAY}.json").read_text("utf-8"))["videos"]) == 1
+    assert list((archive / ".tmp").iterdir()) == []
+    assert list((archive / ".leases").iterdir()) == []
+
+
+def test_of_two_commands_for_one_day_at_once_one_does_it_and_the_other_says_so(
+    server: ScriptedServer, clip: Path, tmp_path: Path
+) -> None:
+    both_are_there = threading.Event()
+    video = server.on("/1.mp4", Reply(clip.read_bytes()))
+    serve_listing(server, lambda: [record(1, video)], path="/listing")
+
+    def answer(handler: Handler) -> None:
+        """The first to ask waits for its answer until the second has given up or a minute has passed."""
+        both_are_there.wait(60)
+        server.asked.append(server.asked[-1])
+        script = server._scripts["/listing"][0]
+        assert callable(script)
+        script(handler)
+
+    url = server.on(API_PATH, answer)
+    environment = {**os.environ, "API_URL": url, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1"}
+    running = [
+        subprocess.Popen(
+            [COMMAND, "backup", "--date", DAY],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    try:
+        ended = _first_to_end(running)
+        both_are_there.set()
+        outputs = [process.communicate(timeout=60) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    other = running[1 - running.index(ended)]
+    assert (ended.returncode, other.returncode) == (1, 0), outputs
+    assert "skipped" in outputs[running.index(ended)][0]
+    assert f"{DAY} backed up" in outputs[running.index(other)][0]
+    assert server.times("/1.mp4") == 1
+
+
+def _first_to_end(running: "list[subprocess.Popen[str]]") -> "subprocess.Popen[str]":
+    ended: list[subprocess.Popen[str]] = []
+    one_ended = threading.Event()
+
+    def watch(process: "subprocess.Popen[str]") -> None:
+        process.wait()
+        ended.append(process)
+        one_ended.set()
+
+    for process in running:
+        threading.Thread(target=watch, args=(process,), daemon=True).start()
+    assert one_ended.wait(60), "both commands wait for the API: both took the day"
+    return ended[0]

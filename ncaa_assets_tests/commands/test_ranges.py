@@ -1,0 +1,247 @@
+"""Several days in one call: how it goes on where it stopped, what a person sees of it, and that it stays small."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, record, serve_listing
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+
+Run = Callable[..., Result]
+NONE_LISTED = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
+RANGE = ("backup", "--from", "2025-03-07", "--to", "2025-03-09")
+FIRST, SECOND, THIRD = "2025-03-07", "2025-03-08", "2025-03-09"
+
+
+def asked(server: ScriptedServer) -> list[str]:
+    """The days that the API was asked for since it was last asked here, without the look at the quota."""
+    found = [one.query["date"] for one in server.asked if one.path == API_PATH and one.query["limit"] != "1"]
+    server.asked.clear()
+    return found
+
+
+@pytest.fixture
+def on_range(run: Run, server: ScriptedServer) -> Run:
+    url = server.on(API_PATH, NONE_LISTED)
+    return lambda *more, **environment: run(*RANGE, *more, **{"API_URL": url, "RAPIDAPI_KEY": KEY, **environment})
+
+
+def failing(server: ScriptedServer, day: str) -> Callable[[Handler], None]:
+    def answer(handler: Handler) -> None:
+        query = server.asked[-1].query
+        (Reply(status=404) if query["date"] == day and query["limit"] != "1" else NONE_LISTED).send(handler)
+
+    return answer
+
+
+def test_a_range_that_left_a_day_undone_takes_up_that_day_and_a_range_that_is_done_starts_anew(
+    on_range: Run, server: ScriptedServer
+) -> None:
+    server.on(API_PATH, failing(server, SECOND))
+    assert on_range().exit_code == 1
+    assert asked(server) == [FIRST, SECOND, THIRD]
+
+    server.on(API_PATH, NONE_LISTED)
+    again = on_range()
+    assert again.exit_code == 0, again.output
+    assert asked(server) == [SECOND]
+    assert "going on where this was left: 2 of 3 days are done already" in again.stderr
+    assert "3 of 3 days backed up" in again.stdout
+    assert len(re.findall("done before", again.stdout)) == 2
+
+    assert on_range().exit_code == 0
+    assert asked(server) == [FIRST, SECOND, THIRD], "a day is fetched again and merged"
+
+
+def test_force_does_every_day_also_where_a_range_was_left(on_range: Run, server: ScriptedServer) -> None:
+    server.on(API_PATH, failing(server, SECOND))
+    assert on_range().exit_code == 1
+    asked(server)
+    assert on_range("--force").exit_code == 1
+    assert asked(server) == [FIRST, SECOND, THIRD]
+
+
+def test_what_was_done_before_the_range_began_is_done_again(on_range: Run, run: Run, server: ScriptedServer) -> None:
+    environment = {"API_URL": server.url(API_PATH), "RAPIDAPI_KEY": KEY}
+    assert run("backup", "--date", FIRST, **environment).exit_code == 0
+    # What is stored tells times by whole seconds: without this the day would be as new as the range.
+    path = Path("data/highlights", f"{FIRST}.json")
+    path.write_text(re.sub(r'"at": "[^"]*"', '"at": "2025-03-08T10:00:00Z"', path.read_text("utf-8")), "utf-8")
+    server.on(API_PATH, failing(server, THIRD))
+    assert on_range().exit_code == 1
+    assert asked(server)[1:] == [FIRST, SECOND, THIRD]
+
+
+@pytest.mark.parametrize("mark", ["{", '{"at": "2025-03-01T00:00:00Z"}'], ids=["damaged", "old"])
+def test_a_mark_that_is_damaged_or_old_starts_the_range_anew(on_range: Run, server: ScriptedServer, mark: str) -> None:
+    server.on(API_PATH, failing(server, SECOND))
+    assert on_range().exit_code == 1
+    asked(server)
+    (left,) = Path("data/.ranges").iterdir()
+    left.write_text(mark)
+    on_range()
+    assert asked(server) == [FIRST, SECOND, THIRD]
+
+
+def test_a_table_ends_a_range_with_a_line_a_day_and_the_sums(on_range: Run, server: ScriptedServer, clip: Path) -> None:
+    video = server.on("/1.mp4", Reply(clip.read_bytes()))
+    page = server.on("/page", Reply(b"<!doctype html><title>watch</title>"))
+    serve_listing(server, lambda: [record(1, page), record(2, video)])
+    listing = server._scripts[API_PATH][0]
+    assert callable(listing)
+
+    def answer(handler: Handler) -> None:
+        query = server.asked[-1].query
+        Reply(status=404).send(handler) if query["date"] == THIRD and query["limit"] != "1" else listing(handler)
+
+    server.on(API_PATH, answer)
+    result = on_range(VIDEO_ALLOW_PRIVATE_HOSTS="1")
+    assert result.exit_code == 1
+    table = [line.split() for line in result.stdout.splitlines() if re.match(r" (day|2025-[0-9-]+|3 days) ", line)]
+    head, first, second, third, sums = table
+    assert head == ["day", "highlights", "new", "videos", "copied", "skipped", "encoded", "time", "result"]
+    assert [first[:6], second[:6]] == [[FIRST, "2", "2", "1", "1", "1"], [SECOND, "2", "2", "1", "1", "1"]]
+    assert first[-2:] == second[-2:] == ["backed", "up"]
+    assert third[0] == THIRD
+    assert third[-1] == "FAILED"
+    assert sums[:7] == ["3", "days", "4", "4", "2", "2", "2"]
+    assert sums[-2:] == ["2", "done"]
+    assert f"{FIRST} backed up: 2 highlights (2 new), 1 video copied, 1 skipped, 1 encoded, " in result.stdout
+    assert f"{THIRD} FAILED: highlights: there is nothing at" in result.stderr
+
+
+def environment_of(server: ScriptedServer) -> dict[str, str]:
+    return {**os.environ, "API_URL": server.url(API_PATH), "RAPIDAPI_KEY": KEY, "RETRY_DELAY": "0"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_or_killed_range_goes_on_where_it_stopped(
+    server: ScriptedServer, on_range: Run, number: signal.Signals
+) -> None:
+    on_second = threading.Event()
+    ended = threading.Event()
+
+    def answer(handler: Handler) -> None:
+        query = server.asked[-1].query
+        if query["date"] == SECOND and not ended.is_set():
+            on_second.set()
+            ended.wait(60)
+        NONE_LISTED.send(handler)
+
+    server.on(API_PATH, answer)
+    process = subprocess.Popen(
+        [COMMAND, *RANGE], env=environment_of(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert on_second.wait(60), "the second day never began"
+    finally:
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+        ended.set()
+    assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
+    if number != signal.SIGKILL:
+        assert "the same command goes on where this one stopped" in errors
+        assert re.search(rf"^ {FIRST} .* backed up", output, re.MULTILINE), "what was done is in the table"
+        assert "Traceback" not in errors
+    asked(server)
+    again = on_range()
+    assert again.exit_code == 0, again.output
+    assert asked(server) == [SECOND, THIRD]
+
+
+def in_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Runs a command in a real pseudo-terminal of 120 columns; its exit code, and all that it showed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        arguments, env={**environment, "TERM": "xterm", "COLUMNS": "120"}, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    finally:
+        os.close(ours)
+    return process.wait(60), shown.decode()
+
+
+@pytest.mark.slow
+def test_on_a_terminal_a_bar_counts_the_days_and_lines_stand_above_it(server: ScriptedServer) -> None:
+    server.on(API_PATH, failing(server, SECOND))
+    code, shown = in_a_terminal([COMMAND, *RANGE], environment_of(server))
+    assert code == 1
+    bars = re.findall(r"━.*?(\d)/3", shown)
+    assert {"0", "1", "2"} <= set(bars), shown
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "\n")
+    assert re.search(rf"^{FIRST} backed up: ", plain, re.MULTILINE)
+    assert re.search(rf"^{SECOND} FAILED: highlights: there is nothing at", plain, re.MULTILINE)
+    assert "ncaa_assets_day" not in plain, "a line for machines is no line for a terminal"
+    assert plain.rindex("3 days") > plain.rindex(f"{THIRD} backed up: "), "the table comes last"
+
+
+@pytest.mark.slow
+def test_elsewhere_there_are_plain_lines_and_one_for_machines_a_day(server: ScriptedServer) -> None:
+    server.on(API_PATH, NONE_LISTED)
+    done = subprocess.run(
+        [COMMAND, *RANGE], env=environment_of(server), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "━" not in done.stderr
+    assert max(map(len, done.stdout.splitlines()[:10])) <= 120
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [(line["event"], line["day"], line["result"]) for line in lines] == [
+        ("ncaa_assets_day", day, "backed_up") for day in (FIRST, SECOND, THIRD)
+    ]
+
+
+_MANY_DAYS = """
+import gc, json, sys
+from datetime import date, timedelta
+from pathlib import Path
+from ncaa_assets.backends import open_store
+from ncaa_assets.days import DayByDay
+from ncaa_assets.instance import open_instance
+from ncaa_assets.settings import Settings
+
+settings, sizes = Settings.from_environment(), []
+with open_instance(settings.dagster_home()) as instance:
+    days = [date(2025, 1, 1) + timedelta(days=number) for number in range(18)]
+    for result in DayByDay(instance, settings, open_store(settings), trigger="a test").back_up(days):
+        assert result.is_done, result
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        sizes.append((len(gc.get_objects()), pages * 4096 / 1e6))
+print(json.dumps(sizes))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="a process's size is read from /proc, as on Linux")
+def test_memory_does_not_grow_with_the_days(server: ScriptedServer) -> None:
+    serve_listing(server, lambda: [record(number, None) for number in range(40)])
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY_DAYS], env=environment_of(server), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    sizes = json.loads(done.stdout)
+    # What is imported and cached on the way has come by the eighth day. Dagster's migrations leave some thirty small
+    # objects a run; a day's definitions or records would be thousands.
+    objects = (sizes[17][0] - sizes[7][0]) / 10
+    assert objects < 100, sizes
+    megabytes = sum(size for _, size in sizes[13:18]) / 5 - sum(size for _, size in sizes[8:13]) / 5
+    assert megabytes < 5, sizes

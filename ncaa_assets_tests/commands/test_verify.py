@@ -1,0 +1,471 @@
+"""`ncaa-assets verify`: an archive that is right, one that somebody or something changed, and what mends it.
+
+Two days that share a clip are backed up once; each test has a copy of that archive, and its source to mend it from.
+"""
+
+import gc
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ncaa_assets.archive import documents
+from ncaa_assets.archive.lease import Lease
+from ncaa_assets.archive.reconcile import reconcile_day
+from ncaa_assets.backends import open_store, open_table
+from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
+from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.commands.verify import verify_archive
+from ncaa_assets.failures import SettingsError
+from ncaa_assets.record.models import Backup, HighlightsDay, ProcessedDay, RecordHistory, VideosDay, content_hash
+from ncaa_assets.record.rows import merge_row, rows_of
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import KEY, command, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.http_server import Reply, scripted_server
+
+FIRST, SECOND = "2025-03-08", "2025-03-09"
+SHARED = 3  # the clip that both days list
+EQUAL = "archive and record are equal"
+COPY, OUTPUT = Path(f"data/videos/{SECOND}/2.mp4"), Path(f"data/processed_videos/{SECOND}/2.mp4")
+
+Said = Callable[..., tuple[int, str]]
+
+
+class Good(NamedTuple):
+    folder: Path
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def good(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Good]:
+    """The archive of two days, and its source, which answers as long as the tests run."""
+    folder = tmp_path_factory.mktemp("good")
+    with scripted_server() as server, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAPIDAPI_KEY", "")
+        environment.setenv("DAGSTER_HOME", "")
+        sound = server.on("/1.mp4", Reply(clip.read_bytes()))
+        silent = server.on("/2.mp4", Reply(silent_clip.read_bytes()))
+        lists = {
+            FIRST: [record(1, sound), record(SHARED, None)],
+            SECOND: [record(2, silent), record(SHARED, None), record(4, None)],
+        }
+        url = serve_listing(server, lambda: lists[server.asked[-1].query["date"]])
+        settings = settings_for(url, data_dir=folder / "data")
+        for day in lists:
+            ended = run_day(settings, folder / "home", day)
+            assert (ended.succeeded, ended.failed_checks) == (True, [])
+        yield Good(folder / "data", settings)
+
+
+@pytest.fixture
+def verify(good: Good, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """A copy of the good archive in `data`, and the command's body on it: its exit code and what it said."""
+    shutil.copytree(good.folder, "data")
+    monkeypatch.setenv("API_URL", good.settings.api_url)
+    monkeypatch.setenv("RAPIDAPI_KEY", KEY)
+    monkeypatch.setenv("START_DATE", "2025-03-01")
+
+    def say(first: str | None = FIRST, last: str | None = SECOND, *, deep: bool = False) -> tuple[int, str]:
+        code = verify_archive(first, last, deep=deep)
+        return code, "".join(capsys.readouterr())
+
+    return say
+
+
+def edit(path: str | Path, change: Callable[[Any], object]) -> None:
+    document = json.loads(Path(path).read_text("utf-8"))
+    change(document)
+    Path(path).write_text(json.dumps(document), "utf-8")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def in_the_table(statement: str) -> None:
+    with sqlite3.connect(f"data/{SQLITE_NAME}") as table:
+        assert table.execute(statement).rowcount > 0
+
+
+def edit_row(key: int, field: str, value: str) -> None:
+    in_the_table(f"UPDATE highlights SET item = json_set(item, '$.{field}', {value}) WHERE id = '{key}'")  # noqa: S608
+
+
+def add(path: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(b"what is this?")
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_good_archive_is_equal_and_nothing_in_it_is_touched(verify: Said, deep: bool) -> None:
+    def state() -> dict[Path, tuple[int, int]]:
+        # SQLite's log and the locks beside it come and go.
+        files = [path for path in Path("data").rglob("*") if path.is_file() and SQLITE_NAME not in path.name]
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+    before = state()
+    code, said = verify(None, None, deep=deep)
+    assert (code, EQUAL in said) == (0, True), said
+    assert "2 days verified: 5 highlights, 5 rows, 2 copied and 2 encoded videos" in said
+    assert ("4 decoded" in said) == deep
+    assert state() == before
+
+
+# What was changed · what the command says of it · whether only --deep can tell · how it is mended: by running the day
+# again, by doing so with --force, or by hand first.
+BROKEN: dict[str, tuple[Callable[[], object], list[str], bool, str]] = {
+    "a deleted copy": (COPY.unlink, [f"{SECOND}  videos", "2.mp4: is missing from the store"], False, "again"),
+    "a truncated copy": (lambda: cut(COPY), ["bytes, and", "were recorded"], False, "again"),
+    "a flipped bit in a copy": (lambda: flip_a_bit(COPY), ["not those that were copied", "--force"], False, "force"),
+    "a deleted output": (OUTPUT.unlink, [f"{SECOND}  processed_videos", "2.mp4: is missing"], False, "again"),
+    "a truncated output": (lambda: cut(OUTPUT), ["bytes, and", "were recorded"], False, "again"),
+    "a flipped bit in an output": (
+        lambda: flip_a_bit(OUTPUT),
+        ["not those that were encoded", "--force"],
+        True,
+        "force",
+    ),
+    "a deleted poster": (OUTPUT.with_suffix(".jpg").unlink, ["2.jpg: is missing"], False, "again"),
+    "a deleted row": (
+        lambda: in_the_table("DELETE FROM highlights WHERE id = '4'"),
+        ["backup_rows", "4: has no row", f"run `ncaa-assets backup --date {SECOND}`"],
+        False,
+        "again",
+    ),
+    "an edited row": (
+        lambda: edit_row(2, "title", "'x'"),
+        ["2: has a row that differs from the JSON in title"],
+        False,
+        "again",
+    ),
+    "a nested field of a row": (lambda: edit_row(2, "match.id", "1.5"), ["JSON in match"], False, "again"),
+    "a row of two days": (
+        lambda: edit_row(SHARED, "title", "'x'"),
+        [f"{FIRST}  backup_rows       3: has", f"{SECOND}  backup_rows       3: has", "in title"],
+        False,
+        "again",
+    ),
+    "a row with a date of its own": (
+        lambda: edit_row(2, "first_seen", "'2020-01-01T00:00:00Z'"),
+        ["differs from the JSON in first_seen", "→ delete the row, then run"],
+        False,
+        "row 2",
+    ),
+    "a row of two days that lost one": (
+        lambda: edit_row(SHARED, "days", f"json('[\"{FIRST}\"]')"),
+        [f"3: has a row that does not name {SECOND}"],
+        False,
+        "again",
+    ),
+    "a row that names a day too many": (
+        lambda: edit_row(2, "days", f'json(\'["{FIRST}", "{SECOND}"]\')'),
+        [f"2: has a row that names {FIRST}, whose JSON does not list it", "→ delete the row"],
+        False,
+        "row 2",
+    ),
+    "a row moved to another day": (
+        lambda: in_the_table("UPDATE highlights SET game_date = '2025-03-02' WHERE id = '2'"),
+        ["2: has a row that is not found under its game day"],
+        False,
+        "row 2",
+    ),
+    "a row without bookkeeping": (
+        lambda: in_the_table("UPDATE highlights SET item = '{\"id\": \"2\"}' WHERE id = '2'"),
+        [f"2: has a row that does not name {SECOND}"],
+        False,
+        "again",
+    ),
+    "a row that is no object": (
+        lambda: in_the_table("UPDATE highlights SET item = '[1]' WHERE id = '2'"),
+        [f"2: has a row that does not name {SECOND}"],
+        False,
+        "again",
+    ),
+    "a row too many": (
+        lambda: in_the_table(
+            "INSERT INTO highlights (id, game_date, item) SELECT '99', game_date, json_set(item, '$.id', '99') "
+            "FROM highlights WHERE id = '2'"
+        ),
+        ["99: has a row, and the day's JSON does not list it", "→ delete the row"],
+        False,
+        "row 99",
+    ),
+    "an extra video": (
+        lambda: add(f"data/videos/{SECOND}/9.mp4"),
+        ["9.mp4: is in the store, and no document names it", "→ see what it is, then delete it"],
+        False,
+        f"delete data/videos/{SECOND}/9.mp4",
+    ),
+    "a lost manifest": (
+        Path(f"data/videos/{SECOND}.json").unlink,
+        [f"videos/{SECOND}.json: is missing", "→ put back an earlier version"],
+        False,
+        "again",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_difference_is_listed_and_doing_what_is_said_mends_it(good: Good, verify: Said, what: str) -> None:
+    change, says, only_deep, mend = BROKEN[what]
+    change()
+    if only_deep:
+        assert verify()[0] == 0
+    code, said = verify(deep=only_deep)
+    assert code == 1
+    for text in says:
+        assert text in said
+    assert EQUAL not in said
+
+    if mend.startswith("row "):
+        in_the_table(f"DELETE FROM highlights WHERE id = '{mend.removeprefix('row ')}'")  # noqa: S608
+    elif mend.startswith("delete "):
+        Path(mend.removeprefix("delete ")).unlink()
+    settings = good.settings.model_copy(update={"data_dir": Path("data")})
+    # A row of two days is mended by running both.
+    for day in (FIRST, SECOND) if f"{FIRST}  backup_rows" in said else (SECOND,):
+        assert run_day(settings, good.folder.with_name("home"), day, force=mend == "force").succeeded
+    code, said = verify(deep=True)
+    assert (code, EQUAL in said) == (0, True), said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda: edit(f"data/highlights/{SECOND}.json", lambda day: day["data"][0].update(title="edited by hand")),
+            "2: has another content in the day's JSON than was recorded",
+        ),
+        (
+            lambda: edit(f"data/highlights/{SECOND}.json", lambda day: day["data"].pop()),
+            "4: was listed once, and is no longer in the day's JSON",
+        ),
+        (
+            lambda: edit(f"data/highlights/{SECOND}.json", lambda day: day["data"].append(day["data"][0])),
+            "2: stands 2 times in the day's JSON",
+        ),
+        (lambda: Path(f"data/highlights/{SECOND}.json").unlink(), f"highlights/{SECOND}.json: is missing"),
+        (lambda: Path(f"data/highlights/{SECOND}.json").write_text("{"), f"{SECOND}.json is damaged"),
+        (lambda: Path(f"data/processed_videos/{SECOND}.json").write_text("[]"), f"{SECOND}.json is damaged"),
+    ],
+)
+def test_a_damaged_document_is_one_to_put_back_and_hides_nothing_else(
+    verify: Said, change: Callable[[], object], says: str
+) -> None:
+    change()
+    flip_a_bit(COPY)
+    code, said = verify()
+    assert code == 1
+    assert says in said
+    assert f".history/{'processed_videos' if 'processed' in says else ''}" in said
+    assert "2.mp4: its bytes are not those that were copied" in said
+    assert "no document names it" not in said, "what only a damaged document names is not to be thrown away"
+    assert f"{FIRST}  videos" not in said
+
+
+def test_a_row_that_no_json_reader_takes_is_named_with_the_way_out_and_hides_nothing_else(verify: Said) -> None:
+    """SQLite's later versions take `{id: 2}` for JSON, which its fields have no quotes for."""
+    with sqlite3.connect(f"data/{SQLITE_NAME}") as table:
+        table.create_function(
+            "json_extract", 2, lambda item, path: None, deterministic=True
+        )  # an older one takes it too
+        table.execute("UPDATE highlights SET item = '{id: 2}' WHERE id = '2'")
+    flip_a_bit(COPY)
+    code, said = verify()
+    assert code == 1
+    assert "was edited into what is no JSON" in said
+    assert "delete those for which json_valid(item) is 0" in said
+    assert "2.mp4: its bytes are not those that were copied" in said
+
+
+def test_the_whole_archive_is_also_asked_for_what_belongs_to_no_day(verify: Said) -> None:
+    add("data/videos/holiday.mov")
+    add("data/processed_videos/2025-02-30/1.mp4")
+    add(f"data/highlights/{SECOND}/notes.txt")
+    Path("data/archive.json").unlink()
+    assert verify(FIRST, FIRST)[0] == 0
+    code, said = verify(None, None)
+    assert code == 1
+    for key in ("videos/holiday.mov", "processed_videos/2025-02-30/1.mp4", f"highlights/{SECOND}/notes.txt"):
+        assert f"{key}: is in the store, and no document names it" in said
+    assert "archive.json: is missing" in said
+    assert "4 differences in 1 day" in said
+
+
+def test_a_day_before_start_date_is_part_of_the_whole_archive(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("START_DATE", SECOND)
+    Path(f"data/videos/{FIRST}/1.mp4").unlink()
+    assert verify(None, None)[0] == 1
+
+
+def test_a_day_that_a_run_holds_is_left_out_and_said_so(verify: Said) -> None:
+    COPY.unlink()
+    with Lease(LocalStore(Path("data")), SECOND, "another-run"):
+        code, said = verify()
+    assert code == 0
+    assert f"{SECOND} not verified: a run is backing it up now" in said
+    assert verify()[0] == 1
+
+
+def test_a_copy_that_does_not_decode_is_its_sources_fault_where_its_bytes_are_right(verify: Said) -> None:
+    data = bytearray(COPY.read_bytes())
+    start = data.index(b"mdat") + 4
+    data[start + 2000 : start + 6000] = bytes(4000)
+    COPY.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit(f"data/videos/{SECOND}.json", lambda day: day["videos"][0].update(sha256=digest))
+    edit(f"data/processed_videos/{SECOND}.json", lambda day: day["videos"][0].update(source_sha256=digest))
+    code, said = verify(deep=True)
+    assert code == 0
+    assert "2.mp4: (the source's, not an error of the archive) is what its source sent, and does not decode" in said
+    assert EQUAL in said
+
+
+def test_without_ffmpeg_a_deep_look_hashes_and_says_that_decoding_was_left_out(
+    verify: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such/ffmpeg")
+    flip_a_bit(OUTPUT)
+    code, said = verify(deep=True)
+    assert code == 1
+    assert "nothing is decoded: there is no ffmpeg" in said
+    assert "not those that were encoded" in said
+
+
+def test_a_field_that_another_program_added_to_a_row_is_no_difference(verify: Said) -> None:
+    edit_row(2, "watched", "'yes'")
+    assert verify()[0] == 0
+
+
+@pytest.fixture
+def in_the_cloud(verify: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """The same archive in a bucket and a table, and the command's body on it."""
+    cloud.make_bucket("archive")
+    cloud.make_table("SportsHighlights")
+    for name, value in (
+        ("NCAA_DEPLOYMENT", "aws"), ("S3_BUCKET_NAME", "archive"), ("S3_PREFIX", "ncaa"), ("RETRY_DELAY", "0"),
+        ("MEDIACONVERT_ROLE_ARN", "arn:aws:iam::123456789012:role/encoder"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    settings = Settings.from_environment()
+    store, here, rows = LocalStore(Path("data")), open_store(settings), SqliteTable(Path("data", SQLITE_NAME))
+    for info in store.list(""):
+        here.write(info.key, store.read(info.key)[0])
+    for day in (FIRST, SECOND):
+        open_table(settings).merge(rows.day(day), merge_row)
+    return verify
+
+
+def overwrite(cloud: Cloud, key: str) -> None:
+    """Puts other bytes of the same length under a key, as somebody with another tool would."""
+    size = len(cloud.client("s3").get_object(Bucket="archive", Key=f"ncaa/{key}")["Body"].read())
+    cloud.client("s3").put_object(Bucket="archive", Key=f"ncaa/{key}", Body=b"x" * size, ChecksumAlgorithm="SHA256")
+
+
+def test_on_aws_the_buckets_own_checksum_tells_a_copy_from_another_without_reading_it(
+    in_the_cloud: Said, cloud: Cloud
+) -> None:
+    code, said = in_the_cloud()
+    assert (code, EQUAL in said) == (0, True), said
+    read = [call.key for call in cloud.calls if call.operation == "GetObject"]
+    assert not [key for key in read if key.startswith("ncaa/videos/") and key.endswith(".mp4")]
+    overwrite(cloud, f"videos/{SECOND}/2.mp4")
+    cloud.client("dynamodb").delete_item(TableName="SportsHighlights", Key={"id": {"S": "4"}})
+    cloud.client("s3").put_object(Bucket="archive", Key=f"ncaa/videos/{FIRST}/note.txt", Body=b"?")
+    code, said = in_the_cloud(None, None)
+    assert code == 1
+    assert "3 differences in 2 days" in said
+    for text in ("2.mp4: its bytes are not those that were copied", "4: has no row", "note.txt: is in the store"):
+        assert text in said
+
+
+def test_on_aws_a_deep_look_reads_every_byte_and_decodes_where_there_is_an_ffmpeg(
+    in_the_cloud: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = in_the_cloud(deep=True)
+    assert code == 0
+    assert "4 decoded" in said
+    assert {f"ncaa/videos/{SECOND}/2.mp4", f"ncaa/processed_videos/{SECOND}/2.mp4"} <= {
+        call.key for call in cloud.calls if call.operation == "GetObject"
+    }
+    overwrite(cloud, f"processed_videos/{SECOND}/2.jpg")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such/ffmpeg")
+    code, said = in_the_cloud(deep=True)
+    assert code == 1
+    assert "2.jpg: is no whole JPEG" in said
+    assert "nothing is decoded: there is no ffmpeg" in said
+
+
+def test_what_cannot_be_verified_is_wrong_usage(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="swap them"):
+        verify(SECOND, FIRST)
+    with pytest.raises(SettingsError, match="is not a date"):
+        verify("yesterday", SECOND)
+    with pytest.raises(SettingsError, match="this archive's league"):
+        monkeypatch.setenv("LEAGUE_NAME", "NBA")
+        verify()
+    with pytest.raises(SettingsError, match="there is no archive yet"):
+        monkeypatch.setenv("DATA_DIR", "elsewhere")
+        verify(None, None)
+    assert not Path("elsewhere").exists()
+
+
+def test_the_command_exits_with_0_1_and_2(verify: Said) -> None:
+    # As a process, whose output is piped away.
+    environment = {"API_URL": os.environ["API_URL"], "RAPIDAPI_KEY": KEY, "START_DATE": "2025-03-01"}
+    done = command("verify", "--from", FIRST, "--to", SECOND, "--deep", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert EQUAL in done.stdout
+    COPY.unlink()
+    done = command("verify", **environment)
+    assert done.returncode == 1
+    assert "2.mp4: is missing from the store" in done.stdout
+    assert "1 difference in 1 day" in done.stdout
+    assert command("verify", "--from", "never", **environment).returncode == 2
+
+
+def fabricated(store: LocalStore, table: SqliteTable, day: str, count: int) -> None:
+    records = [record(int(day.replace("-", "")) * 1000 + number, None) for number in range(count)]
+    seen = "2025-03-10T06:00:00Z"
+    entries = {
+        str(one["id"]): RecordHistory(first_seen=seen, last_seen=seen, content_hash=content_hash(one))
+        for one in records
+    }
+    document = HighlightsDay(date=day, data=records, backup=Backup(records=entries))
+    for one in (document, VideosDay(date=day), ProcessedDay(date=day)):
+        documents.save(store, one)
+    table.merge(rows_of(document), merge_row)
+
+
+def test_memory_does_not_grow_with_the_number_of_days(store: LocalStore) -> None:
+    table = SqliteTable(store.root / SQLITE_NAME)
+    days = [f"2025-03-{number:02}" for number in range(1, 31)]
+    for day in days:
+        fabricated(store, table, day, 100)
+
+    def peak(of: list[str]) -> int:
+        tracemalloc.start()
+        try:
+            for day in of:
+                assert reconcile_day(store, table, day).findings == []
+                gc.collect()  # what is only waiting to be collected does not count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(days[:3])  # what is kept once and for all
+    assert peak(days) < 1.3 * peak(days[:3])

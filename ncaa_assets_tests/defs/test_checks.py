@@ -1,0 +1,208 @@
+"""Each asset check, on an archive that is right and on one that was tampered with."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import DAY, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer, scripted_server
+
+
+def settings_of(server: ScriptedServer, clip: Path, **values: Any) -> Settings:
+    records = [record(1, server.on("/1.mp4", Reply(clip.read_bytes()))), record(2, None)]
+    return settings_for(serve_listing(server, lambda: records), **values)
+
+
+@pytest.fixture(scope="module")
+def good_archive(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day backed up once, for each test to copy."""
+    folder = tmp_path_factory.mktemp("good")
+    with scripted_server() as server, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAPIDAPI_KEY", "")
+        environment.setenv("DAGSTER_HOME", "")
+        ended = run_day(settings_of(server, clip, data_dir=folder / "data"), folder / "home")
+    assert ended.succeeded
+    assert ended.failed_checks == ended.warnings == []
+    return folder / "data"
+
+
+def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
+    """The checks alone, run on the archive as it lies there."""
+    job = dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())
+    defs = dg.Definitions.merge(build_defs(settings), dg.Definitions(jobs=[job]))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def("checks").execute_in_process(
+            tags={"dagster/partition": DAY}, instance=instance, raise_on_error=False
+        )
+    evaluations = result.get_asset_check_evaluations()
+    assert len(evaluations) == 8
+    assert all(evaluation.partition == DAY for evaluation in evaluations)
+    return {one.check_name: one for one in evaluations}
+
+
+def failed_checks(settings: Settings) -> dict[str, str]:
+    return {name: str(one.description) for name, one in checked(settings).items() if not one.passed}
+
+
+def edit(path: str, change: Callable[[Any], object]) -> None:
+    document = json.loads(Path(path).read_text("utf-8"))
+    change(document)
+    Path(path).write_text(json.dumps(document), "utf-8")
+
+
+def cut(path: str) -> None:
+    Path(path).write_bytes(Path(path).read_bytes()[:-1])
+
+
+def flip_a_bit(path: str) -> None:
+    data = bytearray(Path(path).read_bytes())
+    data[len(data) // 2] ^= 1
+    Path(path).write_bytes(data)
+
+
+def in_the_table(statement: str) -> None:
+    with sqlite3.connect("data/highlights.sqlite") as table:
+        table.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("check", "says", "tamper"),
+    [
+        (
+            "ids_are_unique",
+            "1",
+            lambda: edit(f"data/highlights/{DAY}.json", lambda document: document["data"].append(document["data"][0])),
+        ),
+        ("rows_match_json", "2: has no row", lambda: in_the_table("DELETE FROM highlights WHERE id = '2'")),
+        (
+            "rows_match_json",
+            "1: has a row that differs from the JSON in content_hash",
+            lambda: in_the_table(
+                "UPDATE highlights SET item = json_set(item, '$.content_hash', 'edited') WHERE id = '1'"
+            ),
+        ),
+        (
+            "rows_match_json",
+            f"1: has a row that does not name {DAY}",
+            lambda: in_the_table("UPDATE highlights SET item = json_set(item, '$.days', json('[]')) WHERE id = '1'"),
+        ),
+        (
+            "rows_match_json",
+            "1: has a row that differs from the JSON in newField, title",
+            lambda: in_the_table(
+                "UPDATE highlights SET item = json_set(json_remove(item, '$.newField'), '$.title', 'x') WHERE id = '1'"
+            ),
+        ),
+        (
+            "records_are_as_recorded",
+            "2: was listed once, and is no longer in the day's JSON",
+            lambda: edit(f"data/highlights/{DAY}.json", lambda document: document["data"].pop()),
+        ),
+        ("copies_are_intact", "1.mp4: is missing", lambda: Path(f"data/videos/{DAY}/1.mp4").unlink()),
+        ("copies_are_intact", "were recorded", lambda: cut(f"data/videos/{DAY}/1.mp4")),
+        ("copies_are_intact", "another sha256", lambda: flip_a_bit(f"data/videos/{DAY}/1.mp4")),
+        ("outputs_are_stored", "1.jpg: is missing", lambda: Path(f"data/processed_videos/{DAY}/1.jpg").unlink()),
+        ("outputs_are_stored", "were recorded", lambda: cut(f"data/processed_videos/{DAY}/1.mp4")),
+        (
+            "outputs_are_stored",
+            "was not encoded",
+            lambda: edit(f"data/processed_videos/{DAY}.json", lambda document: document["videos"].clear()),
+        ),
+        (
+            "outputs_last_as_long_as_their_sources",
+            "lasts 2.0 s and its source 3.1 s",
+            lambda: edit(
+                f"data/videos/{DAY}.json",
+                lambda document: document["videos"][0].update(duration_seconds=3.1),
+            ),
+        ),
+    ],
+)
+def test_a_check_finds_what_was_tampered_with_and_no_other_check_cries(
+    good_archive: Path, check: str, says: str, tamper: Callable[[], object]
+) -> None:
+    shutil.copytree(good_archive, "data")
+    settings = settings_for("http://not-asked.invalid/")
+    assert failed_checks(settings) == {}
+    tamper()
+    found = failed_checks(settings)
+    assert list(found) == [check]
+    assert says in found[check]
+
+
+def test_a_day_whose_videos_could_none_of_them_be_copied_is_a_warning_that_says_why(
+    server: ScriptedServer, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPIDAPI_KEY", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    settings = settings_of(server, clip)
+    server.on("/1.mp4", Reply(b"gone", status=404))
+    ended = run_day(settings, tmp_path / "home")
+    assert ended.succeeded
+    assert ended.failed_checks == []
+    (warning,) = ended.warnings
+    assert "some_video_could_be_copied" in warning
+    assert "1: the host answers with status 404" in warning
+    assert "2: the record has no url" in warning
+
+
+def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> None:
+    shutil.copytree(good_archive, "data")
+    flip_a_bit(f"data/videos/{DAY}/1.mp4")
+    evaluations = checked(settings_for("http://not-asked.invalid/"))
+
+    def shown(check: str, name: str) -> str:
+        return str(evaluations[check].metadata[name].value)
+
+    assert f"run `ncaa-assets backup --date {DAY} --force`" in shown("copies_are_intact", "findings")
+    assert "| differs |" in shown("copies_are_intact", "evidence")
+    assert shown("rows_match_json", "evidence").splitlines()[0] == "| highlights | rows | differ |"
+    assert shown("rows_match_json", "evidence").splitlines()[2] == "| 2 | 2 | 0 |"
+    durations = shown("outputs_last_as_long_as_their_sources", "evidence").splitlines()
+    assert durations[0] == "| key | source_seconds | seconds | difference |"
+    assert durations[2].startswith("| processed\\_videos/2025\\-03\\-09/1.mp4 | 2.0 | 2.0")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "done", "left_out"),
+    [
+        (
+            lambda: edit(f"data/highlights/{DAY}.json", lambda document: document["data"][1].update(title="edited")),
+            ["highlights"],
+            ["backup_rows", "videos", "processed_videos"],
+        ),
+        (lambda: flip_a_bit(f"data/videos/{DAY}/1.mp4"), ["highlights", "backup_rows", "videos"], ["processed_videos"]),
+    ],
+)
+def test_damage_stops_the_day_before_it_spreads(
+    good_archive: Path,
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tamper: Callable[[], object],
+    done: list[str],
+    left_out: list[str],
+) -> None:
+    """A damaged record would become a row, and a damaged copy an output over the good one."""
+    monkeypatch.setenv("RAPIDAPI_KEY", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    shutil.copytree(good_archive, "data")
+    manifest = json.loads(Path(f"data/videos/{DAY}.json").read_text())
+    source = manifest["videos"][0]["source_url"]
+    tamper()
+    # The API lists nothing of the damaged record any more, so its answer does not put it right.
+    settings = settings_for(serve_listing(server, lambda: [record(1, source)]))
+    edit("data/archive.json", lambda document: document.update(source=settings.source))
+    ended = run_day(settings, tmp_path / "home")
+    assert not ended.succeeded
+    assert list(ended.summaries) == done
+    assert not set(left_out) & set(ended.summaries)
+    assert len(ended.failed_checks) == 1

@@ -1,0 +1,266 @@
+"""The graph as Dagster sees it: its shape, its automation, and that it loads where nothing was loaded before."""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._utils.schedules import cron_string_iterator
+
+import ncaa_assets
+from ncaa_assets.definitions import build_defs, build_resources
+from ncaa_assets.defs.automation import game_days
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import KEY, run_day, serve_listing, settings_for
+from ncaa_assets_tests.loopback.http_server import ScriptedServer
+
+PROJECT = Path(ncaa_assets.__file__).parents[1]
+
+
+@pytest.fixture
+def defs() -> dg.Definitions:
+    return build_defs(settings_for("http://api.example/highlights"))
+
+
+def test_the_graph_has_four_assets_with_these_dependencies_partitions_kinds_and_group(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    shape = {
+        key.to_user_string(): (
+            sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            sorted(graph.get(key).kinds),
+            graph.get(key).group_name,
+        )
+        for key in graph.get_all_asset_keys()
+    }
+    assert shape == {
+        "highlights": ([], ["file", "json"], "ncaa_highlights"),
+        "backup_rows": (["highlights"], ["sqlite", "table"], "ncaa_highlights"),
+        "videos": (["highlights"], ["file", "mp4"], "ncaa_highlights"),
+        "processed_videos": (["videos"], ["file", "h264"], "ncaa_highlights"),
+    }
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.partitions_def == dg.DailyPartitionsDefinition("2024-11-01", timezone="America/New_York")
+        assert node.description
+        assert node.code_version
+        assert node.tags["deployment"] == "local"
+        assert node.tags["source"] == "api.example_highlights"
+
+
+def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    assert sorted((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys) == [
+        ("backup_rows", "rows_match_json"),
+        ("highlights", "day_is_still_listed"),
+        ("highlights", "ids_are_unique"),
+        ("highlights", "records_are_as_recorded"),
+        ("processed_videos", "outputs_are_stored"),
+        ("processed_videos", "outputs_last_as_long_as_their_sources"),
+        ("videos", "copies_are_intact"),
+        ("videos", "some_video_could_be_copied"),
+    ]
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == {"ids_are_unique", "records_are_as_recorded", "copies_are_intact"}
+    assert all(graph.get(key).partitions_def is not None for key in graph.asset_check_keys)
+
+
+def test_no_step_has_a_retry_policy_or_a_pool_and_steps_run_in_one_process(defs: dg.Definitions) -> None:
+    """A RetryPolicy answers Ctrl-C with another attempt; a killed run's pool slot blocks the next for ever."""
+    job = defs.resolve_job_def("daily_backup")
+    assert job.executor_def is dg.in_process_executor
+    for node in job.nodes:
+        assert node.retry_policy is None
+        assert isinstance(node.definition, dg.OpDefinition)
+        assert node.definition.pool is None
+
+
+def test_the_sample_is_marked_on_every_asset() -> None:
+    graph = build_defs(Settings()).resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert {node.group_name for node in nodes} == {"SAMPLE_ncaa_highlights"}
+    assert all("sample" in node.kinds for node in nodes)
+
+
+def test_the_schedule_is_on_at_six_in_the_timezone_and_asks_for_the_last_days_once(defs: dg.Definitions) -> None:
+    schedule = defs.resolve_schedule_def("daily_backup_schedule")
+    assert schedule.cron_schedule == "0 6 * * *"
+    assert schedule.execution_timezone == "America/New_York"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+    def tick() -> list[tuple[str | None, str | None]]:
+        context = dg.build_schedule_context(
+            scheduled_execution_time=datetime(2025, 3, 10, 10, tzinfo=UTC), repository_def=defs.get_repository_def()
+        )
+        requests = schedule.evaluate_tick(context).run_requests
+        assert requests is not None
+        return [(request.partition_key, request.run_key) for request in requests]
+
+    assert tick() == [
+        ("2025-03-09", "2025-03-10/2025-03-09"),
+        ("2025-03-08", "2025-03-10/2025-03-08"),
+        ("2025-03-07", "2025-03-10/2025-03-07"),
+    ]
+
+
+def days_asked_for(settings: Settings, at: datetime) -> tuple[list[str | None], str | None]:
+    """The partitions that the schedule's tick of that time asks for now, and why it asks for none."""
+    defs = build_defs(settings)
+    context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=defs.get_repository_def())
+    tick = defs.resolve_schedule_def("daily_backup_schedule").evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests or []], tick.skip_message
+
+
+def test_a_tick_that_is_made_up_late_leaves_the_days_that_were_looked_at_since(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """With `always_on = false` the daemon starts when a person opens the UI, hours after catch-up did the day's work:
+    making up the tick of six o'clock spent a second request on each day."""
+    settings = settings_for(serve_listing(server, list))
+    yesterday = settings.parse_day(None)
+    six = datetime(2025, 3, 9, 10, tzinfo=UTC)
+    assert days_asked_for(settings, six) == (["2025-03-08", "2025-03-07", "2025-03-06"], None)
+    assert run_day(settings, tmp_path / "home", "2025-03-07").succeeded
+    assert days_asked_for(settings, six) == (["2025-03-08", "2025-03-06"], None)
+
+    assert run_day(settings, tmp_path / "home", str(yesterday)).succeeded
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert str(yesterday) in days_asked_for(settings, tomorrow)[0], "what was read before the tick is read again"
+
+    only_one = settings.model_copy(update={"lookback_days": 1})
+    days, why = days_asked_for(only_one, datetime(2025, 3, 8, 11, tzinfo=UTC))
+    assert days == []
+    assert why == "the listings of 2025-03-07 were read since; nothing to ask for"
+
+
+def test_a_tick_asks_for_a_day_whose_state_it_cannot_read(tmp_path: Path) -> None:
+    settings = settings_for("http://api.example/highlights", lookback_days=1)
+    place = settings.archive_dir / "highlights" / "2025-03-07.json"
+    place.parent.mkdir(parents=True)
+    place.write_text("no JSON")
+    assert days_asked_for(settings, datetime(2025, 3, 8, 11, tzinfo=UTC)) == (["2025-03-07"], None)
+
+
+@pytest.mark.parametrize(
+    ("utc", "newest"),
+    [
+        (datetime(2025, 3, 9, 10, tzinfo=UTC), "2025-03-08"),  # clocks went forward that night: 06:00 is 10:00 UTC
+        (datetime(2025, 11, 2, 11, tzinfo=UTC), "2025-11-01"),  # clocks went back that night: 06:00 is 11:00 UTC
+        (datetime(2024, 11, 2, 10, tzinfo=UTC), "2024-11-01"),
+    ],
+)
+def test_the_newest_day_asked_for_is_yesterday_also_when_the_clocks_change(
+    defs: dg.Definitions, utc: datetime, newest: str
+) -> None:
+    schedule = defs.resolve_schedule_def("daily_backup_schedule")
+    context = dg.build_schedule_context(scheduled_execution_time=utc, repository_def=defs.get_repository_def())
+    requests = schedule.evaluate_tick(context).run_requests
+    assert requests is not None
+    assert requests[0].partition_key == newest
+    assert all(str(request.partition_key) >= "2024-11-01" for request in requests), "no day before START_DATE"
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "hours"),
+    [
+        ("America/New_York", datetime(2025, 3, 6, tzinfo=UTC), {"2025-03-09": 23}),
+        ("America/New_York", datetime(2025, 10, 30, tzinfo=UTC), {"2025-11-02": 25}),
+        ("Asia/Beirut", datetime(2025, 3, 27, tzinfo=UTC), {"2025-03-30": 23}),  # there the clocks skip midnight itself
+        ("Asia/Kolkata", datetime(2025, 3, 6, tzinfo=UTC), {}),
+    ],
+)
+def test_across_a_change_of_the_clocks_each_morning_has_one_tick_and_each_day_one_partition(
+    zone: str, start: datetime, hours: dict[str, int]
+) -> None:
+    defs = build_defs(settings_for("http://api.example/highlights", timezone=zone))
+    schedule = defs.resolve_schedule_def("daily_backup_schedule")
+    assert isinstance(schedule.cron_schedule, str)
+    ticks = list(islice(cron_string_iterator(start.timestamp(), schedule.cron_schedule, zone), 7))
+    assert {tick.astimezone(ZoneInfo(zone)).strftime("%H:%M") for tick in ticks} == {"06:00"}
+
+    partitions = game_days(settings_for("http://api.example/highlights", timezone=zone))
+    newest = []
+    keys: list[str | None] = []
+    for tick in ticks:
+        context = dg.build_schedule_context(scheduled_execution_time=tick, repository_def=defs.get_repository_def())
+        requests = schedule.evaluate_tick(context).run_requests
+        assert requests is not None
+        newest.append(str(requests[0].partition_key))
+        keys += [request.run_key for request in requests]
+        # Not before it is over may a day be asked for, and as soon as it is.
+        with partition_loading_context(effective_dt=tick):
+            assert partitions.get_last_partition_key() == newest[-1]
+    first = date.fromisoformat(newest[0])
+    assert newest == [str(first + timedelta(days=number)) for number in range(7)]
+    assert len(set(keys)) == len(keys) == 21
+    lengths = {}
+    for day in newest:
+        window = partitions.time_window_for_partition_key(day)
+        lengths[day] = (window.end.timestamp() - window.start.timestamp()) / 3600
+    assert lengths == dict.fromkeys(newest, 24) | hours
+
+
+def test_the_key_is_shown_as_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPIDAPI_KEY", KEY)
+    defs = build_defs(settings_for("http://api.example/highlights"))
+    from dagster._core.remote_representation.external_data import RepositorySnap
+    from dagster._serdes import serialize_value
+
+    shown = serialize_value(RepositorySnap.from_def(defs.get_repository_def()))
+    assert '"RAPIDAPI_KEY"' in shown.replace("\\", "")
+    assert KEY not in shown
+
+
+def test_the_definitions_load_in_a_fresh_interpreter_without_what_only_some_runs_need() -> None:
+    code = (
+        "import sys, ncaa_assets.definitions as d; assert d.defs.resolve_job_def('daily_backup');"
+        "print({'requests', 'dagster_aws', 'boto3', 'imageio_ffmpeg', 'tenacity'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "set()"
+    assert "Warning" not in done.stderr
+
+
+def test_dagster_aws_is_imported_by_one_file_alone() -> None:
+    """It takes longer to import than all of Dagster."""
+    files = [
+        path.relative_to(PROJECT).as_posix()
+        for path in (PROJECT / "ncaa_assets").rglob("*.py")
+        if re.search(r"^\s*(import|from) dagster_aws", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert files == ["ncaa_assets/backends/aws.py"]
+
+
+def test_an_aws_deployment_swaps_the_three_services_and_nothing_else() -> None:
+    local = build_resources(Settings.from_environment({}))
+    aws = build_resources(
+        Settings.from_environment(
+            {"NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": "bucket", "MEDIACONVERT_ROLE_ARN": "arn", "RAPIDAPI_KEY": "k"}
+        )
+    )
+    swapped = {name for name in local if type(local[name]) is not type(aws[name])}
+    assert local.keys() == aws.keys()
+    assert swapped == {"store", "table", "transcoder"}
+
+
+def test_dagster_validates_the_workspace(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("dagster")
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [program, "definitions", "validate", "-w", str(PROJECT / "workspace.yaml")],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workspace_that_ui_uses_says_what_the_one_at_the_top_says() -> None:
+    inside = PROJECT / "ncaa_assets" / "instance" / "workspace.yaml"
+    assert yaml.safe_load(inside.read_text()) == yaml.safe_load((PROJECT / "workspace.yaml").read_text())

@@ -1,0 +1,108 @@
+"""What people are shown: a stranger's text stays text."""
+
+import base64
+
+import pytest
+
+from ncaa_assets.defs.metadata import escaped, highlights_table, link, picture, skipped_table, table
+from ncaa_assets.record.models import Highlight, RecordHistory, SkippedVideo
+from ncaa_assets.text import plural, size
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Duke vs. UNC", "Duke vs. UNC"),
+        ("**bold** _x_ `code`", r"\*\*bold\*\* \_x\_ \`code\`"),
+        ("<script>alert(1)</script>", r"\<script\>alert\(1\)\</script\>"),
+        ("[a](http://evil)", r"\[a\]\(http://evil\)"),
+        ("a | b", r"a \| b"),
+        ("a\\|b", r"a\\\|b"),
+        ("two\nlines\r\n\tof it", "two lines of it"),
+        ("San José — “Hawaiʻi”", "San José — “Hawaiʻi”"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str | None, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_long_text_is_cut_before_it_is_escaped() -> None:
+    assert escaped("x" * 500) == "x" * 119 + "…"
+    assert escaped("*" * 500, most=3) == r"\*\*…"
+    assert escaped("x" * 120) == "x" * 120
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://example.com/watch?v=1&t=2", "https://example.com/watch?v=1&t=2"),
+        ("HTTP://example.com/", "HTTP://example.com/"),
+        ("https://example.com/a b|c", "https://example.com/a%20b%7Cc"),
+        ("https://example.com/>)<img src=x>", "https://example.com/%3E%29%3Cimg%20src=x%3E"),
+        ("https://example.com/\n\n# x", "https://example.com/%0A%0A#%20x"),
+        ("https://example.com/ü", "https://example.com/%C3%BC"),
+        ("https://example.com/\ud800", "https://example.com/?"),
+        ("https://example.com/a%20b", "https://example.com/a%20b"),
+    ],
+)
+def test_a_link_leads_to_its_url_and_cannot_leave_its_brackets(url: str, target: str) -> None:
+    assert link("Game", url) == f"[Game](<{target}>)"
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "", None, "http://["])
+def test_what_is_no_web_address_is_no_link(url: str | None) -> None:
+    assert link("Game", url) == "Game"
+    assert link(None, url) == "untitled"
+
+
+def test_a_table_has_a_row_each_and_ends_at_a_hundred() -> None:
+    assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert "more" not in table(["a"], [["1"]] * 100)
+    long = table(["a"], (["1"] for _ in range(103)))
+    assert long.count("| 1 |") == 100
+    assert long.endswith("\n\n… and 3 more")
+
+
+def test_a_hostile_highlight_stays_within_its_cells() -> None:
+    evil = Highlight(id="1|2\n3", url="https://x/|\n|", title="|\n| evil |", source="<b>", channel=None)
+    history = RecordHistory(
+        first_seen="2025-03-10T06:00:12Z",
+        last_seen="2025-03-10T06:00:12Z",
+        content_hash="",
+        removed_upstream="2025-03-11T06:00:12Z",
+    )
+    lines = highlights_table([(evil, history)]).splitlines()
+    assert len(lines) == 3
+    cells = lines[2].replace(r"\|", "").split("|")
+    assert len(cells) == len(lines[0].split("|"))
+    assert cells[-2].strip() == "removed upstream"
+    assert "2025-03-10 06:00:12" in lines[2]
+
+
+def test_what_was_not_copied_is_listed_with_its_reason() -> None:
+    skip = SkippedVideo(
+        id="7", title=None, source_url="https://x/watch", kind="page", reason="it is a web page | really", at=""
+    )
+    assert skipped_table([skip]).splitlines()[2] == (
+        r"| 7 | [https://x/watch](<https://x/watch>) | it is a web page \| really |"
+    )
+
+
+def test_a_picture_is_inside_the_markdown() -> None:
+    data = base64.b64encode(b"\xff\xd8jpeg").decode()
+    assert picture(b"\xff\xd8jpeg", "Duke [vs]") == f"![Duke \\[vs\\]](data:image/jpeg;base64,{data})"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_430_000, "1.4 MB"), (2_000_000_000, "2.0 GB"),
+     (5_000_000_000_000, "5000.0 GB")],
+)  # fmt: skip
+def test_sizes_are_for_people(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_one_is_singular() -> None:
+    assert [plural(count, "video") for count in (0, 1, 2)] == ["0 videos", "1 video", "2 videos"]

@@ -1,0 +1,290 @@
+"""The sensor that alerts: real runs on a real instance, and the sensor evaluated as the daemon does it."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ncaa_assets.archive.lease import Holder, Lease, _this_host
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs import automation
+from ncaa_assets.failures import AlertNotSent
+from ncaa_assets.runs import alerts
+from ncaa_assets.runs.alerts import Alert
+from ncaa_assets.runs.execute import execute_day
+from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import API_PATH, DAY, KEY, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+
+Tick = Callable[[], list[str]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def settings(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("RAPIDAPI_KEY", KEY)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    return settings_for(serve_listing(server, list))
+
+
+@pytest.fixture
+def tick(settings: Settings, home: Path, caplog: pytest.LogCaptureFixture) -> Tick:
+    """Evaluates the sensor once, from where it was before, and returns the alerts that it logged."""
+    cursor: str | None = None
+
+    def evaluate() -> list[str]:
+        nonlocal cursor
+        caplog.clear()
+        with open_instance(home) as instance:
+            sensor = build_defs(settings).resolve_sensor_def("failure_sensor")
+            context = dg.build_sensor_context(instance, cursor=cursor)
+            assert isinstance(sensor(context), dg.SkipReason)
+            cursor = context.cursor
+        return [text for one in caplog.records if (text := one.getMessage()).startswith("ALERT ")]
+
+    evaluate()
+    return evaluate
+
+
+def fail_the_day(server: ScriptedServer, settings: Settings, home: Path) -> str:
+    server.on(API_PATH, Reply(b'{"message":"You are not subscribed to this API."}', status=403))
+    ended = run_day(settings, home)
+    assert not ended.succeeded
+    return ended.run_id
+
+
+def test_it_is_on_by_default() -> None:
+    sensor = build_defs(settings_for("http://api.example/x")).resolve_sensor_def("failure_sensor")
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_a_failed_run_is_alerted_of_once_with_job_day_sentence_and_link(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path
+) -> None:
+    run_id = fail_the_day(server, settings, home)
+    (alert,) = tick()
+    assert alert.startswith(f"ALERT daily_backup {DAY}: highlights: the API denied access")
+    assert "subscribe the key" in alert
+    assert alert.endswith(f"(http://localhost:3000/runs/{run_id})")
+    assert tick() == []
+
+
+def test_a_good_run_is_none_to_alert_of(tick: Tick, settings: Settings, home: Path) -> None:
+    assert run_day(settings, home).is_whole
+    assert tick() == []
+
+
+def test_what_happened_before_the_sensor_was_there_is_not_alerted_of(
+    server: ScriptedServer, settings: Settings, home: Path, request: pytest.FixtureRequest
+) -> None:
+    fail_the_day(server, settings, home)
+    first_tick: Tick = request.getfixturevalue("tick")
+    assert first_tick() == []
+
+
+def test_a_failed_check_of_error_severity_is_alerted_of_though_its_run_succeeded(
+    tick: Tick, server: ScriptedServer, settings: Settings, clip: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that does not block leaves its run a success; the failure must reach somebody all the same."""
+    video = server.on("/1.mp4", Reply(clip.read_bytes()))
+    serve_listing(server, lambda: [record(1, video)])
+
+    real = LocalStore.info
+
+    def lost(store: LocalStore, key: str) -> Any:
+        return None if key.startswith("processed_videos/") else real(store, key)
+
+    monkeypatch.setattr(LocalStore, "info", lost)
+    ended = run_day(settings, home)
+    assert ended.succeeded
+    assert ended.failed_checks
+    (alert,) = tick()
+    assert alert.startswith(f"ALERT daily_backup {DAY}: check failed: processed_videos: ")
+    assert "missing" in alert
+
+
+def test_a_check_that_only_warns_is_none_to_alert_of(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path
+) -> None:
+    page = server.on("/page", Reply(b"<!doctype html><title>watch</title>"))
+    serve_listing(server, lambda: [record(1, page)])
+    ended = run_day(settings, home)
+    assert ended.is_whole
+    assert ended.warnings
+    assert tick() == []
+
+
+def test_a_failure_that_cannot_be_read_is_alerted_of_all_the_same(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = fail_the_day(server, settings, home)
+
+    def broken(*_: object) -> None:
+        raise ValueError("no such event")
+
+    monkeypatch.setattr(automation, "recall", broken)
+    (alert,) = tick()
+    assert f"{DAY}: it failed, and why cannot be read; look there" in alert
+    assert run_id in alert
+
+
+def test_a_run_whose_command_alerts_by_itself_is_left_to_it(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path
+) -> None:
+    server.on(API_PATH, Reply(status=403))
+    with open_instance(home) as instance:
+        day = settings.parse_day(DAY)
+        ended = execute_day(instance, build_defs(settings), day, trigger="catch-up", alerts_by="catch-up")
+    assert not ended.succeeded
+    assert tick() == []
+
+
+def test_alerts_that_cannot_be_sent_are_sent_by_a_later_tick_and_none_twice(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    broken = False
+
+    def send(_: Settings, alert: Alert) -> None:
+        nonlocal broken
+        if broken:
+            raise AlertNotSent("the topic is gone")
+        sent.append(alert.link)
+        broken = True
+
+    first, second = fail_the_day(server, settings, home), fail_the_day(server, settings, home)
+    monkeypatch.setattr(alerts, "send", send)
+    tick()
+    assert [link.rsplit("/", 1)[1] for link in sent] == [first]
+    with pytest.raises(AlertNotSent):  # the tick shows as failed, and its cursor stays
+        tick()
+    broken = False
+    tick()
+    assert [link.rsplit("/", 1)[1] for link in sent] == [first, second]
+
+
+def test_a_killed_run_is_found_marked_and_alerted_of(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_instance(home) as instance:
+        run = dg.DagsterRun(
+            "daily_backup", run_id="8f14e45f-0000-4000-8000-000000000001", tags={"dagster/partition": DAY}
+        )
+        instance.add_run(run)
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
+        store = LocalStore(settings.archive_dir)
+        with Lease(store, DAY, run.run_id):
+            held = Holder.model_validate_json(store.read(f".leases/{DAY}.json")[0])
+        gone = held.model_copy(update={"pid": 2**22 + 1, "host": _this_host()})  # larger than any process id
+        store.write(f".leases/{DAY}.json", gone.model_dump_json().encode())
+        assert tick() == [], "found and marked"
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert found.status == dg.DagsterRunStatus.FAILURE
+        instance_log = caplog.text
+    assert "ended without a word" in instance_log
+    (alert,) = tick()
+    assert alert.startswith(f"ALERT daily_backup {DAY}: this run was killed, ran out of memory")
+
+
+def lose_a_worker(settings: Settings, home: Path, of: str | None = None, **tags: str) -> str:
+    """A run that was launched, `of` which it takes the place, and whose worker is reported as gone."""
+    with open_instance(home) as instance:
+        run = instance.create_run_for_job(
+            build_defs(settings).resolve_job_def("daily_backup"),
+            tags={"dagster/partition": DAY, **{name.replace("__", "/"): value for name, value in tags.items()}},
+            parent_run_id=of,
+            root_run_id=of,
+        )
+        instance.report_run_failed(run, message="its worker ended without a word")
+        return run.run_id
+
+
+LAUNCHED_BY_A_COMMAND = {"dagster__max_retries": "0"}
+RETRIED_BY_THE_DAEMON = {"dagster__will_retry": "true"}
+
+
+@pytest.mark.parametrize("tags", [LAUNCHED_BY_A_COMMAND, RETRIED_BY_THE_DAEMON], ids=["command", "daemon"])
+def test_a_lost_worker_is_none_to_alert_of_where_its_run_is_run_again_and_the_second_one_tells(
+    tick: Tick, settings: Settings, home: Path, tags: dict[str, str]
+) -> None:
+    first = lose_a_worker(settings, home, **tags)
+    assert tick() == [], "it may be run again"
+    assert tick() == []
+    second = lose_a_worker(settings, home, of=first, dagster__parent_run_id=first, dagster__max_retries="0")
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{second})")
+    assert tick() == []
+
+
+@pytest.mark.parametrize("tags", [LAUNCHED_BY_A_COMMAND, RETRIED_BY_THE_DAEMON], ids=["command", "daemon"])
+def test_a_lost_worker_that_nobody_replaces_is_alerted_of_after_a_while(
+    tick: Tick, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str]
+) -> None:
+    """Whoever would have run it again may be gone too."""
+    run_id = lose_a_worker(settings, home, **tags)
+    assert tick() == []
+    monkeypatch.setattr(automation, "_RUN_AGAIN_WITHIN", timedelta(0))
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{run_id})")
+    assert tick() == []
+
+
+def test_a_lost_worker_of_an_instance_that_retries_nothing_is_alerted_of_at_once(
+    tick: Tick, settings: Settings, home: Path
+) -> None:
+    run_id = lose_a_worker(settings, home)
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{run_id})")
+
+
+def test_a_run_that_could_not_begin_is_not_run_again(settings: Settings, tmp_path: Path) -> None:
+    """Dagster takes a failure before the first step for a lost worker, which the instance on ECS retries."""
+    retrying = tmp_path / "retrying"
+    retrying.mkdir()
+    (retrying / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        "run_retries: {enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}\n"
+    )
+    run_day(settings, retrying)
+    other = settings.model_copy(update={"league_name": "NBA"})
+    ended = run_day(other, retrying)
+    assert not ended.succeeded
+    assert not ended.lost_its_worker, "it would be alerted of later than it could be"
+    with open_instance(retrying) as instance:
+        run = instance.get_run_by_id(ended.run_id)
+        assert run is not None
+        assert run.tags["dagster/will_retry"] == "false"
+
+
+def test_a_store_that_cannot_be_read_keeps_no_alert_back(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_the_day(server, settings, home)
+    with open_instance(home) as instance:
+        run = dg.DagsterRun(
+            "daily_backup", run_id="8f14e45f-0000-4000-8000-000000000002", tags={"dagster/partition": DAY}
+        )
+        instance.add_run(run)
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
+    settings.archive_dir.mkdir(exist_ok=True)
+    leases = settings.archive_dir / ".leases"
+    for path in leases.glob("*"):
+        path.unlink()
+    leases.rmdir()
+    leases.write_text("a file")
+    caplog.set_level(logging.WARNING)
+    assert len(tick()) == 1
+    assert tick() == []
+    with open_instance(home) as instance:
+        instance.delete_run(run.run_id)

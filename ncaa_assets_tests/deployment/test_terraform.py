@@ -1,0 +1,782 @@
+"""The infrastructure: what a plan says, and what an account holds after the README's commands, on a moto server.
+
+Two whole deployments stand beside each other there, one always on and one that is not, made from the example of the
+variables. What moto forgets is named where it matters.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+
+import ncaa_assets
+from ncaa_assets.archive.lease import Holder
+from ncaa_assets.backends import open_store
+from ncaa_assets.commands.main import main
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs import automation
+from ncaa_assets.defs.automation import JOB_NAME
+from ncaa_assets.runs import ecs as launched_runs
+from ncaa_assets.runs.execute import LOCATION, MODULE
+from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.settings import Settings
+from ncaa_assets_tests.days import DAY, KEY, record, run_day, serve_listing
+from ncaa_assets_tests.loopback import eventbridge, fargate
+from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.loopback.fargate import running_fargate
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.mediaconvert import REGION
+from ncaa_assets_tests.loopback.permissions import Place, actions, many, needed, refused
+from ncaa_assets_tests.loopback.postgres import running_postgres
+from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
+from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform, require_terraform
+
+IMAGE_TAG = "3f2a91c"
+INSTANCE = Path(ncaa_assets.__file__).parent / "instance"
+
+# What moto does not give back of what it was given, so that every plan there wants it again.
+FORGOTTEN_BY_MOTO = {
+    "aws_ecs_service.dagster": {"availability_zone_rebalancing", "enable_execute_command"},
+    "aws_vpc_security_group_egress_rule.to_database": {"description"},
+    "aws_vpc_security_group_ingress_rule.from_tasks": {"description"},
+    "aws_rds_cluster.dagster[0]": {"scaling_configuration"},
+}
+
+# What a task definition sets beside the settings and what dagster.yaml expands: where Dagster finds that file, and what
+# boto3 reads.
+READ_BY_OTHERS = {"DAGSTER_HOME", "AWS_REGION"}
+# Settings that no task definition sets: the image's own, of the local backend, or of a command outside of ECS.
+SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID"}
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _terraform() -> None:
+    require_terraform()
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    """An account of this file's own: the one of other tests is emptied between them."""
+    with running_cloud() as cloud:
+        yield cloud
+
+
+@dataclass(frozen=True)
+class Deployments:
+    """The two, applied from terraform.tfvars.example; `said` is what Terraform said of the first."""
+
+    always_on: Terraform
+    on_demand: Terraform
+    said: str
+
+
+@pytest.fixture(scope="module")
+def deployed(account: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    folder = tmp_path_factory.mktemp("terraform")
+    always_on = Terraform(folder / "always-on", account.environment())
+    on_demand = Terraform(folder / "on-demand", account.environment())
+    example = (SOURCE / "terraform.tfvars.example").read_text("utf-8")
+    (always_on.folder / "terraform.tfvars").write_text(example, "utf-8")
+    changed = {"always_on": "false", "project_name": '"ncaa-on-demand"', "force_destroy": "true"}
+    for name, value in changed.items():
+        example = re.sub(rf"^({name} +=).*", rf"\1 {value}", example, flags=re.MULTILINE)
+    other = 'dynamodb_table = "OnDemand"\ns3_prefix = "ncaa"\nlimit = 5\nsettings = { ENCODE_TIMEOUT = "3600" }\n'
+    (on_demand.folder / "terraform.tfvars").write_text(example + other, "utf-8")
+    # Most of the time is the provider's own waiting for the databases, so both at once take as long as one.
+    processes = [one.start("apply", "-input=false", "-auto-approve") for one in (always_on, on_demand)]
+    said = [process.communicate(timeout=900)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    return Deployments(always_on, on_demand, said[0])
+
+
+def containers(terraform: Terraform) -> dict[str, dict[str, Any]]:
+    """Every container of the task definitions by its name."""
+    every = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
+    return {container["name"]: container for task in every for container in json.loads(task["container_definitions"])}
+
+
+def policies(terraform: Terraform) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The statements of all roles' policies, with the role's address."""
+    for one in terraform.resources():
+        if one["type"] == "aws_iam_role_policy":
+            for statement in json.loads(one["values"]["policy"])["Statement"]:
+                yield one["address"], statement
+
+
+@contextmanager
+def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
+    """Lets a bucket be used over plain http: the loopback has no TLS, and moto heeds the bucket's policy."""
+    s3 = account.client("s3")
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    yield
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+# ---- Without an account ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    return Terraform(tmp_path_factory.mktemp("terraform") / "alone", {})
+
+
+def test_it_is_formatted_and_valid(initialised: Terraform) -> None:
+    assert initialised.run("fmt", "-check", "-recursive", "-diff") == ""
+    assert "The configuration is valid" in initialised.run("validate")
+
+
+@slow
+def test_its_own_tests_pass(initialised: Terraform) -> None:
+    assert re.search(r"Success! \d\d passed, 0 failed", initialised.run("test"))
+
+
+def test_every_variable_and_output_is_described_typed_and_checked() -> None:
+    variables = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', (SOURCE / "variables.tf").read_text("utf-8"), re.M | re.S)
+    assert len(variables) > 30
+    free = {"tags", "always_on", "force_destroy"}  # any map, and what a type alone checks
+    for name, body in variables:
+        assert re.search(r"^  description = \"[A-Z].*\.\"$", body, re.MULTILINE) or "description" in body, name
+        assert re.search(r"^  type +=", body, re.MULTILINE), name
+        assert name in free or "validation {" in body, name
+    outputs = re.findall(r'^output "(\w+)" \{\n(.*?)^\}', (SOURCE / "outputs.tf").read_text("utf-8"), re.M | re.S)
+    assert all("description =" in body for _, body in outputs)
+
+
+def test_the_seeds_variables_are_there() -> None:
+    names = set(re.findall(r'^variable "(\w+)"', (SOURCE / "variables.tf").read_text("utf-8"), re.MULTILINE))
+    assert names >= {
+        "aws_region", "project_name", "s3_bucket_name", "ecr_repository_name", "rapidapi_ssm_parameter_arn",
+        "mediaconvert_endpoint", "mediaconvert_role_arn", "retry_count", "retry_delay",
+    }  # fmt: skip
+
+
+def test_a_setting_has_a_variable_or_may_stand_in_the_map() -> None:
+    variables = (SOURCE / "variables.tf").read_text("utf-8")
+    allowed = re.search(r"contains\(\[(.*?)\], name\)", variables, re.DOTALL)
+    assert allowed is not None
+    in_map = set(re.findall(r'"([A-Z_]+)"', allowed[1]))
+    source = (SOURCE / "container_definitions.tf").read_text("utf-8")
+    by_variable = set(re.findall(r"^      ([A-Z][A-Z0-9_]+) +=", source, re.MULTILINE)) - READ_BY_OTHERS
+    known = {name.upper() for name in Settings.model_fields}
+    assert in_map | by_variable | SET_ELSEWHERE | {"RAPIDAPI_KEY"} == known
+    assert not in_map & by_variable
+
+
+# ---- In an account --------------------------------------------------------------------------------------------------
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_every_output_says_what_is_there(deployed: Deployments, account: Cloud) -> None:
+    outputs = deployed.always_on.outputs()
+    declared = re.findall(r'^output "(\w+)"', (SOURCE / "outputs.tf").read_text("utf-8"), re.MULTILINE)
+    bucket = f"ncaa-assets-{ACCOUNT}-{REGION}"
+    subnets = outputs["subnets"]
+    group = outputs["security_group"]
+    registry = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+    repository = f"{registry}/ncaa-assets"
+    network = f"subnets=[{','.join(subnets)}],securityGroups=[{group}],assignPublicIp=ENABLED"
+    cli, cluster = f"aws --region {REGION}", "--cluster ncaa-assets"
+    start = f"{cli} ecs run-task {cluster} --task-definition %s --launch-type FARGATE --network-configuration "
+    start += f"'awsvpcConfiguration={{{network}}}' --query 'tasks[0].taskArn' --output text"
+    scale = f"{cli} ecs update-service {cluster} --service ncaa-assets-dagster --desired-count %d"
+    expected = {
+        "aws_region": REGION,
+        "s3_bucket_name": bucket,
+        "dynamodb_table": "SportsHighlights",
+        "mediaconvert_role_arn": f"arn:aws:iam::{ACCOUNT}:role/ncaa-assets-mediaconvert",
+        "ecr_repository_url": repository,
+        "ecs_cluster": "ncaa-assets",
+        "ecs_service": "ncaa-assets-dagster",
+        "run_task_definition": "ncaa-assets-run",
+        "catch_up_task_definition": "ncaa-assets-catch-up",
+        "subnets": subnets,
+        "security_group": group,
+        "log_group": "/ecs/ncaa-assets",
+        "alert_topic_arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:ncaa-assets-alerts",
+        "database_host": account.client("rds").describe_db_instances()["DBInstances"][0]["Endpoint"]["Address"],
+        "api_key_secret_arn": outputs["api_key_secret_arn"],
+        "is_started": False,
+        "doctor_command": start % "ncaa-assets-run",
+        "catch_up_command": start % "ncaa-assets-catch-up",
+        "start_ui_command": f"{scale % 1} --query service.status --output text && {cli} ecs wait services-stable "
+        f"{cluster} --services ncaa-assets-dagster",
+        "stop_ui_command": f"{scale % 0} --query service.status --output text",
+        "logs_command": f"{cli} logs tail /ecs/ncaa-assets --follow --since 15m",
+        "put_key_command": 'printf \'API key: \' && read -r -s KEY && echo && printf \'{"api_key": "%s"}\' "$KEY" | '
+        f"{cli} secretsmanager put-secret-value --secret-id ncaa-assets/rapidapi-key "
+        "--secret-string file:///dev/stdin --query VersionId --output text; unset KEY",
+        "push_command": f"TAG=$(git rev-parse --short HEAD) && {cli} ecr get-login-password | docker login "
+        f"--username AWS --password-stdin {registry} && docker build --platform linux/amd64 "
+        f"-t {repository}:$TAG . && docker push {repository}:$TAG",
+        "ui_command": outputs["ui_command"],
+    }
+    assert outputs == expected
+    assert sorted(declared) == sorted(expected)
+    ec2 = account.client("ec2")
+    assert len(ec2.describe_subnets(SubnetIds=subnets)["Subnets"]) == 2
+    assert ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"] == []
+    secret = account.client("secretsmanager").describe_secret(SecretId=outputs["api_key_secret_arn"])
+    assert secret["Name"] == "ncaa-assets/rapidapi-key"
+    account.client("s3").head_bucket(Bucket=bucket)
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_command_for_the_ui_names_the_running_task_and_its_webserver(deployed: Deployments, tmp_path: Path) -> None:
+    """The AWS CLI is a script here that answers as ECS does and writes down what it is asked."""
+    script = tmp_path / "aws"
+    script.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$*" >> "$ASKED"\n'
+        'case "$*" in *list-tasks*) echo arn:aws:ecs:us-east-1:123456789012:task/ncaa-assets/0f1e;;'
+        " *describe-tasks*) echo 0f1e-265927825;; esac\n"
+    )
+    script.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ASKED": str(tmp_path / "asked")}
+    command = deployed.always_on.outputs()["ui_command"]
+    for shell in ("bash", "sh"):
+        subprocess.run([shell, "-euc", command], env=environment, check=True)
+        listed, described, session = (tmp_path / "asked").read_text().splitlines()
+        (tmp_path / "asked").unlink()
+        assert "ecs list-tasks --cluster ncaa-assets --service-name ncaa-assets-dagster" in listed
+        assert "--tasks arn:aws:ecs:us-east-1:123456789012:task/ncaa-assets/0f1e" in described
+        assert "containers[?name=='webserver'].runtimeId" in described
+        assert session == (
+            f"--region {REGION} ssm start-session --target ecs:ncaa-assets_0f1e_0f1e-265927825 "
+            "--document-name AWS-StartPortForwardingSession "
+            '--parameters {"portNumber":["3000"],"localPortNumber":["3000"]}'
+        )
+
+
+@slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("which", ["always_on", "on_demand"])
+def test_a_second_plan_changes_nothing(deployed: Deployments, which: str) -> None:
+    terraform: Terraform = getattr(deployed, which)
+    terraform.run("plan", "-input=false", "-out=second")
+    plan = json.loads(terraform.run("show", "-json", "second"))
+    for change in plan["resource_changes"]:
+        if change["change"]["actions"] == ["no-op"]:
+            continue
+        assert change["change"]["actions"] == ["update"], change["address"]
+        before, after = change["change"]["before"], change["change"]["after"]
+        different = {name for name in after if before.get(name) != after[name]}
+        assert different <= FORGOTTEN_BY_MOTO.get(change["address"], set()), change["address"]
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
+    deployed: Deployments, account: Cloud
+) -> None:
+    """A container whose secret is missing dies before its first line of log."""
+    account.client("ssm").put_parameter(Name="/ncaa/key", Value=KEY, Type="SecureString")
+    for name, is_there in (("key", True), ("another", False)):
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ncaa/{name}"
+        given = [f"-var=rapidapi_ssm_parameter_arn={arn}", f"-var=image_tag={IMAGE_TAG}"]
+        said = deployed.on_demand.run("plan", "-input=false", *given, code=1)  # the image is not there either
+        assert (f'Ephemeral Resource Parameter ("{arn}"): couldn\'t find resource' in said) is not is_there
+        assert KEY not in said
+
+
+@slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("which", ["always_on", "on_demand"])
+def test_the_environment_is_what_the_code_and_the_instance_read(deployed: Deployments, which: str) -> None:
+    every = containers(getattr(deployed, which))
+    assert set(every) == {"code", "webserver", "daemon", "run", "catch-up"}
+    instance = yaml.safe_load((INSTANCE / "ecs.yaml").read_text("utf-8"))
+    # Without this a finished day's line is in no log of the container, and the dead man's alarm goes off each day.
+    assert "ncaa_assets" in instance["python_logs"]["managed_python_loggers"]
+    expanded = set(re.findall(r"\{'env': '(\w+)'\}", str(instance)))
+    settings = {name.upper() for name in Settings.model_fields}
+    for name, container in every.items():
+        plain = {one["name"]: one["value"] for one in container["environment"]}
+        secret = {one["name"] for one in container.get("secrets", [])}
+        given = set(plain) | secret
+        assert expanded <= given, f"{name}: dagster.yaml expands {expanded - given}, which is not set"
+        unread = given - settings - expanded - READ_BY_OTHERS
+        assert not unread, f"{name}: nothing reads {unread}"
+        assert given >= READ_BY_OTHERS
+        assert secret == {"DAGSTER_POSTGRES_PASSWORD"} | ({"RAPIDAPI_KEY"} if name in ("run", "catch-up") else set())
+        read = Settings.from_environment({**plain, "NCAA_DEPLOYMENT": "aws"})
+        assert read.mediaconvert_role_arn is not None
+        assert read.s3_bucket_name == getattr(deployed, which).outputs()["s3_bucket_name"]
+        if which == "on_demand":
+            assert (read.limit, read.s3_prefix, read.encode_timeout) == (5, "ncaa", 3600)
+    assert every["run"]["environment"] == every["webserver"]["environment"] == every["catch-up"]["environment"]
+    assert plain["DAGSTER_RUN_TASK_DEFINITION"] == getattr(deployed, which).outputs()["run_task_definition"]
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_defaults_of_the_variables_are_those_of_the_code(deployed: Deployments) -> None:
+    plain = {one["name"]: one["value"] for one in containers(deployed.always_on)["run"]["environment"]}
+    read, default = Settings.from_environment({**plain, "NCAA_DEPLOYMENT": "aws"}), Settings()
+    names = "timezone start_date league_name lookback_days video_count limit retry_count retry_delay dynamodb_table"
+    for name in names.split():
+        assert getattr(read, name) == getattr(default, name), name
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_containers_run_what_the_image_has(deployed: Deployments) -> None:
+    every = containers(deployed.always_on)
+    workspace = "/opt/dagster/ecs/workspace.yaml"
+    assert every["webserver"]["command"] == ["dagster-webserver", "-h", "127.0.0.1", "-p", "3000", "-w", workspace]
+    (served,) = yaml.safe_load((INSTANCE / "ecs_workspace.yaml").read_text("utf-8"))["load_from"]
+    host, port = served["grpc_server"]["host"], str(served["grpc_server"]["port"])
+    assert every["code"]["command"] == ["dagster", "api", "grpc", "-h", host, "-p", port, "-m", MODULE]
+    assert f"('{host}', {port})" in every["code"]["healthCheck"]["command"][-1]
+    assert served["grpc_server"]["location_name"] == LOCATION
+    assert every["daemon"]["command"] == ["dagster-daemon", "run", "-w", workspace]
+    assert every["catch-up"]["command"] == ["ncaa-assets", "catch-up"]
+    assert not any(container["portMappings"] for container in every.values())
+    for container in every.values():
+        assert {"name": "DAGSTER_HOME", "value": "/opt/dagster/ecs"} in container["environment"]
+
+
+@slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("which", ["always_on", "on_demand"])
+def test_whatever_names_everything_has_a_written_reason(deployed: Deployments, which: str) -> None:
+    terraform: Terraform = getattr(deployed, which)
+    source = "\n".join(path.read_text("utf-8") for path in SOURCE.glob("*.tf"))
+    reasons = set(re.findall(r"^ *# (\w+): .{20}", source, re.MULTILINE))
+    every = terraform.resources()
+    own = {one["values"].get("arn") for one in every} | {one["values"].get("arn_without_revision") for one in every}
+    own |= {f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{terraform.outputs()['ecs_cluster']}"}
+    below = tuple(f"{arn}{mark}" for arn in own - {None} for mark in ("/", ":"))
+    open_to_all = set()
+    for role, statement in policies(terraform):
+        assert statement["Effect"] == "Allow", role
+        assert not any("*" in action for action in many(statement["Action"])), f"{role}: {statement}"
+        for resource in many(statement["Resource"]):
+            if "*" in resource and not resource.startswith(below):
+                open_to_all.add(statement["Sid"])
+    assert open_to_all, "the registry's sign-in, for one, takes no resource"
+    assert open_to_all <= reasons
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_role_is_passed_to_one_service_and_only_where_it_is_needed(deployed: Deployments) -> None:
+    passed = {
+        (
+            role.split(".")[1],
+            arn.rpartition("/ncaa-assets-")[2],
+            statement["Condition"]["StringEquals"]["iam:PassedToService"],
+        )
+        for role, statement in policies(deployed.always_on)
+        if "iam:PassRole" in many(statement["Action"])
+        for arn in many(statement["Resource"])
+    }
+    tasks = "ecs-tasks.amazonaws.com"
+    assert passed == {
+        ("service", "execution", tasks), ("service", "run", tasks), ("catch_up", "execution", tasks),
+        ("catch_up", "run", tasks), ("scheduler", "execution", tasks), ("scheduler", "catch-up", tasks),
+        ("run", "mediaconvert", "mediaconvert.amazonaws.com"),
+    }  # fmt: skip
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_no_password_and_no_key_is_in_the_state_the_plan_or_what_was_said(
+    deployed: Deployments, account: Cloud
+) -> None:
+    secrets = account.client("secretsmanager")
+    value = secrets.get_secret_value(SecretId="ncaa-assets/database-password")["SecretString"]
+    assert len(value) == 64
+    folder = deployed.always_on.folder
+    deployed.always_on.run("plan", "-input=false", "-out=looked-at")
+    shown = deployed.always_on.run("show", "-json", "looked-at")
+    state = (folder / "terraform.tfstate").read_text("utf-8")
+    assert value not in state + shown + deployed.said
+    for container in containers(deployed.always_on).values():
+        assert value not in json.dumps(container)
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_nothing_is_open_to_the_world(deployed: Deployments, account: Cloud) -> None:
+    ec2 = account.client("ec2")
+    vpcs = {one["values"]["id"] for one in deployed.always_on.resources() if one["type"] == "aws_vpc"}
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])["SecurityGroups"]
+    assert len(groups) == 3
+    for group in groups:
+        for rule in group["IpPermissions"]:
+            assert not rule["IpRanges"], f"{group['GroupName']} lets addresses in: {rule}"
+            assert not rule["Ipv6Ranges"]
+            assert rule["FromPort"] == rule["ToPort"] == 5432
+    types = {one["type"] for one in deployed.always_on.resources()}
+    assert not types & {"aws_lb", "aws_nat_gateway", "aws_eip", "aws_lambda_function"}
+    private = [
+        one["values"] for one in deployed.always_on.resources() if one["address"].startswith("aws_subnet.private")
+    ]
+    table = deployed.always_on.values("aws_route_table.private")["id"]
+    routes = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+    assert len(private) == 2
+    assert [route["GatewayId"] for route in routes] == ["local"]
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_bucket_keeps_what_was_backed_up(deployed: Deployments, account: Cloud) -> None:
+    for terraform, prefix in ((deployed.always_on, ""), (deployed.on_demand, "ncaa/")):
+        bucket = terraform.outputs()["s3_bucket_name"]
+        s3 = account.client("s3")
+        assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+        with pytest.raises(ClientError, match="Forbidden"):  # this client speaks plain http
+            s3.put_object(Bucket=bucket, Key="anything", Body=b"")
+        rules = {one["ID"]: one for one in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+        where = {name: one["Filter"].get("Prefix", "") for name, one in rules.items()}
+        expiring = {name for name, one in rules.items() if "Days" in one.get("Expiration", {})}
+        assert {where[name] for name in expiring} == {"dagster-logs/"}
+        forgotten = {where[name] for name, one in rules.items() if "NoncurrentVersionExpiration" in one}
+        assert forgotten == {
+            "dagster-logs/", f"{prefix}.leases/", f"{prefix}.doctor/", f"{prefix}processed_videos/.ledger/",
+        }  # fmt: skip
+        moved = {where[name]: one["Transitions"][0] for name, one in rules.items() if "Transitions" in one}
+        assert moved == {f"{prefix}videos/": {"Days": 90, "StorageClass": "GLACIER_IR"}}
+        assert where["old-versions"] == prefix
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_events_that_mean_trouble_are_caught_and_the_others_are_not(deployed: Deployments) -> None:
+    def catches(rule: str, **detail: Any) -> bool:
+        values = deployed.always_on.values(f"aws_cloudwatch_event_rule.{rule}")
+        pattern = json.loads(values["event_pattern"])
+        event = {"source": pattern["source"][0], "detail-type": pattern["detail-type"][0], "detail": detail}
+        return eventbridge.matches(values["event_pattern"], event)
+
+    ours = {"ncaa_assets_token": "0f1e"}
+    assert catches("encode_failed", status="ERROR", userMetadata=ours)
+    assert not catches("encode_failed", status="COMPLETE", userMetadata=ours)
+    assert not catches("encode_failed", status="ERROR", userMetadata={"another": "project"})
+
+    cluster = {"clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/ncaa-assets", "lastStatus": "STOPPED"}
+    service, run, catch_up = "service:ncaa-assets-dagster", "family:ncaa-assets-run", "family:ncaa-assets-catch-up"
+
+    def ends(group: str, *codes: int) -> bool:
+        containers = [{"exitCode": code} for code in codes]
+        stopped = "EssentialContainerExited"
+        return catches("task_failed", **cluster, group=group, stopCode=stopped, containers=containers)
+
+    assert ends(service, 0, 137)
+    assert not ends(service, 0, 0)
+    assert [code for code in (0, 1, 2, 3, 130, 137) if ends(catch_up, code)] == [2, 3, 130, 137], "1: it has alerted"
+    assert not any(ends(run, code) for code in (0, 1, 137)), "whoever launched it watches it, and tells"
+    assert ends("family:another-task-of-this-cluster", 1)
+    for group, is_caught in ((service, True), (catch_up, True), (run, False)):
+        assert catches("task_failed", **cluster, group=group, stopCode="TaskFailedToStart") is is_caught
+    unhealthy = "Task failed container health checks"
+    stopped = {**cluster, "group": service, "stopCode": "ServiceSchedulerInitiated"}
+    assert catches("task_failed", **stopped, stoppedReason=unhealthy)
+    assert not catches("task_failed", **stopped, stoppedReason="Scaling activity initiated by (deployment ecs-svc/1)")
+    by_hand = {**cluster, "group": catch_up, "stopCode": "UserInitiated"}
+    assert not catches("task_failed", **by_hand, containers=[{"exitCode": 143}])
+    elsewhere = {**cluster, "clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/another", "group": service}
+    assert not catches("task_failed", **elsewhere, stopCode="TaskFailedToStart")
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(deployed: Deployments, account: Cloud) -> None:
+    outputs = deployed.on_demand.outputs()
+    schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
+        "cron(0 9 * * ? *)", "America/New_York", "DISABLED",
+    )  # fmt: skip
+    target = schedule["Target"]
+    parameters = target["EcsParameters"]
+    assert f":task-definition/{outputs['catch_up_task_definition']}:" in parameters["TaskDefinitionArn"]
+    network = parameters["NetworkConfiguration"]["awsvpcConfiguration"]
+    assert (sorted(network["Subnets"]), network["SecurityGroups"]) == (
+        sorted(outputs["subnets"]), [outputs["security_group"]],
+    )  # fmt: skip
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
+    assert target["DeadLetterConfig"]["Arn"].endswith(":ncaa-on-demand-not-started")
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: Deployments, account: Cloud) -> None:
+    wanted = deployed.always_on.values("aws_cloudwatch_log_metric_filter.day_backed_up")
+    assert wanted["log_group_name"] == deployed.always_on.outputs()["log_group"]
+
+    metric = wanted["metric_transformation"][0]
+    (alarm,) = account.client("cloudwatch").describe_alarms(AlarmNames=["ncaa-assets-nothing-backed-up"])[
+        "MetricAlarms"
+    ]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["namespace"], metric["name"])
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 26 * 3600
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
+
+
+# ---- A day in it ----------------------------------------------------------------------------------------------------
+
+# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once.
+_FOR_OTHER_DAYS = {
+    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
+}  # fmt: skip
+# What the doctor asks and does without.
+_DISPENSABLE = {"s3:ListBucketVersions"}
+
+
+def place_of(terraform: Terraform) -> Place:
+    """What requests in a deployment do not say themselves."""
+    outputs = terraform.outputs()
+    tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
+    return Place(
+        bucket=outputs["s3_bucket_name"],
+        cluster=outputs["ecs_cluster"],
+        log_group=outputs["log_group"],
+        passes={task["family"]: [task["execution_role_arn"], task["task_role_arn"]] for task in tasks},
+        mediaconvert_role=outputs["mediaconvert_role_arn"],
+    )
+
+
+def statements_of(terraform: Terraform, role: str) -> list[dict[str, Any]]:
+    """The statements of a role's policy."""
+    return [statement for address, statement in policies(terraform) if address == f"aws_iam_role_policy.{role}"]
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
+    deployed: Deployments,
+    account: Cloud,
+    server: ScriptedServer,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    terraform = deployed.on_demand
+    bucket = terraform.outputs()["s3_bucket_name"]
+    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
+    api = serve_listing(server, lambda: [record(1, video), record(2, None)])
+    environment = {one["name"]: one["value"] for one in containers(terraform)["run"]["environment"]}
+    environment |= {
+        "NCAA_DEPLOYMENT": "aws", "API_URL": api, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+        "DAGSTER_HOME": str(tmp_path / "home"), **account.environment(),
+    }  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    account.calls.clear()
+    with without_tls(account, bucket), caplog.at_level("INFO", logger="ncaa_assets"):
+        ended = run_day(Settings.from_environment(), tmp_path / "home")
+        assert ended.succeeded, ended.errors
+        told = CliRunner().invoke(main, ["doctor"], catch_exceptions=False).output
+    assert "fail " not in told, told
+
+    policy, place = statements_of(terraform, "run"), place_of(terraform)
+    assert {action for action, _ in refused(policy, account.calls, place)} <= _DISPENSABLE
+    asked = {need.action for call in account.calls for need in needed(call, place)}
+    assert actions(policy) - asked <= _FOR_OTHER_DAYS
+
+    # Quoted words side by side: a line matches that has them all ("Filter pattern syntax", CloudWatch Logs user guide).
+    pattern = terraform.values("aws_cloudwatch_log_metric_filter.day_backed_up")["pattern"]
+    words = re.findall(r'"([^"]+)"', pattern)
+    assert " ".join(f'"{word}"' for word in words) == pattern
+    lines = [message for message in caplog.messages if all(word in message for word in words)]
+    assert len(lines) == 1
+    assert json.loads(lines[0][lines[0].index("{") :])["day"] == DAY
+
+
+# What the roles that launch may do and what is done here does not show: moto's task definitions name no log to read a
+# dead run's last words from.
+_LAUNCHING_UNSEEN = {"logs:GetLogEvents"}
+# The webserver's: it shows and deletes what steps printed (the sensors' own output is written like it), and ECS Exec.
+_OF_THE_UI = {
+    "s3:PutObject", "s3:AbortMultipartUpload", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+}  # fmt: skip
+
+
+def requests_of_the_daemon(settings: Settings, home: Path, account: Cloud) -> list[Call]:
+    """What its sensor asks, that finds one run failed and one killed, and its schedule, of days that are not there."""
+    defs = build_defs(settings)
+    with open_instance(home) as instance:
+        before = json.dumps(automation._newest(instance))
+        tags = {
+            "dagster/partition": DAY,
+            "dagster/max_retries": "0",
+            "dagster/parent_run_id": "of a worker lost before",
+        }
+        instance.report_run_failed(instance.create_run_for_job(defs.resolve_job_def(JOB_NAME), tags=tags))
+        killed = dg.DagsterRun(JOB_NAME, tags={"dagster/partition": DAY})
+        instance.add_run(killed)
+        started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, JOB_NAME)
+        instance.report_dagster_event(started, killed.run_id)
+        lease = Holder(owner=killed.run_id, host="another", pid=1, since=datetime.now(UTC), expires=datetime.now(UTC))
+        open_store(settings).write(f".leases/{DAY}.json", lease.model_dump_json().encode())
+        account.calls.clear()
+        tick = defs.resolve_sensor_def(automation.SENSOR)(dg.build_sensor_context(instance, cursor=before))
+        assert isinstance(tick, dg.SkipReason)
+        assert tick.skip_message == "1 alerts sent; 1 killed runs found"
+    at = dg.build_schedule_context(scheduled_execution_time=datetime.now(UTC), repository_def=defs.get_repository_def())
+    assert defs.resolve_schedule_def("daily_backup_schedule").evaluate_tick(at).run_requests
+    return list(account.calls)
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
+    deployed: Deployments,
+    account: Cloud,
+    server: ScriptedServer,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Result],
+) -> None:
+    """The command launches through EcsRunLauncher, waits, loses a worker, gives one up, and alerts; its workers have
+    another access key. Then the sensor and the schedule are asked as the daemon asks them."""
+    terraform, bucket = deployed.always_on, "caught-up"
+    account.make_bucket(bucket)  # the deployment's own is looked at by another test
+    monkeypatch.setattr(fargate, "CLUSTER", "another-than-the-deployments")
+    monkeypatch.setattr(launched_runs, "POLL_SECONDS", 0.2)
+    home = tmp_path / "home"
+    home.mkdir()
+    text = (INSTANCE / "ecs.yaml").read_text("utf-8")
+    text = text.replace("/tmp/dagster-logs", str(tmp_path / "logs"))  # noqa: S108
+    (home / "dagster.yaml").write_text(text)
+    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
+    environment = {one["name"]: one["value"] for one in containers(terraform)["catch-up"]["environment"]}
+    environment |= {
+        "NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": bucket, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+        "API_URL": serve_listing(server, lambda: [record(1, video)]), "RETRY_DELAY": "0", "DAGSTER_HOME": str(home),
+        **account.environment(),
+    }  # fmt: skip
+    with running_postgres(tmp_path / "postgres") as postgres:
+        environment |= postgres.environment()
+        with running_fargate(account, server, tmp_path, {**environment, "AWS_ACCESS_KEY_ID": "WORKER"}) as cluster:
+            given = {**environment, **cluster.here}
+
+            def loses_its_worker(handler: Handler) -> None:
+                (process, *others) = [worker.process for worker in cluster.workers]
+                if not others and process is not None:
+                    process.kill()
+                    process.wait()
+                Reply(clip.read_bytes(), content_type="video/mp4").send(handler)
+
+            server.on("/clip.mp4", loses_its_worker)
+            account.calls.clear()
+            done = run("catch-up", "--days", "1", **given)
+            assert done.exit_code == 0, done.output
+            assert len(cluster.workers) == 2
+            assert "nothing to do" in run("catch-up", "--days", "1", **given).stdout
+
+            (home / "dagster.yaml").write_text(text.replace("start_timeout_seconds: 600", "start_timeout_seconds: 1"))
+            cluster.never_starts = True
+            assert run("catch-up", "--days", "2", **given).exit_code == 1
+            assert account.times("Publish") == 1
+            gone = given["ALERT_TOPIC_ARN"] + "-that-is-gone"
+            unheard = run("catch-up", "--days", "2", **{**given, "ALERT_TOPIC_ARN": gone})
+            assert unheard.exit_code == 3, "which the rule for tasks that failed does not leave out"
+            by_catch_up = [call for call in account.calls if call.by != "WORKER" and call.key != gone]
+
+            for name, value in given.items():
+                monkeypatch.setenv(name, value)
+            by_daemon = [
+                *requests_of_the_daemon(Settings.from_environment(), home, account),
+                *(call for call in by_catch_up if call.service in ("ecs", "ec2")),
+            ]
+
+    place = place_of(terraform)
+    for role, calls, unseen in (
+        ("catch_up", by_catch_up, _LAUNCHING_UNSEEN),
+        ("service", by_daemon, _LAUNCHING_UNSEEN | _OF_THE_UI),
+    ):
+        policy = statements_of(terraform, role)
+        assert refused(policy, calls, place) == set(), role
+        asked = {need.action for call in calls for need in needed(call, place)}
+        assert actions(policy) - asked == unseen, role
+
+
+# ---- The README's order, to the end ---------------------------------------------------------------------------------
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_first_deployment_works_in_the_readmes_order(deployed: Deployments, account: Cloud) -> None:
+    terraform = deployed.always_on
+    ecs, scheduler = account.client("ecs"), account.client("scheduler")
+
+    def stands() -> tuple[int, str]:
+        (service,) = ecs.describe_services(cluster="ncaa-assets", services=["ncaa-assets-dagster"])["services"]
+        return service["desiredCount"], scheduler.get_schedule(Name="ncaa-assets-catch-up")["State"]
+
+    assert stands() == (0, "DISABLED")
+    tag = ["-input=false", "-auto-approve", "-var", f"image_tag={IMAGE_TAG}"]
+
+    said = terraform.run("apply", *tag, code=1)
+    assert "couldn't find resource" in said
+    assert "data.aws_ecr_image.push_this_tag_first" in said
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    manifest = {"schemaVersion": 2, "mediaType": kind, "config": {"digest": "sha256:0"}, "layers": []}
+    account.client("ecr").put_image(
+        repositoryName="ncaa-assets", imageManifest=json.dumps(manifest), imageTag=IMAGE_TAG
+    )
+
+    said = " ".join(terraform.run("apply", *tag, code=1).replace("│", " ").split())
+    assert "The secret of the API key is empty: put the key into it first" in said
+    assert stands() == (0, "DISABLED")
+    account.client("secretsmanager").put_secret_value(
+        SecretId="ncaa-assets/rapidapi-key", SecretString=json.dumps({"api_key": KEY})
+    )
+
+    terraform.run("apply", *tag)
+    assert stands() == (1, "ENABLED")
+    assert all(container["image"].endswith(f"/ncaa-assets:{IMAGE_TAG}") for container in containers(terraform).values())
+    assert terraform.outputs()["is_started"] is True
+    for name in ("run", "catch-up"):
+        (key,) = [one["valueFrom"] for one in containers(terraform)[name]["secrets"] if one["name"] == "RAPIDAPI_KEY"]
+        assert key == f"{terraform.outputs()['api_key_secret_arn']}:api_key::"
+    assert KEY not in (terraform.folder / "terraform.tfstate").read_text("utf-8")
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_it_all_goes_again_and_only_when_that_was_asked_for(deployed: Deployments, account: Cloud) -> None:
+    """The last test of this file: nothing is left of either deployment after it."""
+    s3, bucket = account.client("s3"), deployed.always_on.outputs()["s3_bucket_name"]
+    with without_tls(account, bucket):
+        s3.put_object(Bucket=bucket, Key="highlights/2025-03-09.json", Body=b"{}")
+    said = deployed.always_on.run("destroy", "-auto-approve", code=1)
+    assert "DeletionProtectionEnabled" in said
+    assert "BucketNotEmpty" in said
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["highlights/2025-03-09.json"]
+
+    # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
+    def keep_versioning(call: Call) -> None:
+        if call.operation == "PutBucketVersioning":
+            s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
+
+    account.after = keep_versioning
+    deployed.on_demand.run("destroy", "-auto-approve")
+    assert deployed.on_demand.resources() == []
+    assert not [
+        one
+        for one in account.client("ecr").describe_repositories()["repositories"]
+        if "demand" in one["repositoryName"]
+    ]
+    assert not [one for one in s3.list_buckets()["Buckets"] if "demand" in one["Name"]]
+    assert not account.client("rds").describe_db_clusters()["DBClusters"]

@@ -1,0 +1,185 @@
+"""How a record is understood, what makes two contents the same, and what a stored document must be."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ncaa_assets.record import json_text
+from ncaa_assets.record.models import (
+    Backup,
+    CopiedVideo,
+    Highlight,
+    HighlightsDay,
+    ProcessedDay,
+    RecordHistory,
+    VideosDay,
+    content_hash,
+    now,
+    parse_document,
+    safe_name,
+)
+
+URL = "https://media.example.com/clip.mp4"
+# The last character is half an emoji, as a text that was cut there ends.
+CUT = "buzzer \ud83c"
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        ({"id": 105170}, "105170"),
+        ({"id": "105170"}, "105170"),
+        ({"id": " 105170 "}, "105170"),
+        ({"id": 0}, "0"),
+        ({"id": "a/../b"}, "a/../b"),
+        ({"id": 12345678901234567890123}, "12345678901234567890123"),
+        ({"id": None, "url": URL}, "url-d822e03a81de1c3b"),
+        ({"id": "", "url": URL}, "url-d822e03a81de1c3b"),
+        ({"id": "  ", "url": URL}, "url-d822e03a81de1c3b"),
+        ({"url": URL}, "url-d822e03a81de1c3b"),
+    ],
+)
+def test_a_highlight_is_known_by_its_id_and_without_one_by_its_url(record: dict[str, Any], key: str) -> None:
+    assert Highlight.parse(record).id == key
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (None, "not an object but null"),
+        ("text", "not an object but text"),
+        (7, "not an object but a number"),
+        (True, "not an object but true or false"),
+        ([], "not an object but a list"),
+        ({}, "it has neither an id nor a url"),
+        ({"id": None, "url": None}, "it has neither an id nor a url"),
+        ({"id": "", "url": ""}, "it has neither an id nor a url"),
+        ({"id": True, "url": URL}, "its id is true or false, not a number or text"),
+        ({"id": [1], "url": URL}, "its id is a list, not a number or text"),
+        ({"id": Decimal("1.5")}, "its id is a number with a fraction or an exponent, not a number or text"),
+        ({"id": {}, "url": URL}, "its id is an object, not a number or text"),
+        ({"id": 1, "url": 7}, "its url is a number, not text"),
+        ({"id": 1, "url": [URL]}, "its url is a list, not text"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_with_the_reason(record: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        Highlight.parse(record)
+
+
+def test_a_field_of_another_type_than_expected_costs_only_itself() -> None:
+    view = Highlight.parse({"id": 1, "title": 7, "type": None, "source": ["espn"], "channel": {}, "url": " " + URL})
+    assert view == Highlight(id="1", url=URL)
+
+
+def test_a_title_that_ends_in_half_an_emoji_is_no_reason_to_refuse_the_record() -> None:
+    assert Highlight.parse({"id": 1, "title": CUT}).title == CUT
+
+
+def test_an_id_with_half_an_emoji_becomes_a_key_that_a_database_takes() -> None:
+    assert Highlight.parse({"id": CUT}).id.encode("utf-8") == rb"buzzer \ud83c"
+
+
+def test_a_blank_url_counts_as_none() -> None:
+    assert Highlight.parse({"id": 1, "url": "  "}).url is None
+
+
+def test_a_highlight_is_called_by_id_and_title() -> None:
+    assert Highlight.parse({"id": 1, "title": "Duke"}).label == "1 “Duke”"
+    assert Highlight.parse({"id": 1}).label == "1"
+
+
+def test_the_content_hash_ignores_the_order_of_fields_and_nothing_else() -> None:
+    same = [json_text.loads(text) for text in ('{"a": 1, "b": [1, 2]}', '{"b": [1, 2], "a": 1}')]
+    other = [
+        json_text.loads(text)
+        for text in (
+            '{"a": 1, "b": [2, 1]}', '{"a": 1.0, "b": [1, 2]}', '{"a": "1", "b": [1, 2]}', '{"a": true, "b": [1, 2]}',
+            '{"a": 1.00, "b": [1, 2]}', '{"a": 1, "b": [1, 2], "c": null}', '{"a": null, "b": [1, 2]}',
+        )
+    ]  # fmt: skip
+    assert len({content_hash(record) for record in same}) == 1
+    assert len({content_hash(record) for record in [*same, *other]}) == 1 + len(other)
+
+
+def test_now_is_a_time_in_utc_with_whole_seconds() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", now())
+
+
+@pytest.mark.parametrize("plain", ["105170", "url-d822e03a81de1c3b", "a_b-9", "x" * 80])
+def test_a_plain_id_is_its_own_file_name(plain: str) -> None:
+    assert safe_name(plain) == plain
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.text(st.characters(codec=None), min_size=1, max_size=200))
+def test_no_id_makes_a_file_name_that_leaves_its_folder(identifier: str) -> None:
+    assert re.fullmatch(r"[a-z0-9_-]{1,80}", safe_name(identifier))
+
+
+def test_ids_that_look_alike_when_cleaned_have_different_file_names() -> None:
+    ids = ["a/b", "a:b", "a b", "a..b", "../a", "a/../b", "x" * 81, "x" * 82, CUT, "/", "abc", "ABC", "Abc"]
+    ids += [safe_name(identifier) for identifier in ids if safe_name(identifier) != identifier]
+    assert len({safe_name(identifier).lower() for identifier in ids}) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        (HighlightsDay, "highlights/2025-03-09.json"),
+        (VideosDay, "videos/2025-03-09.json"),
+        (ProcessedDay, "processed_videos/2025-03-09.json"),
+    ],
+)
+def test_documents_lie_where_the_readme_says(kind: type[HighlightsDay], key: str) -> None:
+    assert kind.key("2025-03-09") == key
+
+
+def test_records_are_viewed_in_their_stored_order() -> None:
+    entry = RecordHistory(first_seen=now(), last_seen=now(), content_hash="")
+    day = HighlightsDay(date="2025-03-09", data=[{"id": 2}, {"id": 1}], backup=Backup(records={"1": entry, "2": entry}))
+    assert [(view.id, record) for view, record in day.highlights()] == [("2", {"id": 2}), ("1", {"id": 1})]
+
+
+def test_a_document_with_a_record_that_the_bookkeeping_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"record 7 has no entry under backup\.records"):
+        parse_document(HighlightsDay, b'{"date": "2025-03-09", "data": [{"id": 7}]}')
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"{", "char 1"),
+        (b"", "Expecting value"),
+        (b"\xff\xfe", "utf-8"),
+        (b"[]", "dictionary"),
+        (b"{}", "date: Field required"),
+        (b'{"date": "2025-03-09", "videos": [{}]}', r"videos\.0\.id: Field required"),
+        (b'{"date": "2025-03-09", "schema_version": 2}', "newer ncaa-assets .* upgrade this one"),
+        (b'{"date": "2025-03-09", "schema_version": "two"}', "schema_version: "),
+    ],
+)
+def test_a_damaged_document_says_where_it_is_damaged(text: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_document(VideosDay, text)
+
+
+def test_a_stored_document_comes_back_with_the_very_numbers_of_its_records() -> None:
+    text = (
+        b'{"schema_version":1,"date":"2025-03-09","data":[{"id":1,"n":1E+400,"m":0.1000,"k":null}],"backup":{"records":'
+        b'{"1":{"first_seen":"a","last_seen":"b","content_hash":"c","removed_upstream":null,"history":[]}},'
+        b'"rejected":[],"fetches":[]}}'
+    )
+    assert json_text.dumps(parse_document(HighlightsDay, text).model_dump()) == text
+
+
+def test_a_manifest_of_an_earlier_shape_is_still_read() -> None:
+    video = CopiedVideo(
+        id="1", title=None, source_url=URL, key="videos/d/1.mp4", bytes=1, sha256="", container="mp4",
+        duration_seconds=None, has_sound=None, copied_at=now(),
+    )  # fmt: skip
+    assert video.other_urls == []

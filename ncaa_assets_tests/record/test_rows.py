@@ -1,0 +1,279 @@
+"""What a row holds, and how rows of several days that list one clip meet in the table."""
+
+import itertools
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.ports import Row
+from ncaa_assets.record import json_text
+from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.merge import merge_fetch
+from ncaa_assets.record.models import HighlightsDay, content_hash
+from ncaa_assets.record.rows import merge_row, rows_of
+
+SATURDAY, SUNDAY, MONDAY = "2025-03-08", "2025-03-09", "2025-03-10"
+
+
+def at(hour: int) -> str:
+    return f"2025-03-{11 + hour // 24:02d}T{hour % 24:02d}:00:00Z"
+
+
+def fetched(day: HighlightsDay | str, hour: int, *records: Any) -> HighlightsDay:
+    """A day after a complete fetch."""
+    stored = HighlightsDay(date=day) if isinstance(day, str) else day
+    answer = Fetch(
+        at=at(hour), records=list(records), query={"date": stored.date}, complete=True, total_count=len(records),
+        requests=1,
+    )  # fmt: skip
+    return merge_fetch(stored, answer)[0]
+
+
+def row(day: HighlightsDay, key: str = "1") -> Row:
+    return next(one for one in rows_of(day) if one["id"] == key)
+
+
+def joined(*rows: Row) -> Row:
+    """What the table holds after these rows."""
+    there: Row | None = None
+    for one in rows:
+        there = merge_row(there, one) or there
+    assert there is not None
+    return there
+
+
+CLIP: dict[str, Any] = {"id": 1, "title": "Half", "url": "https://media.example.com/1.mp4"}
+FINAL = CLIP | {"title": "Final"}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> SqliteTable:
+    return SqliteTable(tmp_path / "highlights.sqlite")
+
+
+def test_a_row_holds_the_records_fields_and_ours() -> None:
+    day = fetched(fetched(SUNDAY, 0, CLIP), 25, FINAL)
+    assert rows_of(day) == [
+        {
+            "id": "1",
+            "title": "Final",
+            "url": "https://media.example.com/1.mp4",
+            "game_date": SUNDAY,
+            "days": [SUNDAY],
+            "fetch_date": "2025-03-12",
+            "first_seen": "2025-03-11T00:00:00Z",
+            "last_seen": "2025-03-12T01:00:00Z",
+            "removed_upstream": None,
+            "removed_from": {},
+            "content_hash": content_hash(FINAL),
+        }
+    ]
+
+
+def test_a_field_of_the_record_never_stands_in_for_one_of_ours() -> None:
+    day = fetched(SUNDAY, 0, CLIP | {"game_date": "never", "days": "none", "content_hash": 7, "last_seen": None})
+    assert row(day)["game_date"] == SUNDAY
+    assert row(day)["days"] == [SUNDAY]
+    assert row(day)["last_seen"] == at(0)
+    assert row(day)["content_hash"] == day.backup.records["1"].content_hash
+
+
+def test_each_record_has_one_row_in_the_stored_order_and_the_rejected_have_none() -> None:
+    day = fetched(SUNDAY, 0, CLIP | {"id": 3}, "junk", CLIP, {"url": "https://media.example.com/x.mp4"})
+    assert [one["id"][:4] for one in rows_of(day)] == ["3", "1", "url-"]
+
+
+def test_a_day_without_games_has_no_rows() -> None:
+    assert rows_of(fetched(SUNDAY, 0)) == []
+
+
+def test_a_record_that_vanished_keeps_its_row_with_the_time() -> None:
+    day = fetched(fetched(SUNDAY, 0, CLIP), 1)
+    assert row(day)["removed_upstream"] == at(1)
+    assert row(day)["last_seen"] == at(0)
+
+
+def test_a_new_row_is_written_as_it_is() -> None:
+    one = row(fetched(SUNDAY, 0, CLIP))
+    assert merge_row(None, one) == one
+
+
+def test_a_row_that_only_was_seen_again_is_not_written() -> None:
+    first = fetched(SUNDAY, 0, CLIP)
+    assert merge_row(row(first), row(fetched(first, 30, CLIP))) is None
+
+
+def test_a_changed_content_is_written_and_first_seen_stays() -> None:
+    first = fetched(SUNDAY, 0, CLIP)
+    written = merge_row(row(first), row(fetched(first, 30, FINAL)))
+    assert written is not None
+    assert (written["title"], written["first_seen"], written["last_seen"]) == ("Final", at(0), at(30))
+    assert (written["fetch_date"], written["content_hash"]) == ("2025-03-12", content_hash(FINAL))
+
+
+def test_a_change_within_the_second_of_the_last_fetch_is_written() -> None:
+    first = fetched(SUNDAY, 0, CLIP)
+    assert joined(row(first), row(fetched(first, 0, FINAL)))["title"] == "Final"
+
+
+def test_a_field_that_the_api_no_longer_sends_leaves_the_row() -> None:
+    first = fetched(SUNDAY, 0, CLIP | {"channel": "ESPN"})
+    assert "channel" not in joined(row(first), row(fetched(first, 1, CLIP)))
+
+
+def test_a_removal_and_a_return_are_written() -> None:
+    first = fetched(SUNDAY, 0, CLIP)
+    gone = fetched(first, 1)
+    back = fetched(gone, 2, CLIP)
+    written = merge_row(row(first), row(gone))
+    assert written is not None
+    assert written["removed_upstream"] == at(1)
+    again = merge_row(written, row(back))
+    assert again is not None
+    assert again["removed_upstream"] is None
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([0, 1, 2])))
+def test_a_row_belongs_to_the_earliest_day_and_names_all_days_in_whatever_order_they_come(
+    order: tuple[int, ...],
+) -> None:
+    days = [fetched(SATURDAY, 5, CLIP), fetched(SUNDAY, 3, CLIP), fetched(MONDAY, 4, CLIP)]
+    there = joined(*(row(days[index]) for index in order))
+    assert (there["game_date"], there["days"]) == (SATURDAY, [SATURDAY, SUNDAY, MONDAY])
+    assert there["first_seen"] == at(3)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_fields_are_those_of_the_day_that_saw_it_last(order: tuple[int, ...]) -> None:
+    days = [fetched(SATURDAY, 5, FINAL), fetched(SUNDAY, 3, CLIP)]
+    there = joined(*(row(days[index]) for index in order))
+    assert (there["title"], there["content_hash"], there["last_seen"]) == ("Final", content_hash(FINAL), at(5))
+
+
+def test_two_days_that_list_one_clip_do_not_take_it_from_one_another() -> None:
+    days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, FINAL)]
+    there = joined(*(row(day) for day in days))
+    for day in days * 3:
+        assert merge_row(there, row(day)) is None
+
+
+def test_days_asked_again_and_again_write_nothing_where_only_the_time_moves() -> None:
+    days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, CLIP)]
+    there = joined(*(row(day) for day in days))
+    for hour in range(2, 8):
+        index = hour % 2
+        days[index] = fetched(days[index], hour, CLIP)
+        assert merge_row(there, row(days[index])) is None
+
+
+@pytest.mark.parametrize("loser", [0, 1])
+def test_a_clip_that_one_days_list_lost_and_anothers_still_holds_has_not_vanished(loser: int) -> None:
+    days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, CLIP)]
+    there = joined(*(row(day) for day in days))
+    # Both are asked again, which moves nothing but the time and so is not written; then one of them loses the clip.
+    for hour in (24, 48):
+        days = [fetched(day, hour + index, CLIP) for index, day in enumerate(days)]
+        there = joined(there, *(row(day) for day in days))
+    days[loser] = fetched(days[loser], 72)
+    there = joined(there, row(days[loser]))
+    assert there["removed_upstream"] is None
+    assert there["removed_from"] == {(SATURDAY, SUNDAY)[loser]: at(72)}
+    days[1 - loser] = fetched(days[1 - loser], 96)
+    there = joined(there, row(days[1 - loser]))
+    assert there["removed_upstream"] == at(96), "now no list holds it"
+    days[loser] = fetched(days[loser], 120, CLIP)
+    assert joined(there, row(days[loser]))["removed_upstream"] is None
+
+
+def test_a_row_of_a_table_from_before_removals_were_told_by_day_is_joined() -> None:
+    old = row(fetched(SATURDAY, 0, CLIP))
+    del old["removed_from"]
+    assert joined(old, row(fetched(SUNDAY, 1, CLIP)))["days"] == [SATURDAY, SUNDAY]
+
+
+def test_neither_row_is_changed_by_their_meeting() -> None:
+    one, other = row(fetched(SATURDAY, 0, CLIP)), row(fetched(SUNDAY, 1, FINAL))
+    before = repr((one, other))
+    merge_row(one, other)
+    assert repr((one, other)) == before
+
+
+DAYS = (SATURDAY, SUNDAY, MONDAY)
+# Each step asks for one day, which then lists the clip with one of these contents, or lists nothing.
+STEPS = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from([CLIP, FINAL, None])), min_size=1, max_size=12)
+
+
+@settings(deadline=None, max_examples=120)
+@given(steps=STEPS, order=st.permutations(DAYS))
+def test_the_table_that_grew_step_by_step_says_what_one_made_again_from_the_json_says(
+    steps: list[tuple[str, dict[str, Any] | None]], order: list[str]
+) -> None:
+    documents = {day: HighlightsDay(date=day) for day in DAYS}
+    there: Row | None = None
+    for hour, (day, content) in enumerate(steps):
+        documents[day] = fetched(documents[day], hour, *([content] if content else []))
+        for one in rows_of(documents[day]):
+            there = merge_row(there, one) or there
+
+    made_again: Row | None = None
+    for day in order:
+        for one in rows_of(documents[day]):
+            made_again = merge_row(made_again, one) or made_again
+
+    moving = ("last_seen", "fetch_date")
+    still = [one and {name: value for name, value in one.items() if name not in moving} for one in (there, made_again)]
+    assert still[0] == still[1]
+    if there is not None:
+        listing = [day for day in DAYS if documents[day].data]
+        lost = [documents[day].backup.records["1"].removed_upstream for day in listing]
+        assert there["days"] == listing
+        assert there["game_date"] == listing[0]
+        assert (there["removed_upstream"] is not None) == all(lost)
+        for day in order:
+            for one in rows_of(documents[day]):
+                assert merge_row(there, one) is None, "the same documents again write nothing"
+
+
+def test_only_changed_rows_are_written_to_the_table(table: SqliteTable) -> None:
+    records = [CLIP | {"id": number} for number in range(5)]
+    day = fetched(SUNDAY, 0, *records)
+    assert table.merge(rows_of(day), merge_row) == 5
+    day = fetched(day, 1, *records)
+    assert table.merge(rows_of(day), merge_row) == 0
+    day = fetched(day, 2, *records[:3], FINAL | {"id": 3}, CLIP | {"id": 5})
+    assert table.merge(rows_of(day), merge_row) == 3, "one changed, one vanished, one is new"
+    assert [(one["id"], one["title"], one["removed_upstream"]) for one in table.day(SUNDAY)] == [
+        ("0", "Half", None), ("1", "Half", None), ("2", "Half", None), ("3", "Final", None), ("4", "Half", at(2)),
+        ("5", "Half", None),
+    ]  # fmt: skip
+
+
+def test_numbers_nesting_and_text_come_back_from_the_table_as_they_went_in(table: SqliteTable) -> None:
+    deep: Any = "bottom"
+    for _ in range(60):
+        deep = {"in": [deep]}
+    odd = {"id": "x\ud83c", "n": Decimal("0.1000"), "big": Decimal("1E+400"), "deep": deep, "cut": "\ud83c", "no": None}
+    day = fetched(SUNDAY, 0, odd)
+    table.merge(rows_of(day), merge_row)
+    (kept,) = table.day(SUNDAY)
+    assert kept == rows_of(day)[0]
+    assert str(kept["n"]) == "0.1000"
+    assert table.get([kept["id"]]) == {kept["id"]: kept}
+
+
+def test_a_record_too_large_for_a_row_keeps_its_small_fields_and_points_to_the_days_json() -> None:
+    record = {"id": 7, "url": "http://x/7.mp4", "title": "small", "huge": "x" * 500_000, "big": ["y" * 9] * 20_000}
+    (row,) = rows_of(fetched(SUNDAY, 0, record))
+    assert (row["id"], row["title"], row["url"]) == ("7", "small", "http://x/7.mp4")
+    assert "huge" not in row
+    assert row["in_json"] == {"document": "highlights/2025-03-09.json", "fields": ["huge", "big"]}
+    assert len(json_text.dumps(row)) < 200_000
+
+    (row,) = rows_of(fetched(SUNDAY, 0, {**record, "big": 1}))
+    assert row["big"] == 1, "only what does not fit is left out"
+    assert row["in_json"]["fields"] == ["huge"]

@@ -1,0 +1,189 @@
+"""Which unfinished runs are dead: told by the day's lease, or by silence, and never by their status alone."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+
+from ncaa_assets.archive.lease import Holder, Lease, _this_host
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.runs import killed as killed_runs
+from ncaa_assets.runs.killed import ALERTS_TAG, mark_killed
+from ncaa_assets_tests.days import DAY
+
+DagsterRunStatus = dg.DagsterRunStatus
+MakeRun = Callable[..., dg.DagsterRun]
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    home = tmp_path_factory.mktemp("home")
+    with dg.DagsterInstance.local_temp(str(home)) as made:
+        yield made
+
+
+@pytest.fixture
+def make_run(instance: dg.DagsterInstance) -> Iterator[MakeRun]:
+    """Runs of the daily job that have come as far as a test says; afterwards they are gone."""
+    made: list[str] = []
+
+    def make(status: DagsterRunStatus, *, day: str = DAY, checks_alone: bool = False) -> dg.DagsterRun:
+        checks = frozenset({dg.AssetCheckKey(dg.AssetKey("videos"), "copies_are_stored")})
+        run = dg.DagsterRun(
+            job_name="daily_backup",
+            run_id=str(uuid4()),
+            tags={"dagster/partition": day},
+            # As the UI launches checks without their assets.
+            asset_selection=frozenset() if checks_alone else None,
+            asset_check_selection=checks if checks_alone else None,
+        )
+        instance.add_run(run)
+        made.append(run.run_id)
+        if status in (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING):
+            event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+            instance.report_dagster_event(event, run_id=run.run_id)
+        if status is DagsterRunStatus.STARTING:
+            event = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name)
+            instance.report_dagster_event(event, run_id=run.run_id)
+        if status is DagsterRunStatus.CANCELING:
+            instance.report_run_canceling(run)
+        assert status_of(instance, run) == status
+        return run
+
+    yield make
+    for run_id in made:
+        instance.delete_run(run_id)
+
+
+def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> DagsterRunStatus:
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status
+
+
+@pytest.fixture
+def dead() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def leave_lease(
+    store: LocalStore, run: dg.DagsterRun, *, pid: int, host: str | None = None, expires_in: float = 60
+) -> None:
+    now = datetime.now(UTC)
+    holder = Holder(
+        owner=run.run_id, host=host or _this_host(), pid=pid, since=now, expires=now + timedelta(seconds=expires_in)
+    )
+    store.write(f".leases/{DAY}.json", holder.model_dump_json().encode())
+
+
+def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_is_free(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, dead: int
+) -> None:
+    run = make_run(DagsterRunStatus.STARTED)
+    leave_lease(store, run, pid=dead)
+    (killed,) = mark_killed(instance, store, day=DAY, alerts_by="a test")
+    assert (killed.run_id, killed.day) == (run.run_id, DAY)
+    assert f"process {dead} on " in killed.sentence
+    assert f"the next run of {DAY} goes on from there" in killed.sentence
+    assert status_of(instance, run) == DagsterRunStatus.FAILURE
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.tags[ALERTS_TAG] == "a test"
+    last = instance.all_logs(run.run_id)[-1].dagster_event
+    assert last is not None
+    assert last.message == killed.sentence, "the UI shows it"
+    assert list((store.root / ".leases").iterdir()) == []
+    assert mark_killed(instance, store, alerts_by="a test") == [], "once"
+
+
+def test_a_run_of_another_machine_is_dead_when_its_lease_has_expired(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore
+) -> None:
+    run = make_run(DagsterRunStatus.STARTED)
+    leave_lease(store, run, pid=1, host="elsewhere/", expires_in=30)
+    assert mark_killed(instance, store, alerts_by="a test") == []
+    leave_lease(store, run, pid=1, host="elsewhere/", expires_in=-1)
+    (killed,) = mark_killed(instance, store, alerts_by="a test")
+    assert "process 1 on elsewhere ended" in killed.sentence
+
+
+def test_a_run_that_holds_its_day_lives_however_silent_also_one_that_slept_with_its_machine(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    run = make_run(DagsterRunStatus.STARTED)
+    with Lease(store, DAY, run.run_id):
+        assert mark_killed(instance, store, alerts_by="a test") == []
+    leave_lease(store, run, pid=os.getpid(), expires_in=-3600)
+    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert status_of(instance, run) == DagsterRunStatus.STARTED
+
+
+@pytest.mark.parametrize("other_holds", [False, True])
+def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
+    instance: dg.DagsterInstance,
+    make_run: MakeRun,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    other_holds: bool,
+) -> None:
+    """Killed before it took its lease, or its lease was taken over by a run that did not mark it."""
+    run = make_run(DagsterRunStatus.STARTED)
+    if other_holds:
+        leave_lease(store, make_run(DagsterRunStatus.NOT_STARTED), pid=os.getpid())
+    assert mark_killed(instance, store, alerts_by="a test") == [], "it may be about to take it, or to find it taken"
+    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    (killed,) = mark_killed(instance, store, alerts_by="a test")
+    assert "nothing was heard of it for" in killed.sentence
+    assert (store.root / ".leases" / f"{DAY}.json").exists() == other_holds, "another's lease is left alone"
+    assert status_of(instance, run) == DagsterRunStatus.FAILURE
+
+
+def test_runs_that_wait_are_left_alone(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    runs = [make_run(DagsterRunStatus.NOT_STARTED), make_run(DagsterRunStatus.STARTING)]
+    assert mark_killed(instance, store, alerts_by="a test") == []
+    monkeypatch.setattr(killed_runs, "_NEVER_STARTED_AFTER", timedelta(0))
+    assert [killed.run_id for killed in mark_killed(instance, store, alerts_by="a test")] == [runs[1].run_id]
+    assert status_of(instance, runs[0]) == DagsterRunStatus.NOT_STARTED
+
+
+def test_a_run_of_checks_alone_holds_no_lease_and_is_left_alone(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    make_run(DagsterRunStatus.STARTED, checks_alone=True)
+    assert mark_killed(instance, store, alerts_by="a test") == []
+
+
+def test_a_dead_run_that_somebody_had_asked_to_end_is_cancelled_and_no_failure(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, dead: int
+) -> None:
+    run = make_run(DagsterRunStatus.CANCELING)
+    leave_lease(store, run, pid=dead)
+    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert status_of(instance, run) == DagsterRunStatus.CANCELED
+
+
+def test_of_one_day_only_its_own_runs_are_looked_at(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    make_run(DagsterRunStatus.STARTED, day="2025-03-08")
+    assert mark_killed(instance, store, day=DAY, alerts_by="a test") == []
+    assert len(mark_killed(instance, store, day="2025-03-08", alerts_by="a test")) == 1
+
+
+def test_looking_makes_no_archive(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    assert mark_killed(instance, LocalStore(tmp_path / "none"), alerts_by="a test") == []
+    assert not (tmp_path / "none").exists()
