@@ -1,84 +1,36 @@
-"""The archive's identity and a day's lease: what must hold before anything is written.
+"""A day's lease, which gives the day to one run at a time, and the held day that comes with it.
 
-`archive.json` names what the archive is a record of; settings that disagree are refused, so that sample data never meet
-real ones and one league's days never overwrite another's. A lease gives a day to one run at a time: a small object
-written conditionally, so that it works the same in a folder and in a bucket.
+A lease is a small object that is written conditionally, so it works the same in a folder and in a bucket. Whoever enters
+a `Lease` gets a `HeldDay`, and nothing else in this project writes to a day: a run without the lease has nothing to write
+with.
 """
 
 import logging
 import os
 import socket
 import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, SettingsError, StoreError, WriteConflict
-from ncaa_assets.ports import Expect, ObjectStore
-from ncaa_assets.record import json_text
-from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.archive import documents
+from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.ports import Expect, ObjectStore, Row
+from ncaa_assets.record.models import D, Document
+from ncaa_assets.record.rows import merge_row
+
+if TYPE_CHECKING:
+    from ncaa_assets.archive.archive import Archive
 
 log = logging.getLogger(__name__)
 
-IDENTITY_KEY = "archive.json"
-
-_SET_BY = {"source": "API_URL and RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timezone": "TIMEZONE"}
-
-# A heartbeat every third of it: two may fail before the day is free for others.
+# The holder renews the lease every third of this: two renewals may fail before the day is free for others.
 LEASE_SECONDS = 60.0
-
-
-class Identity(BaseModel):
-    """What an archive is a record of."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_version: int = SCHEMA_VERSION
-    source: str
-    league: str
-    timezone: str
-
-    def check(self, store: ObjectStore) -> bool:
-        """Makes sure that the archive in `store`, if there is one yet, is this one; returns whether there is one.
-
-        Raises:
-            SettingsError: the archive is another's; the message says how to keep both.
-            StoreError: `archive.json` cannot be read.
-        """
-        try:
-            data, _ = store.read(IDENTITY_KEY)
-        except ObjectMissing:
-            return False
-        try:
-            found = Identity.model_validate(json_text.loads(data))
-        except ValueError as error:
-            raise StoreError(f"{store.uri(IDENTITY_KEY)} is damaged; put back an earlier version of it") from error
-        if found.schema_version > SCHEMA_VERSION:
-            raise SettingsError(f"{store.uri(IDENTITY_KEY)} was written by a newer ncaa-assets; upgrade this one")
-        for name, variable in _SET_BY.items():
-            theirs, ours = getattr(found, name), getattr(self, name)
-            if theirs != ours:
-                raise SettingsError(
-                    f"this archive's {name} is {theirs!r} but the settings say {ours!r}: nothing was written. "
-                    f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (on aws, "
-                    f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
-                )
-        return True
-
-    def claim(self, store: ObjectStore) -> None:
-        """Like `check`, and an empty store becomes this archive.
-
-        Called once a source has answered: a mistyped address must not give its name to an archive.
-        """
-        if self.check(store):
-            return
-        try:
-            store.write(IDENTITY_KEY, json_text.dumps(self.model_dump(), indent=1) + b"\n", expect=Expect.NOTHING)
-        except WriteConflict:
-            self.check(store)  # another run was first; it must have meant the same archive
 
 
 class Holder(BaseModel):
@@ -92,15 +44,18 @@ class Holder(BaseModel):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the lease no longer counts: it expired, or its process ended here without giving it back."""
+        """Whether the lease no longer counts: it expired, or its process on this machine ended without releasing it."""
         if self.expires <= datetime.now(UTC):
             return True
         return self.host == _this_host() and not _process_lives(self.pid)
 
     @property
     def is_dead(self) -> bool:
-        """Whether the process behind it will not come back. Here that is known of the process itself: one that slept
-        with its machine has let its lease expire and lives."""
+        """Whether the holder's process will not come back.
+
+        On this machine the process itself is looked for: one that slept with its machine has let its lease expire and
+        still lives.
+        """
         return not _process_lives(self.pid) if self.host == _this_host() else self.is_gone
 
     @property
@@ -112,15 +67,74 @@ class Holder(BaseModel):
         return f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
 
 
+@dataclass(frozen=True)
+class TakenDay:
+    """A day that another run holds: it can be read, and has nothing to write with. `why` is a sentence for people."""
+
+    archive: "Archive"
+    day: str
+    why: str
+
+
+@dataclass(frozen=True)
+class HeldDay:
+    """A day that this run holds: what reads it, and the only thing that writes to it.
+
+    Every write first makes sure that the lease still stands; `LeaseLost` means that this run must write nothing more.
+    """
+
+    archive: "Archive"
+    day: str
+    lease: "Lease"
+
+    def check(self) -> None:
+        """Raises `LeaseLost` where this run no longer holds its day."""
+        self.lease.check()
+
+    def load(self, kind: type[D]) -> D:
+        """The day's document, as `Archive.load`."""
+        return self.archive.load(kind, self.day)
+
+    def load_or_new(self, kind: type[D]) -> D:
+        """The day's document, or an empty one where none is stored yet."""
+        return documents.load_or_new(self.archive.store, kind, self.day)
+
+    def save(self, document: Document) -> None:
+        """Stores one of the day's documents whole.
+
+        Raises:
+            LeaseLost: this run no longer holds the day.
+            WriteConflict: somebody else wrote the document since it was read.
+        """
+        if document.date != self.day:
+            raise ValueError(f"a document of {document.date} does not belong to {self.day}")
+        self.check()
+        documents.save(self.archive.store, document)
+
+    def write_rows(self, rows: Iterable[Row]) -> int:
+        """Merges rows into the archive's table and returns how many were written; rows that say the same stay as
+        they are."""
+        self.check()
+        return self.archive.table.merge(rows, merge_row)
+
+    def claim(self) -> None:
+        """Makes an empty store this archive (`Identity.claim`)."""
+        self.archive.identity.claim(self.archive.store)
+
+
 class Lease:
-    """A day for one run. A context manager: entered it holds the day and renews it in a thread; left it gives it back.
+    """The lease of one day for one run. A context manager: entering takes the day and gives a `HeldDay`; a thread renews
+    the lease while the `with` lasts; leaving releases it.
+
+    `seconds` is how long the lease lasts without a renewal.
 
     Raises on entering:
         LeaseHeld: another run holds the day.
     """
 
-    def __init__(self, store: ObjectStore, day: str, owner: str, *, seconds: float = LEASE_SECONDS) -> None:
-        self._store, self._day, self._owner, self._seconds = store, day, owner, seconds
+    def __init__(self, archive: "Archive", day: str, owner: str, *, seconds: float = LEASE_SECONDS) -> None:
+        self._archive, self._store = archive, archive.store
+        self._day, self._owner, self._seconds = day, owner, seconds
         self._version = ""
         self._lost: str | None = None
         self._since = datetime.now(UTC)
@@ -128,7 +142,7 @@ class Lease:
         self._ended = threading.Event()
         self._heartbeat = threading.Thread(target=self._renew, name=f"lease-{day}", daemon=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> HeldDay:
         self._take()
         self._heartbeat.start()
         try:
@@ -136,7 +150,7 @@ class Lease:
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        return self
+        return HeldDay(self._archive, self._day, self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -145,13 +159,13 @@ class Lease:
         self._heartbeat.join()
         if self._lost is None:
             try:
-                self._store.delete(_lease_key(self._day), expect=self._version)
+                self._store.delete(_key(self._day), expect=self._version)
             except StoreError as trouble:
-                # The work is done and recorded; an unreturned lease costs the next run at most its expiry.
+                # The work is done and recorded; a lease that stays costs the next run at most its expiry.
                 log.warning("the lease of %s could not be given back (%s); it ends by itself", self._day, trouble)
 
     def check(self) -> None:
-        """Raises `LeaseLost` where this run no longer holds its day: it must write nothing more."""
+        """Raises `LeaseLost` where this run no longer holds its day."""
         if self._lost is None and datetime.now(UTC) > self._expires:
             self._lost = "it was silent for longer than the lease lasts"
         if self._lost is not None:
@@ -159,25 +173,25 @@ class Lease:
 
     def _take(self) -> None:
         expect: str | Expect = Expect.NOTHING
-        found = _read_holder(self._store, self._day)
-        if found is not None:
-            there, expect = found
-            if there is not None and not there.is_gone:
-                raise LeaseHeld(f"{self._day} is being backed up by {there}; nothing to do here")
+        stored = _read(self._store, self._day)
+        if stored is not None:
+            holder, expect = stored
+            if holder is not None and not holder.is_gone:
+                raise LeaseHeld(f"{self._day} is being backed up by {holder}; nothing to do here")
         try:
             self._write(expect)
         except WriteConflict:
             raise LeaseHeld(f"{self._day} was taken by another run at this very moment; nothing to do here") from None
 
     def _write(self, expect: str | Expect) -> None:
-        key, expires = _lease_key(self._day), datetime.now(UTC) + timedelta(seconds=self._seconds)
+        key, expires = _key(self._day), datetime.now(UTC) + timedelta(seconds=self._seconds)
         ours = Holder(owner=self._owner, host=_this_host(), pid=os.getpid(), since=self._since, expires=expires)
         try:
             version = self._store.write(key, ours.model_dump_json(indent=1).encode(), expect=expect)
         except WriteConflict:
-            # Over a network a write can arrive and its answer not; then what is there is ours.
-            there, version = _read_holder(self._store, self._day) or (None, "")
-            if there is None or (there.owner, there.since) != (ours.owner, ours.since):
+            # Over a network a write can arrive and its answer not; then the stored lease is ours.
+            holder, version = _read(self._store, self._day) or (None, "")
+            if holder is None or (holder.owner, holder.since) != (ours.owner, ours.since):
                 raise
         self._version, self._expires = version, expires
 
@@ -192,33 +206,34 @@ class Lease:
                 log.warning("the lease of %s could not be renewed (%s); trying again", self._day, trouble)
 
 
-def holder(store: ObjectStore, day: str) -> Holder | None:
+def holder_of(store: ObjectStore, day: str) -> Holder | None:
     """Who holds a day now, or None where it is free."""
-    there = last_holder(store, day)
-    return there if there and not there.is_gone else None
+    holder = last_holder_of(store, day)
+    return holder if holder and not holder.is_gone else None
 
 
-def last_holder(store: ObjectStore, day: str) -> Holder | None:
-    """Whose lease lies there, whether it counts or not; None where the last one was given back."""
-    found = _read_holder(store, day)
-    return found[0] if found else None
+def last_holder_of(store: ObjectStore, day: str) -> Holder | None:
+    """Whose lease is stored, whether it still counts or not; None where the last holder released it."""
+    stored = _read(store, day)
+    return stored[0] if stored else None
 
 
-def clear(store: ObjectStore, day: str, *, owner: str) -> bool:
-    """Removes the lease that a dead owner left, if there is one; False where somebody else was faster."""
-    found = _read_holder(store, day)
-    if found is None or found[0] is None or found[0].owner != owner:
+def remove_lease_of(store: ObjectStore, day: str, *, owner: str) -> bool:
+    """Removes the lease that a dead owner left, if it left one; False where another process removed it first."""
+    stored = _read(store, day)
+    if stored is None or stored[0] is None or stored[0].owner != owner:
         return True
     try:
-        store.delete(_lease_key(day), expect=found[1])
+        store.delete(_key(day), expect=stored[1])
     except WriteConflict:
         return False
     return True
 
 
-def _read_holder(store: ObjectStore, day: str) -> tuple[Holder | None, str] | None:
+def _read(store: ObjectStore, day: str) -> tuple[Holder | None, str] | None:
+    """The stored lease's holder and version; no holder where it cannot be read, None where there is no lease."""
     try:
-        data, version = store.read(_lease_key(day))
+        data, version = store.read(_key(day))
     except ObjectMissing:
         return None
     try:
@@ -227,7 +242,7 @@ def _read_holder(store: ObjectStore, day: str) -> tuple[Holder | None, str] | No
         return None, version  # nobody can hold a day by something unreadable
 
 
-def _lease_key(day: str) -> str:
+def _key(day: str) -> str:
     return f".leases/{day}.json"
 
 

@@ -1,7 +1,7 @@
 """`ncaa-assets catch-up`: backs up whichever of the last days is missing, failed or due, and alerts where it cannot.
 
-What is to be done is decided from the store alone, so it may be called at any time, from cron, EventBridge or by hand,
-and twice at once: a day that another run holds is left to it. It raises its own alert: no daemon may be running.
+The store alone decides what is to be done. So catch-up may be called at any time, from cron, EventBridge or by hand, and
+twice at once: a day that another run holds is left to it. It raises its own alerts, since no daemon may be running.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ncaa_assets.archive.day_state import DayState, state_of
-from ncaa_assets.archive.lease import Identity
-from ncaa_assets.backends import open_store, open_table
-from ncaa_assets.commands.days import DayByDay, DayResult, Result
-from ncaa_assets.commands.terminal import TerminalLog, bar_over, label, print_table, report_details, say_day
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.archive.day_state import DayState
+from ncaa_assets.commands import ending
+from ncaa_assets.commands.days import DayByDay, DayResult
+from ncaa_assets.commands.terminal import (
+    TerminalLog,
+    bar_over,
+    label,
+    logging_to_terminal,
+    print_table,
+    report_details,
+    say_day,
+    say_sample,
+)
 from ncaa_assets.failures import AlertNotSent, SettingsError, one_line
-from ncaa_assets.ports import ObjectStore
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
-from ncaa_assets.settings import NO_KEY, Settings
+from ncaa_assets.runs.names import JOB_NAME
+from ncaa_assets.runs.results import Result
+from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -26,34 +36,53 @@ if TYPE_CHECKING:
 NAME = "catch-up"
 
 
-def catch_up(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> int:
+@click.command(NAME)
+@click.option(
+    "--days", "count", type=click.IntRange(1, 3660), metavar="N", help="How far back. Default: LOOKBACK_DAYS."
+)
+@ending.debug_option
+def catch_up(count: int | None, debug: bool) -> None:
+    """Backs up whichever of the last N days is missing, failed or due. Safe to call at any time, twice at once too."""
+    ending.run(lambda: _catch_up(count, debug=debug), debug=debug)
+
+
+def _catch_up(count: int | None, *, debug: bool) -> int:
+    load_dotenv()
+    settings = Settings.from_environment()
+    with logging_to_terminal(debug=debug) as log:
+        say_sample(settings)
+        return catch_up_days(settings, count or settings.lookback_days, log=log, debug=debug)
+
+
+def catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> int:
     """Looks at the last `count` days, does what they need, and returns 0, or 1 where a day failed.
 
     Raises:
         BackupError: it could not even look, or nobody could be told. Whatever is raised was alerted first.
     """
     try:
-        results = _catch_up(settings, count, log=log, debug=debug)
+        results = _catch_up_days(settings, count, log=log, debug=debug)
     except AlertNotSent:
         raise
     except Exception as error:
         alerts.send(settings, Alert(NAME, None, one_line(error), settings.ui_url))
         raise
-    failed = [result for result in results if result.result in (Result.FAILED, Result.NOT_STARTED)]
+    # A day that another run holds is left to that run.
+    failed = [day for day in results if day.result.exit_code and day.result is not Result.SKIPPED]
     if not failed:
-        return 0
+        return ending.DONE
     alerts.send(settings, _alert(settings, failed))
-    return 1
+    return ending.FAILED
 
 
-def _catch_up(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> list[DayResult]:
+def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> list[DayResult]:
     if settings.lacks_key:
         raise SettingsError(NO_KEY)
-    store = open_store(settings)
-    Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone).check(store)
+    archive = Archive.open(settings)
+    archive.exists()  # refuses an archive of another source, league or timezone before anything starts
     newest, now = settings.parse_day(None), datetime.now(UTC)
     days = [day for back in range(count) if (day := newest - timedelta(days=back)) >= settings.start_date]
-    states = {day: _look(settings, store, day) for day in days}
+    states = {day: archive.state(day.isoformat()) for day in days}
     todo = sorted((day for day in days if states[day].why_now(now)), key=lambda day: _need(states[day]))
     for day in todo:
         click.echo(f"{day} {states[day].why_now(now)}", err=True)
@@ -62,14 +91,14 @@ def _catch_up(settings: Settings, count: int, *, log: TerminalLog, debug: bool) 
 
     results: list[DayResult] = []
     with open_instance(settings.dagster_home()) as instance:
-        _tell_of_the_killed(instance, settings, store)
+        _report_killed_runs(instance, archive)
         if not todo:
             click.echo(f"nothing to do: {_span(days)} backed up")
             return []
-        worker = DayByDay(instance, settings, store, trigger=NAME, alerts_by=NAME)
+        worker = DayByDay(instance, archive, trigger=NAME, alerts_by=NAME)
 
         def needless(day: date) -> str | None:
-            return _done_meanwhile(_look(settings, store, day))
+            return _done_meanwhile(archive.state(day.isoformat()))
 
         with bar_over(len(todo), log) as advance:
             for result in worker.back_up(todo, needless=needless, report=report_details(debug=debug)):
@@ -81,13 +110,9 @@ def _catch_up(settings: Settings, count: int, *, log: TerminalLog, debug: bool) 
     return results
 
 
-def _look(settings: Settings, store: ObjectStore, day: date) -> DayState:
-    return state_of(store, open_table(settings), day.isoformat(), settings)
-
-
 def _need(state: DayState) -> tuple[bool, datetime]:
-    """Sorts what is not done before what is only due, and of that what was looked at longest ago first: where the quota
-    ends before the days do, the next call goes on with the others."""
+    """Sorts undone days before those that are only due, and these by when they were last looked at: where the quota ends
+    before the days do, the next call continues with the others."""
     return state.undone is None, state.fetched_at or datetime.min.replace(tzinfo=UTC)
 
 
@@ -96,22 +121,22 @@ def _done_meanwhile(state: DayState) -> str | None:
     return None if state.why_now(datetime.now(UTC)) else f"done meanwhile by another run ({state.fetched_at:%H:%M} UTC)"
 
 
-def _tell_of_the_killed(instance: "dg.DagsterInstance", settings: Settings, store: ObjectStore) -> None:
-    from ncaa_assets.defs.automation import JOB_NAME  # noqa: PLC0415
+def _report_killed_runs(instance: "dg.DagsterInstance", archive: Archive) -> None:
     from ncaa_assets.runs.killed import mark_killed  # noqa: PLC0415
 
-    for killed in mark_killed(instance, store, alerts_by=NAME):
+    settings = archive.settings
+    for killed in mark_killed(instance, archive, alerts_by=NAME):
         alerts.send(settings, Alert(JOB_NAME, killed.day, killed.sentence, alerts.run_link(settings, killed.run_id)))
 
 
 def _alert(settings: Settings, failed: list[DayResult]) -> Alert:
-    told = [f"{result.day}: {result.why}" for result in failed if result.result is Result.FAILED]
-    told += [str(result.why) for result in failed if result.result is Result.NOT_STARTED][:1]
+    reasons = [f"{day.day}: {day.why}" for day in failed if day.result is not Result.NOT_STARTED]
+    reasons += [str(day.why) for day in failed if day.result is Result.NOT_STARTED][:1]
     run_id = next((result.run_id for result in failed if result.run_id), None)
     return Alert(
         NAME,
         ", ".join(sorted(str(result.day) for result in failed)),
-        "; ".join(told),
+        "; ".join(reasons),
         alerts.run_link(settings, run_id) if run_id else settings.ui_url,
     )
 

@@ -1,9 +1,10 @@
-"""What `ncaa-assets doctor` does: would a backup work here and now, and what to do where it would not.
+"""`ncaa-assets doctor`: would a backup work here and now, and what to do where it would not.
 
-One screen, a line for each thing that is looked at. One request is made of the API at most; nothing is created, but on
-aws a probe object, which is removed. A problem of one thing never hides the next.
+One screen, a line for each thing that is looked at. It makes one request of the API at most, and creates nothing but, on
+aws, a probe object that it removes. A problem with one thing never hides the next.
 """
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -12,31 +13,25 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import yaml
 
 from ncaa_assets import __version__
-from ncaa_assets.archive import documents
-from ncaa_assets.archive import lease as archive
-from ncaa_assets.backends import open_store
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.backends.deployments import read_secret
+from ncaa_assets.checkup import Line, Mark
+from ncaa_assets.commands import ending
 from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, one_line
-from ncaa_assets.ports import ObjectStore
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source import shape as api_shape
 from ncaa_assets.source.client import A_DAY_WITH_GAMES, FirstPage
+from ncaa_assets.source.open import open_source
 from ncaa_assets.text import plural, size
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 PYTHONS = ((3, 11), (3, 15))  # from, and up to but without, as pyproject.toml has it
 
@@ -44,24 +39,14 @@ _LITTLE_SPACE = 200 * 10**6  # bytes; below it not even one day fits for sure
 _ALIVE_SECONDS = 120  # a daemon's heartbeats are 30 s apart
 
 
-class Mark(StrEnum):
-    """OK; WARN: a backup works, and something should be known; FAIL: it would not work."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One thing that was looked at, how it stands, and where it does not stand well, what to do."""
-
-    mark: Mark
-    name: str
-    text: str
-
-
 _COLOURS = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
+
+
+@click.command()
+@ending.debug_option
+def doctor(debug: bool) -> None:
+    """Tells whether a backup would work here and now, and what to do where it would not."""
+    ending.run(examine, debug=debug)
 
 
 def examine() -> int:
@@ -76,7 +61,7 @@ def examine() -> int:
         click.secho(f"\nNo: {plural(failed, 'thing')} would stop it, marked `fail`.", fg="red")
     else:
         click.secho("\nYes." + (f" {plural(warned, 'thing')} to know of, marked `warn`." if warned else ""), fg="green")
-    return 1 if failed else 0
+    return ending.FAILED if failed else ending.DONE
 
 
 def _wrapped(text: str) -> str:
@@ -97,8 +82,9 @@ def lines() -> Iterator[Line]:
         yield Line(Mark.FAIL, "settings", str(error))
         return
     yield from _settings(settings)
+    opened = functools.cache(lambda: Archive.open(settings))
     if settings.ncaa_deployment == "local":
-        yield from _each(("archive", lambda: _archive(settings)), ("disk", lambda: _disk(settings)))
+        yield from _each(("archive", lambda: _archive(opened())), ("disk", lambda: _disk(settings)))
         yield from _each(("ffmpeg", _ffmpeg))
     elif importlib.util.find_spec("boto3") is None or importlib.util.find_spec("dagster_aws") is None:
         yield Line(Mark.FAIL, "packages", "boto3 and dagster-aws are missing; pip install 'ncaa-assets[aws]'")
@@ -106,10 +92,10 @@ def lines() -> Iterator[Line]:
     else:
         from ncaa_assets.backends.aws.probe import examine_aws  # noqa: PLC0415 - only an aws deployment has boto3
 
-        yield from (Line(Mark(mark), name, text) for mark, name, text in examine_aws(settings))
-        yield from _each(("archive", lambda: _archive(settings)))
+        yield from examine_aws(settings, lambda: opened().store)
+        yield from _each(("archive", lambda: _archive(opened())))
     yield from _each(("instance", lambda: _instance(settings)))
-    yield from _each(("yesterday", lambda: _yesterday(settings)))
+    yield from _each(("yesterday", lambda: _yesterday(opened())))
     yield from _each(("api", lambda: _api(settings)))
 
 
@@ -153,13 +139,11 @@ def _settings(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.WARN, "key", text)
 
 
-def _archive(settings: Settings) -> Iterator[Line]:
-    store = open_store(settings)
-    identity = archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone)
-    there = store.uri(archive.IDENTITY_KEY).removesuffix(archive.IDENTITY_KEY)
-    text = f"{there} is of {settings.source}, {settings.league_name}, {settings.timezone}"
-    if not identity.check(store):
-        text = f"none in {there} yet; the first backup makes it"
+def _archive(archive: Archive) -> Iterator[Line]:
+    settings = archive.settings
+    text = f"{archive.place} is of {settings.source}, {settings.league_name}, {settings.timezone}"
+    if not archive.exists():
+        text = f"none in {archive.place} yet; the first backup makes it"
     if settings.ncaa_deployment == "local":
         place = _nearest(settings.archive_dir)
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
@@ -211,64 +195,9 @@ def _instance(settings: Settings) -> Iterator[Line]:
     if not configuration.exists() or (not (home / "history").exists() and not _has_storage(configuration)):
         yield Line(Mark.OK, "instance", f"none in {home} yet; the first backup makes it")
         return
-    import dagster as dg  # noqa: PLC0415 - takes seconds, and most lines do not need it
-    from dagster._core.scheduler.instigation import InstigatorStatus  # noqa: PLC0415
+    from ncaa_assets.runs.instance import examine_instance  # noqa: PLC0415 - Dagster takes seconds to import
 
-    os.environ["DAGSTER_HOME"] = str(home)
-    try:
-        with dg.DagsterInstance.get() as instance:
-            records = instance.get_run_records(limit=1)
-            beats = instance.get_daemon_heartbeats()
-            stopped = [
-                state.name for state in instance.all_instigator_state()
-                if state.status == InstigatorStatus.STOPPED
-            ]  # fmt: skip
-            launcher = list(_launcher(instance))
-    except Exception as error:  # noqa: BLE001 - whatever a configuration or a database may raise ends a run too
-        text = f"the Dagster instance in {home} cannot be used ({one_line(error)}); mend {configuration}"
-        yield Line(Mark.FAIL, "instance", text)
-        return
-    if records:
-        run = records[0].dagster_run
-        day = run.tags.get("dagster/partition", "no day")
-        at = records[0].create_timestamp.strftime("%Y-%m-%d %H:%M UTC")
-        yield Line(Mark.OK, "instance", f"{home}; last run: {day}, {run.status.value.lower()} ({at})")
-    else:
-        yield Line(Mark.OK, "instance", f"{home}; no run yet")
-    yield from launcher
-    newest = max((beat.timestamp for beat in beats.values()), default=0.0)
-    age = time.time() - newest
-    errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
-    if age >= _ALIVE_SECONDS:
-        text = "none works here: nothing starts by itself but what cron does (`make backup` ends with a line for it)"
-        yield Line(Mark.WARN, "daemon", f"{text}; or keep `make ui` open")
-    elif errors:
-        yield Line(Mark.WARN, "daemon", f"it works, with errors ({one_line(Exception(errors[0]))}); see its log")
-    else:
-        yield Line(Mark.OK, "daemon", f"its last heartbeat was {age:.0f} s ago")
-    for name in stopped:
-        yield Line(Mark.WARN, "daemon", f"{name} is switched off; switch it on in the UI under Automation")
-
-
-def _launcher(instance: "dg.DagsterInstance") -> Iterator[Line]:
-    """Whether runs can be launched, where the instance gives each a task on ECS. A run's own role may not look."""
-    from ncaa_assets.runs.execute import launches_on_ecs  # noqa: PLC0415
-
-    if not launches_on_ecs(instance):
-        return
-    from ncaa_assets.backends.aws.boto import is_denied  # noqa: PLC0415
-    from ncaa_assets.runs.ecs import check_launcher  # noqa: PLC0415
-
-    try:
-        check_launcher(instance)
-    except BackupError as error:
-        if is_denied(error.__cause__):
-            text = "this role may not launch any; that of a run need not, the service's and catch-up's have to"
-            yield Line(Mark.WARN, "runs", text)
-        else:
-            yield Line(Mark.FAIL, "runs", str(error))
-    else:
-        yield Line(Mark.OK, "runs", "each gets a task of its own on ECS, and its task definition is there")
+    yield from examine_instance(home)
 
 
 def _has_storage(configuration: Path) -> bool:
@@ -279,20 +208,19 @@ def _has_storage(configuration: Path) -> bool:
     return isinstance(found, dict) and any("storage" in str(name) for name in found)
 
 
-def _yesterday(settings: Settings) -> Iterator[Line]:
-    day = (settings.today() - timedelta(days=1)).isoformat()
-    store = open_store(settings)
-    if holder := archive.holder(store, day):
+def _yesterday(archive: Archive) -> Iterator[Line]:
+    day = (archive.settings.today() - timedelta(days=1)).isoformat()
+    if holder := archive.holder(day):
         yield Line(Mark.OK, "yesterday", f"{day} is being backed up by {holder}")
         return
     again = "run `ncaa-assets backup`"
     try:
-        highlights = documents.load(store, HighlightsDay, day)
+        highlights = archive.load(HighlightsDay, day)
     except ObjectMissing:
         yield Line(Mark.WARN, "yesterday", f"{day} is not backed up yet; {again}")
         return
     last = highlights.backup.fetches[-1] if highlights.backup.fetches else None
-    if not _has(store, VideosDay.key(day)) or not _has(store, ProcessedDay.key(day)):
+    if archive.store.info(VideosDay.key(day)) is None or archive.store.info(ProcessedDay.key(day)) is None:
         yield Line(Mark.WARN, "yesterday", f"{day} was begun and not finished; {again}")
     elif last is None or not last.complete:
         why = "; ".join(last.problems) if last else "it was never fetched"
@@ -301,21 +229,15 @@ def _yesterday(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.OK, "yesterday", f"{day} is backed up: {plural(len(highlights.data), 'highlight')} ({last.at})")
 
 
-def _has(store: ObjectStore, key: str) -> bool:
-    return store.info(key) is not None
-
-
 def _api(settings: Settings) -> Iterator[Line]:
     if settings.lacks_key:
         return  # said above
     if settings.uses_sample:
         yield Line(Mark.OK, "api", "not asked: without a key the sample answers")
         return
-    from ncaa_assets.defs.resources import HighlightsApiResource  # noqa: PLC0415 - Dagster, as above
-
     once = settings.model_copy(update={"retry_count": 0})
-    with HighlightsApiResource.of(once).process_config_and_initialize_cm() as api:
-        page = api.first_page(A_DAY_WITH_GAMES)
+    with open_source(once, read_secret=read_secret) as source:
+        page = source.first_page(A_DAY_WITH_GAMES)
     yield Line(Mark.OK, "api", f"{settings.api_url} takes the key and answers in {page.seconds:.1f} s")
     if page.restriction:
         yield Line(Mark.WARN, "plan", f"{page.plan or 'unnamed'}: it limits the answer ({page.restriction})")

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ncaa_assets.commands.days import DayResult, Result
-from ncaa_assets.runs.alerts import finished_days
+from ncaa_assets.commands.days import DayResult
+from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ncaa_assets.runs.outcome import DayRun
+
+
+_DAY_LINES = "ncaa_assets.runs.day_line"  # the logger of the lines that are for machines
 
 
 class _LinesForPeople(logging.Formatter):
@@ -33,7 +37,7 @@ class _LinesForPeople(logging.Formatter):
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.name == finished_days.name:
+        if record.name == _DAY_LINES:
             return record.getMessage()
         text = f"  {record.getMessage()}"
         if not self._colours or record.levelno < logging.WARNING:
@@ -51,7 +55,7 @@ class TerminalLog(logging.StreamHandler[TextIO]):
         self.setFormatter(_LinesForPeople(colours=self.is_terminal))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.is_terminal and record.name == finished_days.name:
+        if self.is_terminal and record.name == _DAY_LINES:
             return
         if self.bar is None:
             super().emit(record)
@@ -120,17 +124,18 @@ def label(settings: Settings, day: date) -> str:
 
 def say_day(day: DayResult, *, label: str) -> None:
     """One line for a day that came out in one way or another: failures to stderr, the rest to stdout."""
+    if day.done_before:
+        click.echo(f"{label} {day.why}")
+        return
     match day.result:
         case Result.BACKED_UP:
             text = f"{label} backed up: {plural(day.highlights or 0, 'highlight')} ({day.new} new), "
             text += f"{plural(day.copied or 0, 'video')} copied, {day.skipped} skipped, {day.encoded} encoded, "
             click.secho(text + duration(day.seconds), fg="green")
-        case Result.DONE_BEFORE:
-            click.echo(f"{label} {day.why}")
-        case Result.HELD:
+        case Result.SKIPPED:
             click.echo(f"{label} skipped: {day.why}")
         case _:
-            click.secho(f"{label} {day.result.value}: {day.why}", fg="red", err=True)
+            click.secho(f"{label} {day.words}: {day.why}", fg="red", err=True)
 
 
 def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
@@ -142,8 +147,8 @@ def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
             click.secho(f"  {day} warning: {warning}", fg="yellow")
         for check in ended.failed_checks:
             click.secho(f"  {day} check failed: {check}", fg="red", err=True)
-        for _, error in ended.errors if debug else []:
-            click.echo(error.to_string(), err=True)
+        for error in ended.errors if debug else []:
+            click.echo(error.detail, err=True)
 
     return report
 
@@ -169,8 +174,8 @@ def print_table(days: Sequence[DayResult]) -> None:
     table.add_column("result", footer=f"{sum(day.is_done for day in days)} done", no_wrap=True)
     for at, day in enumerate(days):
         cells = ["" if values[at] is None else str(values[at]) for values in numbers.values()]
-        style = None if day.is_done else "yellow" if day.result is Result.HELD else "red"
-        table.add_row(str(day.day), *cells, duration(day.seconds), day.result.value, style=style)
+        style = None if day.is_done else "yellow" if day.result is Result.SKIPPED else "red"
+        table.add_row(str(day.day), *cells, duration(day.seconds), day.words, style=style)
     # Without a terminal's width a table would be cut at 80 columns.
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
@@ -183,3 +188,22 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def say_sample(settings: Settings) -> None:
+    """Points out where made-up data go, while there is no key."""
+    if settings.uses_sample:
+        click.secho(
+            "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.\n"
+            f"They go to {shown(settings.archive_dir)}, never to your archive. Set RAPIDAPI_KEY (see .env.example) "
+            "for real ones.",
+            fg="yellow", err=True,
+        )  # fmt: skip
+
+
+def shown(path: Path) -> str:
+    """A path for people: relative where it lies in the working directory."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

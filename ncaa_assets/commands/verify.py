@@ -1,7 +1,7 @@
-"""What `ncaa-assets verify` does: `reconcile` over a range or the whole archive, told to a person.
+"""`ncaa-assets verify`: `reconcile` over a range or the whole archive, printed for a person.
 
-Differences go to stdout as they are found, each with what to do about it, progress and the rest to stderr. It writes
-nothing, so it may run beside a backup: a day that a run holds is left out, and said so.
+Differences go to stdout as they are found, each with what to do about it; progress and the rest go to stderr. It writes
+nothing, so it may run beside a backup: a day that a run holds is left out with a note.
 """
 
 import sys
@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ncaa_assets.archive import lease as archive
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, rows_of_days, strays
-from ncaa_assets.backends import open_store, open_table
+from ncaa_assets.commands import ending
 from ncaa_assets.failures import EncodeFailed, SettingsError
-from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.settings import Settings, load_dotenv
 from ncaa_assets.text import plural, size
 
@@ -41,6 +39,16 @@ class _Total:
             self.looked_at[name] += getattr(report, name)
 
 
+@click.command()
+@click.option("--from", "first", metavar="YYYY-MM-DD", help="The first day. Default: the archive's first.")
+@click.option("--to", "last", metavar="YYYY-MM-DD", help="The last day. Default: the archive's last.")
+@click.option("--deep", is_flag=True, help="Read every byte, and decode every video where there is an ffmpeg.")
+@ending.debug_option
+def verify(first: str | None, last: str | None, deep: bool, debug: bool) -> None:
+    """Compares highlights, rows, videos and outputs with one another and with what was recorded of them."""
+    ending.run(lambda: verify_archive(first, last, deep=deep), debug=debug)
+
+
 def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
     """Verifies the days from `first` to `last` (YYYY-MM-DD; both None: the whole archive, and what lies beside
     its days) and returns 0 where all is equal, 1 where it is not.
@@ -52,38 +60,37 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     chosen = _chosen(settings, first, last)
-    store, table = open_store(settings), open_table(settings)
-    identity = archive.Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone)
-    is_known = identity.check(store)
+    archive = Archive.open(settings)
+    is_known = archive.exists()
     decoder = _decoder(settings) if deep else None
     total = _Total()
 
     every = chosen
     if every is None:
         found: set[str] = set()
-        for stray in strays(store, found):
+        for stray in strays(archive.store, found):
             total.differences += 1
             _say(stray)
         every = sorted(found | {day.isoformat() for day in _between(settings.start_date, _newest(settings))})
         if not found and not is_known and not total.differences:
             raise SettingsError(
-                f"there is no archive yet ({store.uri(archive.IDENTITY_KEY)} is missing); back up a day first, or let "
+                f"there is no archive yet ({archive.store.uri(IDENTITY_KEY)} is missing); back up a day first, or let "
                 "the settings name the archive that you mean"
             )
         if not is_known:
             total.differences += 1
             _say(_NO_IDENTITY)
 
-    for report in _reports(store, table, every, deep=deep, decoder=decoder):
+    for report in _reports(archive, every, deep=deep, decoder=decoder):
         total.add(report)
         for finding in report.findings:
             _say(finding)
     _say_total(total, deep=deep, decodes=decoder is not None)
-    return 1 if total.differences else 0
+    return ending.FAILED if total.differences else ending.DONE
 
 
 _NO_IDENTITY = Finding(
-    None, "archive", archive.IDENTITY_KEY, "is missing",
+    None, "archive", IDENTITY_KEY, "is missing",
     "put it back; a run with the settings that the archive was made with writes it anew",
 )  # fmt: skip
 
@@ -117,10 +124,17 @@ def _decoder(settings: Settings) -> Decoder | None:
         return None
 
 
-def _reports(
-    store: ObjectStore, table: HighlightTable, days: Sequence[str], *, deep: bool, decoder: Decoder | None
-) -> Iterator[DayReport]:
-    rows_of_day = rows_of_days(store)
+def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Decoder | None) -> Iterator[DayReport]:
+    rows_of_day = rows_of_days(archive.store)
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     # What is piped away must not be caught by the bar, which writes to stderr.
     bar = Progress(
@@ -131,10 +145,12 @@ def _reports(
         task = bar.add_task("verifying", total=len(days))
         for day in days:
             bar.update(task, description=f"verifying {day}")
-            if archive.holder(store, day) is None:
-                report = reconcile_day(store, table, day, deep=deep, decoder=decoder, rows_of_day=rows_of_day)
+            if archive.holder(day) is None:
+                report = reconcile_day(
+                    archive.store, archive.table, day, deep=deep, decoder=decoder, rows_of_day=rows_of_day
+                )
                 # A run that took the day in the meantime writes one thing after the other.
-                if not report.findings or archive.holder(store, day) is None:
+                if not report.findings or archive.holder(day) is None:
                     yield report
                     bar.advance(task)
                     continue

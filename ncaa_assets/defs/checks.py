@@ -1,5 +1,7 @@
-"""Asset checks: `reconcile`'s comparisons of one day, each with the evidence that it has. ERROR where the archive is
-wrong, WARN where the source is odd; blocking where going on would spread the damage to rows or outputs.
+"""Asset checks: `reconcile`'s comparisons of one day, each shown with its evidence.
+
+ERROR means that the archive is wrong, WARN that the source is odd. A check blocks where going on would spread the damage
+to rows or outputs.
 
 Each check knows its partition: without one, a bad day would turn green when a good one runs.
 """
@@ -9,11 +11,11 @@ from typing import Any
 
 import dagster as dg
 
-from ncaa_assets.archive import documents, reconcile
+from ncaa_assets.archive import reconcile
+from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.reconcile import Comparison, Severity
 from ncaa_assets.defs.metadata import escaped, table
 from ncaa_assets.failures import ObjectMissing
-from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.text import plural
 
@@ -23,78 +25,76 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
 
     @dg.asset_check(asset="highlights", partitions_def=partitions, blocking=True)
     def ids_are_unique(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """No highlight stands twice in the day's JSON."""
-        day = documents.load(store, HighlightsDay, context.partition_key)
+        day = archive.load(HighlightsDay, context.partition_key)
         return _result(reconcile.unique_ids(day), f"{plural(len(day.data), 'highlight')}, each once")
 
     @dg.asset_check(asset="highlights", partitions_def=partitions, blocking=True)
     def records_are_as_recorded(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """Every record that ever came is in the day's JSON, with the content hash that was noted when it came."""
-        day = documents.load(store, HighlightsDay, context.partition_key)
+        day = archive.load(HighlightsDay, context.partition_key)
         return _result(reconcile.records(day), f"{plural(len(day.data), 'record')} as they came")
 
     @dg.asset_check(asset="highlights", partitions_def=partitions)
     def day_is_still_listed(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """A day that the API once listed highlights for has some in the latest answer too; nothing is lost if not."""
-        day = documents.load(store, HighlightsDay, context.partition_key)
+        day = archive.load(HighlightsDay, context.partition_key)
         good = f"{day.backup.fetches[-1].received} listed" if day.data else "the day has no highlights"
         return _result(reconcile.still_listed(day), good, severity=Severity.WARN)
 
     @dg.asset_check(asset="backup_rows", partitions_def=partitions)
     def rows_match_json(
-        context: dg.AssetCheckExecutionContext,
-        store: dg.ResourceParam[ObjectStore],
-        table: dg.ResourceParam[HighlightTable],
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """Every highlight of the day's JSON has its row, and the row names the day and has the record's content."""
-        day = documents.load(store, HighlightsDay, context.partition_key)
-        return _result(reconcile.rows(day, table), f"{plural(len(day.data), 'row')} as in the JSON")
+        day = archive.load(HighlightsDay, context.partition_key)
+        return _result(reconcile.rows(day, archive.table), f"{plural(len(day.data), 'row')} as in the JSON")
 
     @dg.asset_check(asset="videos", partitions_def=partitions, blocking=True)
     def copies_are_intact(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """Every copy that the day's manifest names is in the store with its size and sha256.
 
         A damaged copy stops the day here: encoded again, it would spoil a good output.
         """
-        manifest = documents.load(store, VideosDay, context.partition_key)
-        compared = reconcile.copies(store, manifest)
+        manifest = archive.load(VideosDay, context.partition_key)
+        compared = reconcile.copies(archive.store, manifest)
         unread = sum(seen["sha256"] == "not compared" for seen in compared.evidence)
         good = f"{plural(len(manifest.videos), 'video')} stored whole"
         return _result(compared, good + (f"; of {unread} the size alone was compared" if unread else ""))
 
     @dg.asset_check(asset="videos", partitions_def=partitions)
     def some_video_could_be_copied(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """A day with highlights has at least one copied video; where it has none, the reasons are listed."""
-        manifest = documents.load(store, VideosDay, context.partition_key)
+        manifest = archive.load(VideosDay, context.partition_key)
         good = plural(len(manifest.videos), "video") if manifest.videos else "the day has no highlights"
         return _result(reconcile.some_copied(manifest), good, severity=Severity.WARN)
 
     @dg.asset_check(asset="processed_videos", partitions_def=partitions)
     def outputs_are_stored(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """Every copied video has its output and its poster in the store, with their sizes."""
-        manifest = documents.load(store, ProcessedDay, context.partition_key)
-        compared = reconcile.outputs(store, manifest, _sources(store, context.partition_key))
+        manifest = archive.load(ProcessedDay, context.partition_key)
+        compared = reconcile.outputs(archive.store, manifest, _sources(archive, context.partition_key))
         return _result(compared, f"{plural(len(manifest.videos), 'output')} stored whole")
 
     @dg.asset_check(asset="processed_videos", partitions_def=partitions)
     def outputs_last_as_long_as_their_sources(
-        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
         """Every output plays as long as the video that it was made from, to within a second."""
-        manifest = documents.load(store, ProcessedDay, context.partition_key)
-        compared = reconcile.durations(store, manifest, _sources(store, context.partition_key))
+        manifest = archive.load(ProcessedDay, context.partition_key)
+        compared = reconcile.durations(archive.store, manifest, _sources(archive, context.partition_key))
         measured = sum(seen["difference"] is not None for seen in compared.evidence)
         return _result(compared, f"{measured} of {plural(len(manifest.videos), 'output')} compared")
 
@@ -110,9 +110,9 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     ]
 
 
-def _sources(store: ObjectStore, day: str) -> VideosDay:
+def _sources(archive: Archive, day: str) -> VideosDay:
     try:
-        return documents.load(store, VideosDay, day)
+        return archive.load(VideosDay, day)
     except ObjectMissing:
         return VideosDay(date=day)
 

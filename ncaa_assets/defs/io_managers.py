@@ -1,60 +1,65 @@
-"""How asset values are stored: JSON documents on an ObjectStore, rows on a HighlightTable. Bound to no deployment: the
-store or table that they are given decides where things lie.
-"""
+"""How downstream assets load what a day's work stored: JSON documents from the store, rows from the table.
 
-import time
-from typing import Any
+The IO managers store nothing. Only the day's own work, which holds the day, writes to an archive; what an asset returns is
+stored already, and its address is added to the metadata here.
+"""
 
 import dagster as dg
 
-from ncaa_assets.archive import documents
+from ncaa_assets.archive.archive import Archive
 from ncaa_assets.failures import ObjectMissing
-from ncaa_assets.ports import HighlightTable, ObjectStore, Row
+from ncaa_assets.ports import Row
 from ncaa_assets.record.models import Document
-from ncaa_assets.record.rows import merge_row
-from ncaa_assets.text import plural
 
 
-class JsonDocumentIOManager(dg.ConfigurableIOManager):
-    """Stores a day's `Document` as `<asset>/<day>.json`; loads it as the type that the downstream asset declares."""
+class JsonDocumentIOManager(dg.IOManager):
+    """Loads a day's `<asset>/<day>.json` as the type of `Document` that the downstream asset declares."""
 
-    store: dg.ResourceDependency[ObjectStore]
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
 
     def handle_output(self, context: dg.OutputContext, obj: Document) -> None:
-        key = documents.save(self.store, obj)
-        context.add_output_metadata({"dagster/uri": self.store.uri(key), "stored_at": self.store.uri(key)})
+        address = self._archive.store.uri(obj.key(obj.date))
+        context.add_output_metadata({"dagster/uri": address, "stored_at": address})
 
     def load_input(self, context: dg.InputContext) -> Document:
         kind = context.dagster_type.typing_type
         if not (isinstance(kind, type) and issubclass(kind, Document)):
             raise dg.DagsterInvariantViolationError(f"declare which Document {context.name!r} is, not {kind}")
         try:
-            return documents.load(self.store, kind, context.partition_key)
+            return self._archive.load(kind, context.partition_key)
         except ObjectMissing as error:
-            there = self.store.uri(kind.key(context.partition_key))
+            address = self._archive.store.uri(kind.key(context.partition_key))
             raise ObjectMissing(
-                f"{kind.asset} of {context.partition_key} is not there yet ({there}); materialize {kind.asset} first"
+                f"{kind.asset} of {context.partition_key} is not there yet ({address}); materialize {kind.asset} first"
             ) from error
 
 
-class RowsIOManager(dg.ConfigurableIOManager):
-    """Merges rows into a HighlightTable, writing only those that changed; loads the rows of the partition's day."""
+class RowsIOManager(dg.IOManager):
+    """Loads the rows of the partition's day."""
 
-    table: dg.ResourceDependency[HighlightTable]
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
 
     def handle_output(self, context: dg.OutputContext, obj: list[Row]) -> None:
-        started = time.monotonic()
-        written = self.table.merge(obj, merge_row)
-        metadata: dict[str, Any] = {
-            "summary": f"{plural(len(obj), 'row')}: {written} written, {len(obj) - written} as they were",
-            "dagster/uri": self.table.uri(),
-            "stored_at": self.table.uri(),
-            "dagster/partition_row_count": len(obj),
-            "rows_written": written,
-            "rows_unchanged": len(obj) - written,
-            "write_seconds": round(time.monotonic() - started, 3),
-        }
-        context.add_output_metadata(metadata)
+        address = self._archive.table.uri()
+        context.add_output_metadata(
+            {"dagster/uri": address, "stored_at": address, "dagster/partition_row_count": len(obj)}
+        )
 
     def load_input(self, context: dg.InputContext) -> list[Row]:
-        return self.table.day(context.partition_key)
+        return self._archive.table.day(context.partition_key)
+
+
+@dg.io_manager(
+    config_schema={}, required_resource_keys={"archive"}, description="A day's JSON documents in the archive's store."
+)
+def documents(context: dg.InitResourceContext) -> JsonDocumentIOManager:
+    """The IO manager of `highlights`, `videos` and `processed_videos`."""
+    return JsonDocumentIOManager(context.resources.archive)
+
+
+@dg.io_manager(config_schema={}, required_resource_keys={"archive"}, description="The archive's rows, one a highlight.")
+def rows(context: dg.InitResourceContext) -> RowsIOManager:
+    """The IO manager of `backup_rows`."""
+    return RowsIOManager(context.resources.archive)

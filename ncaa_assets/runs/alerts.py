@@ -1,23 +1,12 @@
-"""How a failure reaches a person: in the log always, and on aws by the SNS topic. No Dagster.
+"""How a failure reaches a person: in the log always, and on aws by the SNS topic."""
 
-And the line that every finished day logs, for a machine to count: an alarm goes off when the day's line does not come,
-which also notices what no failure ever reports, a schedule that does not run.
-"""
-
-import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ncaa_assets.failures import AlertNotSent
-from ncaa_assets.record.models import ASSETS
 from ncaa_assets.settings import Settings
 
-if TYPE_CHECKING:
-    from ncaa_assets.runs.outcome import DayRun
-
 log = logging.getLogger(__name__)
-finished_days = logging.getLogger("ncaa_assets.finished_days")
 
 # What SNS takes: "Publish" in its API reference.
 _MOST_SUBJECT_CHARACTERS = 100
@@ -67,7 +56,8 @@ def _publish(topic: str, alert: Alert) -> None:
     import boto3  # noqa: PLC0415 - only an alert on aws needs it
     import botocore.exceptions as boto_errors  # noqa: PLC0415
 
-    from ncaa_assets.backends.aws.boto import retries, sentence  # noqa: PLC0415
+    from ncaa_assets.backends.aws.boto import sentence  # noqa: PLC0415
+    from ncaa_assets.backends.aws.clients import retries  # noqa: PLC0415
 
     message = alert.text.encode()[:_MOST_MESSAGE_BYTES].decode("utf-8", "ignore")
     try:
@@ -76,38 +66,3 @@ def _publish(topic: str, alert: Alert) -> None:
     except (boto_errors.BotoCoreError, boto_errors.ClientError) as error:
         what = sentence(f"the topic {topic}", error, {"NotFound": f"there is no topic {topic}; check ALERT_TOPIC_ARN"})
         raise AlertNotSent(f"the alert was not sent: {what}") from error
-
-
-def log_finished_day(
-    day: str, ended: "DayRun", *, planned: set[str], seconds: float, is_sample: bool, was_held: bool
-) -> None:
-    """Logs one line of JSON for a day whose run has come to its end, however it ended.
-
-    `result` is `backed_up`, `failed`, `skipped` (another run held the day), `partial` (all that was asked for is done,
-    which was not the whole day) or `ended` (stopped on the way). `planned` are the assets that the run was asked for.
-    """
-    done = ended.summaries.keys()
-    error = ended.what_went_wrong(debug=True)
-    if was_held:
-        result = "skipped"
-    elif error is not None:
-        result = "failed"
-    elif planned > done:
-        result = "ended"
-    else:
-        result = "backed_up" if planned >= set(ASSETS) else "partial"
-    line = {
-        "event": "ncaa_assets_day",
-        "day": day,
-        "result": result,
-        "run_id": ended.run_id,
-        "highlights": ended.number("highlights", "highlights"),
-        "new": ended.number("highlights", "new"),
-        "copied": ended.number("videos", "copied"),
-        "skipped": ended.number("videos", "skipped"),
-        "encoded": ended.number("processed_videos", "encoded"),
-        "seconds": round(seconds, 1),
-        "sample": is_sample,
-        "error": error,
-    }
-    finished_days.info(json.dumps(line))

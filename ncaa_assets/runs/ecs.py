@@ -14,14 +14,17 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import dagster as dg
-from dagster._core.launcher import WorkerStatus
-from dagster._core.workspace.context import BaseWorkspaceRequestContext
-from dagster._utils.error import serializable_error_info_from_exc_info
-from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
 
 from ncaa_assets.backends.aws.boto import explained
 from ncaa_assets.failures import SettingsError, StoreError, one_line
-from ncaa_assets.runs.outcome import DayRun, recall
+from ncaa_assets.runs.dagster_private import (
+    BaseWorkspaceRequestContext,
+    WorkerStatus,
+    capture_interrupts,
+    check_captured_interrupt,
+    serializable_error_info_from_exc_info,
+)
+from ncaa_assets.runs.outcome import DayRun, RunError, recall
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +77,7 @@ def launch_and_wait(instance: dg.DagsterInstance, run: dg.DagsterRun) -> DayRun:
             interrupted = check_captured_interrupt()
     except (StoreError, SettingsError):
         failure = serializable_error_info_from_exc_info(sys.exc_info())
-        return DayRun(run.run_id, errors=[("", failure)])
+        return DayRun(run.run_id, errors=[RunError.of("", failure)])
     try:
         if interrupted:
             raise KeyboardInterrupt

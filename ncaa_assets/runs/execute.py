@@ -1,8 +1,8 @@
-"""A command's run is a real run: created like the UI's, executed in this process, to be browsed afterwards. Where the
-instance gives each run a task of its own, the command's gets one too.
+"""A command's run is a real run: created as the UI creates them, executed in this process, and browsed afterwards. Where
+the instance gives each run a task of its own, the command's run gets one too.
 
-It carries its code location's origin (without one the UI cannot link it, and sensors and retries pass it by) and its
-partition's tags. Some of what that takes is not Dagster's public interface: it is all in this file, and held by tests.
+The run carries its code location's origin, without which the UI cannot link it and sensors and retries pass it by, and
+its partition's tags.
 """
 
 import logging
@@ -13,28 +13,34 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.code_pointer import CodePointer
-from dagster._core.definitions.executor_definition import ExecutorDefinition
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.execution.api import execute_run_iterator
-from dagster._core.execution.context.system import PlanOrchestrationContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.in_process import InProcessExecutor
-from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from ncaa_assets.defs.automation import JOB_NAME, SENSOR
-from ncaa_assets.runs.killed import ALERTS_TAG
+from ncaa_assets.runs.dagster_private import (
+    MAX_RETRIES_TAG,
+    PARENT_RUN_ID_TAG,
+    ROOT_RUN_ID_TAG,
+    CodePointer,
+    DagsterExecutionInterruptedError,
+    ExecutionPlan,
+    ExecutorDefinition,
+    InMemoryJob,
+    InProcessExecutor,
+    JobPythonOrigin,
+    LoadableTargetOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    PlanOrchestrationContext,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    RepositoryPythonOrigin,
+    RetryMode,
+    execute_run_iterator,
+)
+from ncaa_assets.runs.instance import launches_on_ecs
+from ncaa_assets.runs.names import ALERTS_TAG, JOB_NAME, SENSOR, TRIGGER_TAG
 from ncaa_assets.runs.outcome import DayRun
 
 MODULE = "ncaa_assets.definitions"
 LOCATION = "ncaa_assets"
 _REPOSITORY = "__repository__"  # what Dagster calls the only repository of a Definitions object
-TRIGGER_TAG = "ncaa_assets/trigger"
 
 
 def execute_day(
@@ -87,12 +93,6 @@ def execute_day(
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
         ended.note(event)
     return ended
-
-
-def launches_on_ecs(instance: dg.DagsterInstance) -> bool:
-    """Whether each run of the instance gets a task on ECS: one without a task would pass for dead there."""
-    launcher = instance.get_ref().run_launcher_data if instance.is_persistent else None
-    return launcher is not None and launcher.class_name == "EcsRunLauncher"
 
 
 def job_code_origin() -> JobPythonOrigin:

@@ -1,7 +1,7 @@
 """Runs whose process is gone without a word: killed, out of memory, or on a machine that stopped.
 
-Dagster leaves them STARTED for ever: nobody hears of the failure, and two of them fill the queue of a local instance.
-Who is dead is told by the day's lease, and where a run holds none, by its silence; a run's status decides nothing.
+Dagster leaves them STARTED for ever: nobody hears of the failure, and two of them fill the queue of a local instance. The
+day's lease shows which run is dead, or where a run holds none, its silence does; a run's status decides nothing.
 """
 
 import logging
@@ -11,15 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ncaa_assets.archive import lease as archive
+from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.lease import LEASE_SECONDS
-from ncaa_assets.ports import ObjectStore
+from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG
 
 log = logging.getLogger(__name__)
-
-PARTITION_TAG = "dagster/partition"
-# Who raises the alert of a run's failure, where that is not left to the sensor.
-ALERTS_TAG = "ncaa_assets/alerts"
 
 # A run takes its lease as the first thing after it started and gives it back as the last before it ends: one that has
 # none and says nothing for so long is not working.
@@ -30,7 +26,7 @@ _NEVER_STARTED_AFTER = timedelta(minutes=20)
 
 @dataclass(frozen=True)
 class KilledRun:
-    """A run that was found dead, its day, and a sentence that says how that is known."""
+    """A dead run, its day, and a sentence that says how that is known."""
 
     run_id: str
     day: str
@@ -38,23 +34,23 @@ class KilledRun:
 
 
 def mark_killed(
-    instance: dg.DagsterInstance, store: ObjectStore, *, day: str | None = None, alerts_by: str
+    instance: dg.DagsterInstance, archive: Archive, *, day: str | None = None, alerts_by: str
 ) -> list[KilledRun]:
     """Reports the runs that are dead (of one day, or of all) as failed, or cancelled where that had been asked for, and
     returns them. `alerts_by` is who tells people of them."""
     killed = []
     for run in _unfinished(instance, day):
-        found = _if_dead(instance, store, run)
-        # Of two that find it at once, one reports it.
-        if found is None or not archive.clear(store, found.day, owner=run.run_id) or _has_ended(instance, run):
+        dead = _if_dead(instance, archive, run)
+        # Of two processes that see it at once, the one that removes the lease reports it.
+        if dead is None or not archive.remove_lease(dead.day, owner=run.run_id) or _has_ended(instance, run):
             continue
         instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by})
         if run.status == dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, message=found.sentence)
+            instance.report_run_canceled(run, message=dead.sentence)
             continue
-        instance.report_run_failed(run, message=found.sentence)
-        log.warning("%s: run %s: %s", found.day, found.run_id[:8], found.sentence)
-        killed.append(found)
+        instance.report_run_failed(run, message=dead.sentence)
+        log.warning("%s: run %s: %s", dead.day, dead.run_id[:8], dead.sentence)
+        killed.append(dead)
     return killed
 
 
@@ -68,11 +64,11 @@ def _unfinished(instance: dg.DagsterInstance, day: str | None) -> Iterator[dg.Da
             yield run
 
 
-def _if_dead(instance: dg.DagsterInstance, store: ObjectStore, run: dg.DagsterRun) -> KilledRun | None:
+def _if_dead(instance: dg.DagsterInstance, archive: Archive, run: dg.DagsterRun) -> KilledRun | None:
     day = run.tags[PARTITION_TAG]
-    lease = archive.last_holder(store, day)
-    if lease is not None and lease.owner == run.run_id:
-        how = f"process {lease.pid} on {lease.machine} ended without a word" if lease.is_dead else None
+    holder = archive.last_holder(day)
+    if holder is not None and holder.owner == run.run_id:
+        how = f"process {holder.pid} on {holder.machine} ended without a word" if holder.is_dead else None
     else:
         silent = _silence(instance, run)
         limit = _NEVER_STARTED_AFTER if run.status == dg.DagsterRunStatus.STARTING else _SILENT_AFTER

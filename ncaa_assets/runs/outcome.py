@@ -1,23 +1,24 @@
 """How a day's run ended, read from its events: while they happen, or afterwards from the instance.
 
-The one place that knows what an event means for a person: the command's report, a range's table, an alert and the line
-that an alarm counts all say what is found here.
+This is the one place that knows what an event means for a person. The command's report, a range's table, an alert and the
+line that an alarm counts all say what is read here.
 """
 
 import re
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Self, cast
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
 from ncaa_assets import failures
 from ncaa_assets.failures import BackupError
 from ncaa_assets.record.models import ASSETS
+from ncaa_assets.runs.dagster_private import SerializableErrorInfo
+from ncaa_assets.runs.results import Result
 
-REQUESTS_LEFT = "api_requests_left_today"
+REQUESTS_LEFT = "api_requests_left_today"  # the name of a number in the metadata of `highlights`
 
-_TOLD = {
+_EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_FAILURE,
@@ -27,16 +28,54 @@ _TOLD = {
     dg.DagsterEventType.ENGINE_EVENT,
 }
 
-# How Dagster's code server tells of a worker that died; the failure that it then reports says nothing.
+# How Dagster's code server reports a worker that died; the failure that it records afterwards says nothing.
 _CRASH = re.compile(r"Run execution process for \S+ ([^.]+)")
 # What a run ends with that somebody ended: no failure of its own.
 _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
+@dataclass(frozen=True)
+class RunError:
+    """An error that ended a step, or with an empty `step` the run itself.
+
+    `kind` is which of the errors in failures.py it was, None for one that nobody foresaw; `message` its text; `detail`
+    the whole of it with its traceback. `is_check`: it only says that a blocking check failed.
+    """
+
+    step: str
+    kind: type[BackupError] | None
+    message: str
+    detail: str
+    is_check: bool = False
+
+    @classmethod
+    def of(cls, step: str, error: SerializableErrorInfo) -> Self:
+        """The first cause that was written for people, else the innermost cause."""
+        cause = error
+        while (kind := _kind(cause)) is None and cause.cause is not None:
+            cause = cause.cause
+        message = " ".join(cause.message.split())
+        if kind is not None:
+            message = message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
+        return cls(step, kind, message, error.to_string(), is_check=error.cls_name == "DagsterAssetCheckFailedError")
+
+    def sentence(self, *, debug: bool) -> str:
+        """One sentence for people. Where the error was not written for them, it says that `--debug` shows more, unless
+        that was asked for."""
+        if self.kind is not None:
+            return self.message
+        return f"unexpected {self.message[:500]}" + ("" if debug else "; --debug shows where")
+
+
+def _kind(error: SerializableErrorInfo) -> type[BackupError] | None:
+    kind = getattr(failures, error.cls_name or "", None)
+    return kind if isinstance(kind, type) and issubclass(kind, BackupError) else None
+
+
 @dataclass
 class DayRun:
-    """How a day's run ended: its assets' summaries in order and the numbers in their metadata, its failed checks, and
-    its errors with the step that each ended."""
+    """How a day's run ended: its assets' summaries in order, the numbers in their metadata, its failed checks and its
+    errors. `reported` is what somebody else said who reported the run as failed."""
 
     run_id: str
     succeeded: bool = False
@@ -45,8 +84,8 @@ class DayRun:
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    errors: list[tuple[str, SerializableErrorInfo]] = field(default_factory=list)
-    said: str | None = None  # by whoever reported the run as failed without an error of its own
+    errors: list[RunError] = field(default_factory=list)
+    reported: str | None = None
     _crash: str | None = None
 
     @property
@@ -65,29 +104,38 @@ class DayRun:
         return self.succeeded and not self.failed_checks and all(name in self.summaries for name in ASSETS)
 
     @property
-    def found_it_held(self) -> bool:
+    def was_held_by_another(self) -> bool:
         """Whether it did nothing because another run held the day."""
         return self.succeeded and not self.summaries
 
     @property
     def lost_its_worker(self) -> bool:
         """Whether it failed without an error of its own: somebody else reported that its worker is gone."""
-        return self.said is not None and not (self.errors or self.failed_checks or self.cancelled or self.succeeded)
+        return self.reported is not None and not (self.errors or self.failed_checks or self.cancelled or self.succeeded)
 
     @property
     def spent_the_quota(self) -> bool:
         """Whether the API refused because today's requests are used up."""
-        return any(written_for_people(error)[0] is failures.QuotaSpent for _, error in self.errors)
+        return any(error.kind is failures.QuotaSpent for error in self.errors)
+
+    def result(self, planned: set[str], *, was_held: bool) -> Result:
+        """How the day came out of a run that was asked for the assets `planned`, while or after its last step."""
+        if was_held:
+            return Result.SKIPPED
+        if self.what_went_wrong(debug=True) is not None:
+            return Result.FAILED
+        if planned > self.summaries.keys():
+            return Result.ENDED
+        return Result.BACKED_UP if planned >= set(ASSETS) else Result.PARTIAL
 
     def what_went_wrong(self, *, debug: bool = False) -> str | None:
-        """One sentence: the first failed check, else the first error with its step; None where nothing did. Where that
-        was not written for people, it says that `--debug` shows more, unless that was asked for."""
+        """One sentence: the first failed check, else the first error with its step; None where nothing went wrong."""
         if self.failed_checks:  # first: a check that stops what follows shows as an error too, which says less
             return f"check failed: {self.failed_checks[0]}"
         if self.errors:
-            step, error = self.errors[0]
-            return (f"{step}: " if step else "") + sentence(error, debug=debug)
-        return self.said
+            error = self.errors[0]
+            return (f"{error.step}: " if error.step else "") + error.sentence(debug=debug)
+        return self.reported
 
     def note(self, event: dg.DagsterEvent) -> None:
         """Takes in one of the run's events."""
@@ -103,13 +151,13 @@ class DayRun:
             case dg.DagsterEventType.STEP_FAILURE:
                 error = event.step_failure_data.error
                 if error is not None and error.cls_name not in _INTERRUPTED:
-                    self.errors.append((event.step_key or "", error))
+                    self.errors.append(RunError.of(event.step_key or "", error))
             case dg.DagsterEventType.RUN_FAILURE:
                 failure = event.job_failure_data if event.event_specific_data else None
                 error = failure.error if failure is not None else None
                 if error is not None and error.cls_name not in _INTERRUPTED and not self.errors:
-                    self.errors.append(("", error))
-                self.said = self._crash or event.message
+                    self.errors.append(RunError.of("", error))
+                self.reported = self._crash or event.message
             case dg.DagsterEventType.RUN_SUCCESS:
                 self.succeeded = True
             case dg.DagsterEventType.RUN_CANCELED:
@@ -134,25 +182,7 @@ class DayRun:
 def recall(instance: dg.DagsterInstance, run_id: str) -> DayRun:
     """How a run ended, or how far it has come, from what the instance recorded of it."""
     ended = DayRun(run_id)
-    for record in instance.get_records_for_run(run_id, of_type=_TOLD).records:
+    for record in instance.get_records_for_run(run_id, of_type=_EVENTS).records:
         if record.event_log_entry.dagster_event is not None:
             ended.note(record.event_log_entry.dagster_event)
     return ended
-
-
-def sentence(error: SerializableErrorInfo, *, debug: bool) -> str:
-    """The cause that was written for people, else the innermost error and how to see more of it."""
-    kind, message = written_for_people(error)
-    if kind is not None:
-        return message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-    return f"unexpected {message[:500]}" + ("" if debug else "; --debug shows where")
-
-
-def written_for_people(error: SerializableErrorInfo) -> tuple[type[BackupError] | None, str]:
-    """The first cause that is one of our errors, with its message; else None and the innermost cause's message."""
-    while True:
-        kind = getattr(failures, error.cls_name or "", None)
-        ours = kind if isinstance(kind, type) and issubclass(kind, BackupError) else None
-        if ours is not None or error.cause is None:
-            return ours, " ".join(error.message.split())
-        error = error.cause

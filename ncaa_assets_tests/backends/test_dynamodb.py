@@ -177,7 +177,7 @@ def test_a_table_with_another_key_is_told(cloud: Cloud) -> None:
 
 
 def test_no_region_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ncaa_assets.backends.aws.boto import dynamodb_client
+    from ncaa_assets.backends.aws.clients import dynamodb
 
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)

@@ -1,24 +1,13 @@
-"""What the AWS services share: how their clients try again, and their errors as sentences that say what to do.
-
-Credentials, region and endpoints come from boto3's own chain (environment, profile, task role); nothing here reads one.
-"""
+"""The errors of the AWS services, as sentences that say what to do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import botocore.exceptions as boto_errors
-from botocore.config import Config
 
 from ncaa_assets.failures import SettingsError, StoreError, one_line
-from ncaa_assets.record import json_text
-from ncaa_assets.settings import check_key
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_mediaconvert import MediaConvertClient
-    from types_boto3_secretsmanager import SecretsManagerClient
 
 # The codes by which services name the same trouble ("Common errors" and each service's error list in AWS's API
 # references).
@@ -34,57 +23,6 @@ _BUSY = {
     "SlowDown", "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException",
     "RequestLimitExceeded", "ProvisionedThroughputExceededException", "RequestThrottled", "503",
 }  # fmt: skip
-
-
-def retries(count: int) -> Config:
-    """How a client tries again: botocore's standard mode, which knows each service's passing errors, backs off with
-    jitter, and resends what was dropped; `count` retries after the first try."""
-    return Config(retries={"mode": "standard", "total_max_attempts": count + 1}, connect_timeout=10, read_timeout=60)
-
-
-def dynamodb_client(retry_count: int) -> "DynamoDBClient":
-    with explained("DynamoDB"):
-        client: DynamoDBClient = boto3.client("dynamodb", config=retries(retry_count))
-    return client
-
-
-def mediaconvert_client(retry_count: int, endpoint: str | None) -> "MediaConvertClient":
-    """A client of the region's endpoint; an account's own (`DescribeEndpoints`, deprecated) is still accepted."""
-    with explained("MediaConvert"):
-        client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry_count))
-    return client
-
-
-def secrets_client() -> "SecretsManagerClient":
-    with explained("Secrets Manager"):
-        client: SecretsManagerClient = boto3.client("secretsmanager", config=retries(3))
-    return client
-
-
-def read_secret(secret_id: str) -> str:
-    """The API key in a Secrets Manager secret: its text, or the `api_key` of its JSON.
-
-    Raises:
-        StoreError: it cannot be read; the message says what to do.
-        SettingsError: it holds no key.
-    """
-    missing = f"there is no secret {secret_id} with a value; put the key into it, or set RAPIDAPI_SECRET_ID to another"
-    with explained(f"the secret {secret_id}", {"ResourceNotFoundException": missing}):
-        text = secrets_client().get_secret_value(SecretId=secret_id).get("SecretString", "").strip()
-    try:
-        found = json_text.loads(text)
-    except ValueError:
-        found = text
-    key = found.get("api_key") if isinstance(found, dict) else text
-    if not isinstance(key, str) or not key.strip():
-        raise SettingsError(
-            f'the secret {secret_id} holds no key; its value must be {{"api_key": "…"}} or the key alone'
-        )
-    try:
-        check_key(key.strip())
-    except ValueError as error:
-        raise SettingsError(f"the key in the secret {secret_id} {error}") from None
-    return key.strip()
 
 
 def code_of(error: Exception) -> str:

@@ -13,55 +13,50 @@ from uuid import uuid4
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ncaa_assets.backends import open_store
-from ncaa_assets.backends.aws.boto import (
-    code_of,
-    dynamodb_client,
-    explained,
-    is_denied,
-    mediaconvert_client,
-    retries,
-    sentence,
-)
+from ncaa_assets.backends.aws import clients
+from ncaa_assets.backends.aws.boto import code_of, explained, is_denied, sentence
 from ncaa_assets.backends.aws.dynamodb import INDEX
+from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.failures import BackupError
-from ncaa_assets.ports import Expect
+from ncaa_assets.ports import Expect, ObjectStore
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-Answer = tuple[str, str, str]  # ok, warn or fail · what was looked at · how it stands and what to do
-
-_RETRIES = 1  # a person waits
+RETRY = RetryPolicy(count=1)  # a person waits
 
 
-def examine_aws(settings: Settings) -> Iterator[Answer]:
-    """How everything on AWS stands that a run of these settings uses, one answer after the other."""
-    looks: list[tuple[str, Callable[[Settings], Iterator[Answer]]]] = [
-        ("credentials", _credentials), ("bucket", _bucket), ("table", _table), ("encoder", _queue), ("role", _role),
-        ("topic", _alerts),
-    ]  # fmt: skip
+def examine_aws(settings: Settings, open_store: Callable[[], ObjectStore]) -> Iterator[Line]:
+    """How everything on AWS stands that a run of these settings uses, a line for each. `open_store` gives the archive's
+    store."""
+    looks: list[tuple[str, Callable[[], Iterator[Line]]]] = [
+        ("credentials", _credentials),
+        ("bucket", lambda: _bucket(settings, open_store())),
+        ("table", lambda: _table(settings)),
+        ("encoder", lambda: _queue(settings)),
+        ("role", lambda: _role(settings)),
+        ("topic", lambda: _alerts(settings)),
+    ]
     for name, look in looks:
         try:
-            yield from look(settings)
+            yield from look()
         except BackupError as error:
-            yield "fail", name, str(error)
+            yield Line(Mark.FAIL, name, str(error))
             if name == "credentials":
                 return  # all others would say the same
 
 
-def _credentials(settings: Settings) -> Iterator[Answer]:
-    del settings
+def _credentials() -> Iterator[Line]:
     with explained("STS"):
-        client: Any = boto3.client("sts", config=retries(_RETRIES))
+        client: Any = boto3.client("sts", config=clients.retries(RETRY))
         who = client.get_caller_identity()
-    yield "ok", "credentials", f"{who['Arn']} in {client.meta.region_name}"
+    yield Line(Mark.OK, "credentials", f"{who['Arn']} in {client.meta.region_name}")
 
 
-def _bucket(settings: Settings) -> Iterator[Answer]:
-    store = open_store(settings)
+def _bucket(settings: Settings, store: ObjectStore) -> Iterator[Line]:
     key, data = f".doctor/{uuid4().hex}.json", b'{"probe": "of ncaa-assets doctor; may be deleted"}\n'
     store.write(key, data, expect=Expect.NOTHING)
     try:
@@ -70,29 +65,31 @@ def _bucket(settings: Settings) -> Iterator[Answer]:
         store.delete(key)
     place = store.uri(key)
     if not same or store.info(key) is not None:
-        yield "fail", "bucket", f"{place} was not what was written there; see what else writes to this bucket"
+        yield Line(Mark.FAIL, "bucket", f"{place} was not what was written there; see what else writes to this bucket")
         return
     folder = place.removesuffix(key)
     with explained(f"the bucket {settings.s3_bucket_name}"):
-        client: S3Client = boto3.client("s3", config=retries(_RETRIES))
+        client: S3Client = boto3.client("s3", config=clients.retries(RETRY))
         try:
             keeps = client.get_bucket_versioning(Bucket=settings.s3_bucket_name or "").get("Status") == "Enabled"
         except ClientError as error:
             if not is_denied(error):
                 raise
-            yield (
-                "ok",
+            yield Line(
+                Mark.OK,
                 "bucket",
                 f"{folder} can be written, read and deleted in (whether it keeps versions is not shown)",
             )
             return
         if not keeps:
             text = f"{folder} works, and keeps no earlier versions of what is replaced; switch versioning on"
-            yield "warn", "bucket", text
+            yield Line(Mark.WARN, "bucket", text)
             return
         left = _erase(client, settings.s3_bucket_name or "", place.removeprefix(f"s3://{settings.s3_bucket_name}/"))
     text = f"{folder} can be written, read and deleted in, and keeps versions"
-    yield "ok", "bucket", text + (f" (two of the probe's, at {key}: deleting them is not granted)" if left else "")
+    yield Line(
+        Mark.OK, "bucket", text + (f" (two of the probe's, at {key}: deleting them is not granted)" if left else "")
+    )
 
 
 def _erase(client: "S3Client", bucket: str, name: str) -> bool:
@@ -108,16 +105,16 @@ def _erase(client: "S3Client", bucket: str, name: str) -> bool:
     return False
 
 
-def _table(settings: Settings) -> Iterator[Answer]:
+def _table(settings: Settings) -> Iterator[Line]:
     name = settings.dynamodb_table
-    client = dynamodb_client(_RETRIES)
+    client = clients.dynamodb(RETRY)
     region = client.meta.region_name
     missing = f"there is no table {name} in {region}; make it (README, On AWS), or set DYNAMODB_TABLE and AWS_REGION"
     probe = {"id": {"S": "ncaa-assets-doctor"}}
     with explained(f"the table {name}", {"ResourceNotFoundException": missing}):
         table = client.describe_table(TableName=name)["Table"]
         if problem := _table_problem(dict(table), name):
-            yield "fail", "table", problem
+            yield Line(Mark.FAIL, "table", problem)
             return
         client.batch_get_item(RequestItems={name: {"Keys": [probe]}})
         try:
@@ -130,14 +127,14 @@ def _table(settings: Settings) -> Iterator[Answer]:
     index = next((one for one in table.get("GlobalSecondaryIndexes", []) if one.get("IndexName") == INDEX), None)
     if index is None:
         text = f"{name} has no index {INDEX}: finding a day's rows reads the whole table; add it (README, On AWS)"
-        yield "warn", "table", text
+        yield Line(Mark.WARN, "table", text)
         return
     with explained(f"the index {INDEX} of the table {name}"):
         client.query(
             TableName=name, IndexName=INDEX, Limit=1, KeyConditionExpression="game_date = :day",
             ExpressionAttributeValues={":day": {"S": "0000-00-00"}},
         )  # fmt: skip
-    yield "ok", "table", f"{name} in {region} can be read and written, with its index {INDEX}"
+    yield Line(Mark.OK, "table", f"{name} in {region} can be read and written, with its index {INDEX}")
 
 
 def _table_problem(table: dict[str, Any], name: str) -> str | None:
@@ -149,8 +146,8 @@ def _table_problem(table: dict[str, Any], name: str) -> str | None:
     return None if state in ("ACTIVE", "UPDATING") else f"{name} is {state.lower()}; wait until it is active"
 
 
-def _queue(settings: Settings) -> Iterator[Answer]:
-    client = mediaconvert_client(_RETRIES, settings.mediaconvert_endpoint)
+def _queue(settings: Settings) -> Iterator[Line]:
+    client = clients.mediaconvert(RETRY, settings.mediaconvert_endpoint)
     name = (settings.mediaconvert_queue or "Default").rpartition("/")[2]
     missing = (
         f"there is no MediaConvert queue {name} in {client.meta.region_name}; unset MEDIACONVERT_QUEUE, or make it"
@@ -158,25 +155,25 @@ def _queue(settings: Settings) -> Iterator[Answer]:
     with explained("MediaConvert", {"NotFoundException": missing}):
         queue = client.get_queue(Name=name)["Queue"]
     if queue.get("Status") == "PAUSED":
-        yield "warn", "encoder", f"MediaConvert's queue {name} is paused: jobs wait until somebody resumes it"
+        yield Line(Mark.WARN, "encoder", f"MediaConvert's queue {name} is paused: jobs wait until somebody resumes it")
     else:
-        yield "ok", "encoder", f"MediaConvert's queue {name} is active"
+        yield Line(Mark.OK, "encoder", f"MediaConvert's queue {name} is active")
 
 
-def _role(settings: Settings) -> Iterator[Answer]:
+def _role(settings: Settings) -> Iterator[Line]:
     arn = settings.mediaconvert_role_arn or ""
     found = re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/(?:.*/)?([\w+=,.@-]+)", arn)
     if found is None:
         text = f"MEDIACONVERT_ROLE_ARN is no role's ARN ({arn}); it looks like arn:aws:iam::123456789012:role/name"
-        yield "fail", "role", text
+        yield Line(Mark.FAIL, "role", text)
         return
     try:
-        client: Any = boto3.client("iam", config=retries(_RETRIES))
+        client: Any = boto3.client("iam", config=clients.retries(RETRY))
         trust = client.get_role(RoleName=found[1])["Role"].get("AssumeRolePolicyDocument", {})
     except (BotoCoreError, ClientError) as error:
         if code_of(error) == "NoSuchEntity":
-            yield (
-                "fail",
+            yield Line(
+                Mark.FAIL,
                 "role",
                 f"there is no role {found[1]}; make it, or set MEDIACONVERT_ROLE_ARN to one that is there",
             )
@@ -184,38 +181,42 @@ def _role(settings: Settings) -> Iterator[Answer]:
             text = (
                 f"{found[1]} is not shown to these credentials (iam:GetRole); the first encode tells whether it works"
             )
-            yield "ok", "role", text
+            yield Line(Mark.OK, "role", text)
         else:
-            yield "warn", "role", sentence(f"the role {found[1]}", error)
+            yield Line(Mark.WARN, "role", sentence(f"the role {found[1]}", error))
         return
     if "mediaconvert.amazonaws.com" not in str(trust):
         text = f"{found[1]} does not let MediaConvert use it; add mediaconvert.amazonaws.com to whom it trusts"
-        yield "fail", "role", text
+        yield Line(Mark.FAIL, "role", text)
     else:
-        yield "ok", "role", f"{found[1]} is there, and MediaConvert may use it"
+        yield Line(Mark.OK, "role", f"{found[1]} is there, and MediaConvert may use it")
 
 
-def _alerts(settings: Settings) -> Iterator[Answer]:
+def _alerts(settings: Settings) -> Iterator[Line]:
     if settings.alert_topic_arn is None:
-        yield "warn", "topic", "ALERT_TOPIC_ARN is unset: failures are told in the log alone"
+        yield Line(Mark.WARN, "topic", "ALERT_TOPIC_ARN is unset: failures are told in the log alone")
     else:
         yield topic(settings.alert_topic_arn)
 
 
-def topic(arn: str) -> Answer:
+def topic(arn: str) -> Line:
     """Whether what is published to an SNS topic reaches anybody; a backup works without."""
     region = arn.split(":")[3] if arn.count(":") == 5 else None
     try:
-        client: Any = boto3.client("sns", region_name=region, config=retries(_RETRIES))
+        client: Any = boto3.client("sns", region_name=region, config=clients.retries(RETRY))
         subscribed = client.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     except (BotoCoreError, ClientError) as error:
         if code_of(error) in ("NotFound", "NotFoundException", "InvalidParameter"):
-            return "warn", "topic", f"there is no topic {arn}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
+            return Line(
+                Mark.WARN, "topic", f"there is no topic {arn}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
+            )
         if is_denied(error):
-            return "ok", "topic", f"{arn} is not shown to these credentials (sns:ListSubscriptionsByTopic)"
-        return "warn", "topic", sentence(f"the topic {arn}", error)
+            return Line(Mark.OK, "topic", f"{arn} is not shown to these credentials (sns:ListSubscriptionsByTopic)")
+        return Line(Mark.WARN, "topic", sentence(f"the topic {arn}", error))
     # One that was not confirmed yet has a word where others have their ARN.
     hearing = [one for one in subscribed if one["SubscriptionArn"].startswith("arn:")]
     if not hearing:
-        return "warn", "topic", f"nobody has subscribed to {arn}: alerts reach no one; add an e-mail address to it"
-    return "ok", "topic", f"{arn} reaches {plural(len(hearing), 'subscriber')}"
+        return Line(
+            Mark.WARN, "topic", f"nobody has subscribed to {arn}: alerts reach no one; add an e-mail address to it"
+        )
+    return Line(Mark.OK, "topic", f"{arn} reaches {plural(len(hearing), 'subscriber')}")

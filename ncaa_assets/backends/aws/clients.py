@@ -1,0 +1,77 @@
+"""The boto3 clients that the backend uses, one function a service, and the one secret that it reads.
+
+Credentials, region and endpoints come from boto3's own chain (environment, profile, task role); nothing here reads them.
+"""
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from ncaa_assets.backends.aws.boto import explained
+from ncaa_assets.failures import SettingsError
+from ncaa_assets.record import json_text
+from ncaa_assets.settings import check_key
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_mediaconvert import MediaConvertClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+
+def retries(count: int) -> Config:
+    """How a client tries again: botocore's standard mode, which knows each service's passing errors, backs off with
+    jitter, and resends what was dropped; `count` retries after the first try."""
+    return Config(retries={"mode": "standard", "total_max_attempts": count + 1}, connect_timeout=10, read_timeout=60)
+
+
+def s3(retry_count: int, bucket: str) -> "S3Client":
+    with explained(f"the bucket {bucket}"):
+        client: S3Client = boto3.client("s3", config=retries(retry_count))
+    return client
+
+
+def dynamodb(retry_count: int) -> "DynamoDBClient":
+    with explained("DynamoDB"):
+        client: DynamoDBClient = boto3.client("dynamodb", config=retries(retry_count))
+    return client
+
+
+def mediaconvert(retry_count: int, endpoint: str | None) -> "MediaConvertClient":
+    """A client of the region's endpoint; an account's own (`DescribeEndpoints`, deprecated) is still accepted."""
+    with explained("MediaConvert"):
+        client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry_count))
+    return client
+
+
+def secrets() -> "SecretsManagerClient":
+    with explained("Secrets Manager"):
+        client: SecretsManagerClient = boto3.client("secretsmanager", config=retries(3))
+    return client
+
+
+def read_secret(secret_id: str) -> str:
+    """The API key in a Secrets Manager secret: its text, or the `api_key` of its JSON.
+
+    Raises:
+        StoreError: it cannot be read; the message says what to do.
+        SettingsError: it holds no key.
+    """
+    missing = f"there is no secret {secret_id} with a value; put the key into it, or set RAPIDAPI_SECRET_ID to another"
+    with explained(f"the secret {secret_id}", {"ResourceNotFoundException": missing}):
+        text = secrets().get_secret_value(SecretId=secret_id).get("SecretString", "").strip()
+    try:
+        found = json_text.loads(text)
+    except ValueError:
+        found = text
+    key = found.get("api_key") if isinstance(found, dict) else text
+    if not isinstance(key, str) or not key.strip():
+        raise SettingsError(
+            f'the secret {secret_id} holds no key; its value must be {{"api_key": "…"}} or the key alone'
+        )
+    try:
+        check_key(key.strip())
+    except ValueError as error:
+        raise SettingsError(f"the key in the secret {secret_id} {error}") from None
+    return key.strip()

@@ -1,0 +1,82 @@
+"""Which backend stands behind the ports: the one place that looks at `NCAA_DEPLOYMENT` to choose the services.
+
+Each backend is imported when it is chosen: boto3 is installed for an aws deployment only.
+"""
+
+from ncaa_assets.ports import HighlightTable, ObjectStore, Transcoder
+from ncaa_assets.settings import Settings
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """The store that these settings name.
+
+    Raises:
+        SettingsError: the deployment lacks something, such as a region.
+    """
+    if settings.ncaa_deployment == "aws":
+        from ncaa_assets.backends.aws import clients  # noqa: PLC0415
+        from ncaa_assets.backends.aws.s3 import S3Store  # noqa: PLC0415
+
+        bucket = settings.s3_bucket_name or ""
+        return S3Store(
+            clients.s3(settings.retry_count, bucket),
+            bucket,
+            settings.s3_prefix,
+            retry_count=settings.retry_count,
+            retry_delay=settings.retry_delay,
+        )
+    from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
+
+    return LocalStore(settings.archive_dir)
+
+
+def open_table(settings: Settings) -> HighlightTable:
+    """The rows of these settings' archive; raises as `open_store`."""
+    if settings.ncaa_deployment == "aws":
+        from ncaa_assets.backends.aws import clients  # noqa: PLC0415
+        from ncaa_assets.backends.aws.dynamodb import DynamoDBTable  # noqa: PLC0415
+
+        return DynamoDBTable(
+            clients.dynamodb(settings.retry_count),
+            settings.dynamodb_table,
+            retry_count=settings.retry_count,
+            retry_delay=settings.retry_delay,
+        )
+    from ncaa_assets.backends.local.store import SQLITE_NAME  # noqa: PLC0415
+    from ncaa_assets.backends.local.table import SqliteTable  # noqa: PLC0415
+
+    return SqliteTable(settings.archive_dir / SQLITE_NAME)
+
+
+def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
+    """What encodes videos from and to `store`, which `open_store` gave for the same settings."""
+    from ncaa_assets.media.profile import PROFILE  # noqa: PLC0415
+
+    if settings.ncaa_deployment == "aws":
+        from ncaa_assets.backends.aws import clients  # noqa: PLC0415
+        from ncaa_assets.backends.aws.mediaconvert import MediaConvertTranscoder  # noqa: PLC0415
+        from ncaa_assets.backends.aws.s3 import S3Store  # noqa: PLC0415
+
+        if not isinstance(store, S3Store):
+            raise TypeError("MediaConvert reads and writes S3: it needs the S3Store of the same settings")
+        return MediaConvertTranscoder(
+            clients.mediaconvert(settings.retry_count, settings.mediaconvert_endpoint),
+            store,
+            PROFILE,
+            role=settings.mediaconvert_role_arn or "",
+            queue=settings.mediaconvert_queue,
+            timeout=settings.encode_timeout,
+        )
+    from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder  # noqa: PLC0415
+    from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
+
+    if not isinstance(store, LocalStore):
+        raise TypeError("ffmpeg reads and writes files: it needs the LocalStore of the same settings")
+    return FfmpegTranscoder(store, PROFILE, concurrency=settings.video_concurrency, timeout=settings.encode_timeout)
+
+
+def read_secret(secret_id: str) -> str:
+    """The API key in a Secrets Manager secret (`clients.read_secret`)."""
+    from ncaa_assets.backends.aws import clients  # noqa: PLC0415
+
+    return clients.read_secret(secret_id)

@@ -1,0 +1,194 @@
+"""`ncaa-assets backup`: a day or a range, and what a person reads of it."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.commands import ending
+from ncaa_assets.commands.days import DayByDay, DayResult
+from ncaa_assets.commands.range_mark import RangeMark
+from ncaa_assets.commands.terminal import (
+    TerminalLog,
+    bar_over,
+    label,
+    logging_to_terminal,
+    print_table,
+    report_details,
+    say_day,
+    say_sample,
+    shown,
+)
+from ncaa_assets.failures import SettingsError
+from ncaa_assets.record.models import ASSETS
+from ncaa_assets.runs.results import Result
+from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+
+if TYPE_CHECKING:
+    from ncaa_assets.runs.outcome import DayRun
+
+# Set by the image: a container has no crontab, and nobody's browser reaches a UI that is opened in it.
+_IMAGE = "NCAA_ASSETS_IMAGE"
+
+
+@click.command()
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="The game day. Default: yesterday in TIMEZONE.")
+@click.option("--from", "first", metavar="YYYY-MM-DD", help="The first day of a range.")
+@click.option("--to", "last", metavar="YYYY-MM-DD", help="The last day of a range.")
+@click.option("--last", "count", type=click.IntRange(1, 3660), metavar="N", help="The last N days, up to yesterday.")
+@click.option("--force", is_flag=True, help="Copy and encode again what is there already.")
+@ending.debug_option
+def backup(day: str | None, first: str | None, last: str | None, count: int | None, force: bool, debug: bool) -> None:
+    """Backs up a day or a range: fetches and merges its highlights, copies and encodes what is missing."""
+
+    def days(settings: Settings) -> list[date]:
+        return _days(settings, named=day, first=first, last=last, count=count)
+
+    ending.run(lambda: _backup(days, force=force, debug=debug), debug=debug)
+
+
+def _days(
+    settings: Settings, *, named: str | None, first: str | None, last: str | None, count: int | None
+) -> list[date]:
+    """The days that a person named, oldest first: one, a range, the last so many, or none for yesterday.
+
+    Raises:
+        SettingsError: they cannot be backed up, or more than one way was used to name them.
+    """
+    if sum((named is not None, first is not None or last is not None, count is not None)) > 1:
+        raise SettingsError("name the days in one way: --date, --from and --to, or --last")
+    if count is not None:
+        newest = settings.parse_day(None)
+        every = [newest - timedelta(days=back) for back in range(count)]
+        return [day for day in reversed(every) if day >= settings.start_date]
+    if first is None and last is None:
+        return [settings.parse_day(named)]
+    if first is None or last is None:
+        raise SettingsError("a range needs both --from and --to")
+    oldest, newest = settings.parse_day(first), settings.parse_day(last)
+    if oldest > newest:
+        raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
+    return [oldest + timedelta(days=step) for step in range((newest - oldest).days + 1)]
+
+
+def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: bool) -> int:
+    load_dotenv()
+    settings = Settings.from_environment()
+    days = chosen(settings)
+    with logging_to_terminal(debug=debug) as log:
+        say_sample(settings)
+        if settings.lacks_key:
+            raise SettingsError(NO_KEY)
+        archive = Archive.open(settings)
+        archive.exists()  # refuses an archive of another source, league or timezone before anything starts
+        if len(days) > 1:
+            return _back_up_range(archive, days, log, force=force, debug=debug)
+        click.echo(f"Backing up {days[0]} …", err=True)
+        from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+
+        def report(day: date, ended: "DayRun") -> None:
+            _report(label(settings, day), ended, debug=debug)
+
+        with open_instance(settings.dagster_home()) as instance:
+            worker = DayByDay(instance, archive, trigger="backup", force=force)
+            (result,) = worker.back_up(days, report=report)
+    if result.result is Result.SKIPPED:
+        say_day(result, label=label(settings, result.day))
+    if result.is_done:
+        _say_where(archive)
+    return result.result.exit_code
+
+
+def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, force: bool, debug: bool) -> int:
+    settings, mark = archive.settings, RangeMark(archive, days)
+    reasons = {} if force else {day: why for day in days if (why := mark.done_before(day))}
+    results = [DayResult(day, Result.BACKED_UP, why, done_before=True) for day, why in reasons.items()]
+    click.echo(f"Backing up {days[0]} to {days[-1]} ({len(days)} days) …", err=True)
+    if results:
+        click.echo(f"going on where this was left: {len(results)} of {len(days)} days are done already", err=True)
+    mark.start()
+    from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+
+    try:
+        with open_instance(settings.dagster_home()) as instance, bar_over(len(days), log) as advance:
+            for done in results:
+                advance(done.day)
+            todo = [day for day in days if day not in reasons]
+            worker = DayByDay(instance, archive, trigger="backup", force=force)
+            for result in worker.back_up(todo, report=report_details(debug=debug)):
+                if result.result is not Result.NOT_STARTED:
+                    say_day(result, label=label(settings, result.day))
+                elif result.why and not any(earlier.result is Result.NOT_STARTED for earlier in results):
+                    how = f"go on tomorrow with --from {result.day} --to {days[-1]}"
+                    click.secho(f"{result.why}; {how}", fg="red", err=True)
+                results.append(result)
+                advance(result.day)
+    finally:
+        if results:
+            print_table(sorted(results, key=lambda result: result.day))
+    missing = sorted(result.day for result in results if not result.is_done)
+    click.echo(f"{len(days) - len(missing)} of {len(days)} days backed up")
+    if missing:
+        click.secho(f"not backed up: {', '.join(map(str, missing))}", fg="red", err=True)
+        return ending.FAILED
+    mark.finish()
+    _say_where(archive)
+    return ending.DONE
+
+
+def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
+    """What became of the one day that a person asked for, asset by asset."""
+    for name in ASSETS:
+        if name in ended.summaries:
+            click.echo(f"  {name:<17} {ended.summaries[name]}")
+    for warning in ended.warnings:
+        click.secho(f"  warning           {warning}", fg="yellow")
+    if ended.is_whole:
+        click.secho(f"{called} backed up", fg="green")
+        return
+    if ended.was_held_by_another:
+        return
+    for check in ended.failed_checks:
+        click.secho(f"  check failed      {check}", fg="red", err=True)
+    for error in ended.errors:
+        if error.is_check:
+            continue  # a check that blocks, printed above
+        if debug:
+            click.echo(error.detail, err=True)
+        step = f"{error.step}: " if error.step else ""
+        click.secho(f"ncaa-assets: {step}{error.sentence(debug=debug)}", fg="red", err=True)
+    if not ended.errors and not ended.failed_checks and ended.reported is not None:
+        click.secho(f"ncaa-assets: {ended.reported}", fg="red", err=True)
+    done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
+    click.secho(f"{called} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
+
+
+def _say_where(archive: Archive) -> None:
+    settings = archive.settings
+    if settings.ncaa_deployment == "aws":
+        place, rows = archive.place, f"the table {settings.dynamodb_table}"
+    else:
+        from ncaa_assets.backends.local.store import SQLITE_NAME  # noqa: PLC0415
+
+        place = f"{shown(settings.archive_dir)}/"
+        rows = f"{place}{SQLITE_NAME}"
+    click.echo(f"\nFiles:  {place} (highlights, videos, processed_videos), rows in {rows}")
+    if os.environ.get(_IMAGE):
+        return
+    click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
+    if settings.uses_sample:
+        click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")
+    click.echo("Daily:  no server needed; add this line with `crontab -e`:")
+    click.echo(f"        {_cron_line()}")
+
+
+def _cron_line() -> str:
+    program = Path(sys.executable).with_name("ncaa-assets")
+    command = f"{shlex.quote(str(program))} catch-up"
+    return f"30 6 * * * cd {shlex.quote(str(Path.cwd()))} && {command} >> backup.log 2>&1".replace("%", r"\%")

@@ -1,0 +1,52 @@
+"""How a command ends: every error becomes one line, and every end an exit code that means something."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+
+from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
+
+DONE = 0
+FAILED = 1  # a day or a check failed or is incomplete
+WRONG_USAGE = 2  # or settings that cannot be used
+ALERT_NOT_SENT = 3  # a failure that the topic of alerts did not take
+ENDED = 130  # by Ctrl-C or SIGTERM
+
+debug_option = click.option("--debug", is_flag=True, help="Show tracebacks.")
+
+
+def run(command: Callable[[], int], *, debug: bool) -> NoReturn:
+    """Runs a command to its end and exits with its code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        code = command()
+    except SettingsError as error:
+        code = _complain(error, debug=debug, code=WRONG_USAGE)
+    except AlertNotSent as error:
+        code = _complain(error, debug=debug, code=ALERT_NOT_SENT)
+    except BackupError as error:
+        code = _complain(error, debug=debug, code=FAILED)
+    except KeyboardInterrupt:
+        click.echo("ncaa-assets: ended before it was done; the same command goes on where this one stopped", err=True)
+        code = ENDED
+    except Exception as error:  # noqa: BLE001 - the last resort: an unforeseen error still ends in one line and a 1
+        code = _complain(error, debug=debug, code=FAILED)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _complain(error: Exception, *, debug: bool, code: int) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, BackupError):
+        click.echo(f"ncaa-assets: {error}", err=True)
+    else:
+        text = " ".join(str(error).split())[:500]
+        hint = "" if debug else "; --debug shows where"
+        click.echo(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
+    return code

@@ -1,0 +1,136 @@
+"""The sensor that reports failures: failed runs, failed checks of ERROR severity, and runs whose process was killed."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.failures import AlertNotSent, BackupError
+from ncaa_assets.runs import alerts
+from ncaa_assets.runs.alerts import Alert
+from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, WILL_RETRY_TAG
+from ncaa_assets.runs.killed import mark_killed
+from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG, SENSOR
+from ncaa_assets.runs.outcome import recall
+from ncaa_assets.settings import Settings
+
+_EVENTS_A_TICK = 50
+# The daemon looks for runs to retry, and a waiting command for its worker, several times a minute.
+_RERUN_WITHIN = timedelta(minutes=2)
+
+
+def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> dg.SensorDefinition:
+    """Reports every failed run and every failed check of ERROR severity, once each, and finds the runs that were killed,
+    which nobody else reports. A tick that cannot publish fails and is repeated, so no alert is lost."""
+
+    @dg.sensor(
+        name=SENSOR,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Reports failed runs and failed ERROR checks: in the log, and on aws to ALERT_TOPIC_ARN. Marks runs "
+            "whose process is gone as failed, so that they do not fill the queue."
+        ),
+    )
+    def failure_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        before = json.loads(context.cursor) if context.cursor else None
+        seen, sent = dict(before or _newest(context.instance)), 0
+        try:
+            for record in _changes_after(context.instance, seen) if before else []:
+                alert = _alert_of(context, record.event_log_entry, settings)
+                if alert is not None:
+                    alerts.send(settings, alert)
+                    sent += 1
+                seen[_kind(record)] = record.storage_id
+        except _RerunPending:
+            pass  # the next tick begins with this one
+        except AlertNotSent:
+            if seen == before:
+                raise
+            # What was dealt with must not be sent again: the next tick begins with this one, and fails if it must.
+        context.update_cursor(json.dumps(seen))
+        try:
+            killed = mark_killed(context.instance, open_archive(), alerts_by=SENSOR)
+        except BackupError as error:
+            context.log.warning("whether runs were killed could not be found out: %s", error)
+            killed = []
+        return dg.SkipReason(f"{sent} alerts sent; {len(killed)} killed runs found")
+
+    return failure_sensor
+
+
+def _newest(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Where a new sensor begins: it does not report what happened before it existed."""
+    newest = {}
+    for event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS):
+        records = instance.fetch_run_status_changes(event_type, limit=1).records
+        newest[event_type.value] = records[0].storage_id if records else 0
+    return newest
+
+
+def _changes_after(instance: dg.DagsterInstance, seen: dict[str, int]) -> list[dg.EventLogRecord]:
+    """Runs that failed, and runs that succeeded (a failed check may be among their events), oldest first."""
+    records: list[dg.EventLogRecord] = []
+    for event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS):
+        after = dg.RunStatusChangeRecordsFilter(event_type, after_storage_id=seen[event_type.value])
+        records += instance.fetch_run_status_changes(after, limit=_EVENTS_A_TICK, ascending=True).records
+    return sorted(records, key=lambda record: record.storage_id)
+
+
+def _kind(record: dg.EventLogRecord) -> str:
+    event = record.event_log_entry.dagster_event
+    assert event is not None  # noqa: S101 - the query asks for nothing else
+    return event.event_type_value
+
+
+class _RerunPending(Exception):
+    """Whoever launched a run whose worker was lost is about to run it again."""
+
+
+def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, settings: Settings) -> Alert | None:
+    """The alert for a run that ended, or None where nothing is wrong, somebody else reports it, or another run took its
+    place and will have its own outcome.
+
+    Raises:
+        _RerunPending: whether another run takes its place is not known yet.
+    """
+    run_id = entry.run_id
+    run = context.instance.get_run_by_id(run_id)
+    if run is None or run.tags.get(ALERTS_TAG, SENSOR) != SENSOR:
+        return None
+    try:
+        ended = recall(context.instance, run_id)
+        may_be_rerun = ended.lost_its_worker or run.tags.get(WILL_RETRY_TAG) == "true"
+        if may_be_rerun and _was_rerun(context.instance, run, entry.timestamp):
+            return None
+        sentence = ended.what_went_wrong(debug=True)
+    except _RerunPending:
+        raise
+    except Exception as error:  # noqa: BLE001 - a failure is told even where it cannot be read
+        context.log.warning("the events of run %s cannot be read: %s", run_id, error)
+        sentence = (
+            None if run.status == dg.DagsterRunStatus.SUCCESS else "it failed, and why cannot be read; look there"
+        )
+    if sentence is None and run.status == dg.DagsterRunStatus.FAILURE:
+        sentence = "it failed and said nothing; look there"
+    if sentence is None:
+        return None
+    return Alert(run.job_name, run.tags.get(PARTITION_TAG), sentence, alerts.run_link(settings, run_id))
+
+
+def _was_rerun(instance: dg.DagsterInstance, run: dg.DagsterRun, ended_at: float) -> bool:
+    """Whether a run that lost its worker was run again, by the daemon where the instance retries runs or by the command
+    that launched it. `ended_at` is in seconds since 1970.
+
+    Raises:
+        _RerunPending: that is still to come; after `_RERUN_WITHIN` it no longer is.
+    """
+    if instance.get_runs(dg.RunsFilter(tags={PARENT_RUN_ID_TAG: run.run_id}), limit=1):
+        return True
+    by_daemon = run.tags.get(WILL_RETRY_TAG) == "true"
+    by_command = run.tags.get(MAX_RETRIES_TAG) == "0" and PARENT_RUN_ID_TAG not in run.tags
+    if (by_daemon or by_command) and datetime.now(UTC).timestamp() - ended_at < _RERUN_WITHIN.total_seconds():
+        raise _RerunPending
+    return False

@@ -1,0 +1,56 @@
+"""Every name of Dagster's that is not public, in one file: a new release is held against this list.
+
+Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as cancelled, to
+watch a worker on ECS, or to see whether a schedule is switched off. The tests of `runs/` hold each of them.
+"""
+
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.executor_definition import ExecutorDefinition
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
+from dagster._core.launcher import WorkerStatus
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import BaseWorkspaceRequestContext
+from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
+from dagster_shared.error import SerializableErrorInfo
+
+__all__ = [
+    "MAX_RETRIES_TAG",
+    "PARENT_RUN_ID_TAG",
+    "ROOT_RUN_ID_TAG",
+    "WILL_RETRY_TAG",
+    "BaseWorkspaceRequestContext",
+    "CodePointer",
+    "DagsterExecutionInterruptedError",
+    "ExecutionPlan",
+    "ExecutorDefinition",
+    "InMemoryJob",
+    "InProcessExecutor",
+    "InstigatorStatus",
+    "JobPythonOrigin",
+    "LoadableTargetOrigin",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
+    "PlanOrchestrationContext",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
+    "RepositoryPythonOrigin",
+    "RetryMode",
+    "SerializableErrorInfo",
+    "UnresolvedAssetJobDefinition",
+    "WorkerStatus",
+    "capture_interrupts",
+    "check_captured_interrupt",
+    "execute_run_iterator",
+    "serializable_error_info_from_exc_info",
+]
