@@ -28,11 +28,11 @@ from ncaa_assets.archive import documents
 from ncaa_assets.archive import lease as archive
 from ncaa_assets.backends import open_store
 from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, one_line
-from ncaa_assets.ports import ObjectStore
+from ncaa_assets.ports import FirstPage, ObjectStore
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source import shape as api_shape
-from ncaa_assets.source.client import A_DAY_WITH_GAMES, FirstPage
+from ncaa_assets.source.client import A_DAY_WITH_GAMES
 from ncaa_assets.text import plural, size
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from ncaa_assets.failures import BackupError, LeaseHeld, SettingsError
 from ncaa_assets.media.profile import PROFILE
 from ncaa_assets.ports import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.record.models import ASSETS
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.runs.alerts import log_finished_day
 from ncaa_assets.runs.outcome import recall
 from ncaa_assets.settings import NO_KEY, SAMPLE_ENDING, SAMPLE_SOURCE, Settings
@@ -123,8 +124,7 @@ class HighlightsApiResource(dg.ConfigurableResource[HighlightsApi]):
             timezone=self.timezone,
             limit=self.limit,
             quota_reserve=self.quota_reserve,
-            retry_count=self.retry_count,
-            retry_delay=self.retry_delay_seconds,
+            retry=RetryPolicy(self.retry_count, self.retry_delay_seconds),
             trusted_origin=origin,
         )
 
@@ -158,8 +158,7 @@ class VideoCopierResource(dg.ConfigurableResource[VideoCopier]):
             CopyLimits(
                 max_bytes=self.max_bytes,
                 min_bytes_per_second=self.min_bytes_per_second,
-                retry_count=self.retry_count,
-                retry_delay=self.retry_delay_seconds,
+                retry=RetryPolicy(self.retry_count, self.retry_delay_seconds),
             ),
             concurrency=self.concurrency,
             count=self.count,

@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from ncaa_assets.failures import SettingsError, StoreError, one_line
 from ncaa_assets.record import json_text
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import check_key
 
 if TYPE_CHECKING:
@@ -36,28 +37,29 @@ _BUSY = {
 }  # fmt: skip
 
 
-def retries(count: int) -> Config:
+def retries(policy: RetryPolicy) -> Config:
     """How a client tries again: botocore's standard mode, which knows each service's passing errors, backs off with
-    jitter, and resends what was dropped; `count` retries after the first try."""
-    return Config(retries={"mode": "standard", "total_max_attempts": count + 1}, connect_timeout=10, read_timeout=60)
+    jitter, and resends what was dropped; as often as `policy` says (the delays are botocore's own)."""
+    attempts = policy.count + 1
+    return Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=10, read_timeout=60)
 
 
-def dynamodb_client(retry_count: int) -> "DynamoDBClient":
+def dynamodb_client(retry: RetryPolicy) -> "DynamoDBClient":
     with explained("DynamoDB"):
-        client: DynamoDBClient = boto3.client("dynamodb", config=retries(retry_count))
+        client: DynamoDBClient = boto3.client("dynamodb", config=retries(retry))
     return client
 
 
-def mediaconvert_client(retry_count: int, endpoint: str | None) -> "MediaConvertClient":
+def mediaconvert_client(retry: RetryPolicy, endpoint: str | None) -> "MediaConvertClient":
     """A client of the region's endpoint; an account's own (`DescribeEndpoints`, deprecated) is still accepted."""
     with explained("MediaConvert"):
-        client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry_count))
+        client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry))
     return client
 
 
 def secrets_client() -> "SecretsManagerClient":
     with explained("Secrets Manager"):
-        client: SecretsManagerClient = boto3.client("secretsmanager", config=retries(3))
+        client: SecretsManagerClient = boto3.client("secretsmanager", config=retries(RetryPolicy()))
     return client
 
 

@@ -26,6 +26,7 @@ from ncaa_assets.backends.aws.boto import (
 from ncaa_assets.backends.aws.dynamodb import INDEX
 from ncaa_assets.failures import BackupError
 from ncaa_assets.ports import Expect
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 Answer = tuple[str, str, str]  # ok, warn or fail · what was looked at · how it stands and what to do
 
-_RETRIES = 1  # a person waits
+_RETRY = RetryPolicy(1)  # a person waits
 
 
 def examine_aws(settings: Settings) -> Iterator[Answer]:
@@ -55,7 +56,7 @@ def examine_aws(settings: Settings) -> Iterator[Answer]:
 def _credentials(settings: Settings) -> Iterator[Answer]:
     del settings
     with explained("STS"):
-        client: Any = boto3.client("sts", config=retries(_RETRIES))
+        client: Any = boto3.client("sts", config=retries(_RETRY))
         who = client.get_caller_identity()
     yield "ok", "credentials", f"{who['Arn']} in {client.meta.region_name}"
 
@@ -74,7 +75,7 @@ def _bucket(settings: Settings) -> Iterator[Answer]:
         return
     folder = place.removesuffix(key)
     with explained(f"the bucket {settings.s3_bucket_name}"):
-        client: S3Client = boto3.client("s3", config=retries(_RETRIES))
+        client: S3Client = boto3.client("s3", config=retries(_RETRY))
         try:
             keeps = client.get_bucket_versioning(Bucket=settings.s3_bucket_name or "").get("Status") == "Enabled"
         except ClientError as error:
@@ -110,7 +111,7 @@ def _erase(client: "S3Client", bucket: str, name: str) -> bool:
 
 def _table(settings: Settings) -> Iterator[Answer]:
     name = settings.dynamodb_table
-    client = dynamodb_client(_RETRIES)
+    client = dynamodb_client(_RETRY)
     region = client.meta.region_name
     missing = f"there is no table {name} in {region}; make it (README, On AWS), or set DYNAMODB_TABLE and AWS_REGION"
     probe = {"id": {"S": "ncaa-assets-doctor"}}
@@ -150,7 +151,7 @@ def _table_problem(table: dict[str, Any], name: str) -> str | None:
 
 
 def _queue(settings: Settings) -> Iterator[Answer]:
-    client = mediaconvert_client(_RETRIES, settings.mediaconvert_endpoint)
+    client = mediaconvert_client(_RETRY, settings.mediaconvert_endpoint)
     name = (settings.mediaconvert_queue or "Default").rpartition("/")[2]
     missing = (
         f"there is no MediaConvert queue {name} in {client.meta.region_name}; unset MEDIACONVERT_QUEUE, or make it"
@@ -171,7 +172,7 @@ def _role(settings: Settings) -> Iterator[Answer]:
         yield "fail", "role", text
         return
     try:
-        client: Any = boto3.client("iam", config=retries(_RETRIES))
+        client: Any = boto3.client("iam", config=retries(_RETRY))
         trust = client.get_role(RoleName=found[1])["Role"].get("AssumeRolePolicyDocument", {})
     except (BotoCoreError, ClientError) as error:
         if code_of(error) == "NoSuchEntity":
@@ -206,7 +207,7 @@ def topic(arn: str) -> Answer:
     """Whether what is published to an SNS topic reaches anybody; a backup works without."""
     region = arn.split(":")[3] if arn.count(":") == 5 else None
     try:
-        client: Any = boto3.client("sns", region_name=region, config=retries(_RETRIES))
+        client: Any = boto3.client("sns", region_name=region, config=retries(_RETRY))
         subscribed = client.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     except (BotoCoreError, ClientError) as error:
         if code_of(error) in ("NotFound", "NotFoundException", "InvalidParameter"):

@@ -14,6 +14,7 @@ from ncaa_assets.backends.aws.mediaconvert import MediaConvertTranscoder
 from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.media.profile import PROFILE
 from ncaa_assets.ports import HighlightTable, ObjectStore, Transcoder
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
 
 
@@ -33,9 +34,7 @@ class S3StoreResource(dg.ConfigurableResource[ObjectStore]):
         """The store itself, for what runs outside of a Dagster run too."""
         with explained(f"the bucket {self.bucket}"):
             client = self.s3.get_client()
-        return S3Store(
-            client, self.bucket, self.prefix, retry_count=self.retry_count, retry_delay=self.retry_delay_seconds
-        )
+        return S3Store(client, self.bucket, self.prefix, retry=RetryPolicy(self.retry_count, self.retry_delay_seconds))
 
 
 class DynamoDBTableResource(dg.ConfigurableResource[HighlightTable]):
@@ -50,12 +49,8 @@ class DynamoDBTableResource(dg.ConfigurableResource[HighlightTable]):
 
     def open(self) -> DynamoDBTable:
         """The table itself, for what runs outside of a Dagster run too."""
-        return DynamoDBTable(
-            dynamodb_client(self.retry_count),
-            self.table,
-            retry_count=self.retry_count,
-            retry_delay=self.retry_delay_seconds,
-        )
+        retry = RetryPolicy(self.retry_count, self.retry_delay_seconds)
+        return DynamoDBTable(dynamodb_client(retry), self.table, retry=retry)
 
 
 class MediaConvertResource(dg.ConfigurableResource[Transcoder]):
@@ -72,7 +67,7 @@ class MediaConvertResource(dg.ConfigurableResource[Transcoder]):
         if not isinstance(self.store, S3Store):
             raise dg.DagsterInvariantViolationError("MediaConvert reads and writes S3; give it an S3StoreResource")
         return MediaConvertTranscoder(
-            mediaconvert_client(self.retry_count, self.endpoint),
+            mediaconvert_client(RetryPolicy(self.retry_count), self.endpoint),
             self.store,
             PROFILE,
             role=self.role_arn,

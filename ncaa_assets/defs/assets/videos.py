@@ -13,10 +13,11 @@ from ncaa_assets.archive import documents
 from ncaa_assets.defs.metadata import escaped, link, skipped_table, table
 from ncaa_assets.defs.resources import DayLease
 from ncaa_assets.failures import BackupError, CopyFailed
-from ncaa_assets.ports import ObjectStore
+from ncaa_assets.ports import CopyPlan, ObjectStore
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, SkippedVideo, VideosDay, content_hash
 from ncaa_assets.text import plural, size
-from ncaa_assets.video.copier import CopyPlan, VideoCopier, plan_copies, skipped
+from ncaa_assets.video.copier import VideoCopier
+from ncaa_assets.video.plan import plan_copies, skipped
 
 log = logging.getLogger(__name__)
 
