@@ -121,12 +121,14 @@ def _copy_all(store: "object", urls: list[str], concurrency: int) -> dict[str, f
     import requests  # noqa: F401, PLC0415 - as a run has them before its first copy
     import tenacity  # noqa: F401, PLC0415
 
+    from ncaa_assets.ports import Candidate, CopyPlan  # noqa: PLC0415
     from ncaa_assets.record.models import CopiedVideo, Highlight  # noqa: PLC0415
-    from ncaa_assets.video.copier import Candidate, CopyLimits, CopyPlan, VideoCopier  # noqa: PLC0415
+    from ncaa_assets.retry import RetryPolicy  # noqa: PLC0415
+    from ncaa_assets.video.copier import CopyLimits, VideoCopier  # noqa: PLC0415
     from ncaa_assets.video.safe_http import HostPolicy  # noqa: PLC0415
 
-    limits = CopyLimits(max_bytes=2**31, min_bytes_per_second=20_000, retry_count=0, retry_delay=0)
-    copier = VideoCopier(store, HostPolicy(allow_private=True), limits, concurrency=concurrency, count=None)  # type: ignore[arg-type]
+    limits = CopyLimits(max_bytes=2**31, min_bytes_per_second=20_000, retry=RetryPolicy(0))
+    copier = VideoCopier(store, HostPolicy(allow_private=True), limits, concurrency=concurrency)  # type: ignore[arg-type]
     plan = CopyPlan([], [Candidate(Highlight(id=str(number), url=url)) for number, url in enumerate(urls)], None)
     idle = _megabytes("VmRSS")
     if _PROC.exists():

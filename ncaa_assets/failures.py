@@ -1,26 +1,8 @@
-"""Every error that a person can meet, and what is worth a retry and what never is, decided in this one place.
+"""Every error that a person can meet.
 
-An error here is one sentence that says what happened and what to do next; the command prints it as it stands. Whether
-something is tried again is decided by the pure functions `status_is_transient` and `is_transient`, and only requests
-are retried: never a whole step, because a Dagster step with a RetryPolicy answers Ctrl-C with another attempt, and
-because retries at two levels multiply.
-
-`requests` and `tenacity` are imported where they are used: every Dagster process loads this module, and only a run asks
-the network (0.2 s of 0.4, measured).
+An error's message is one sentence that says what happened and what to do next; the command line prints it unchanged.
+What is worth another attempt is decided in `retry.py`.
 """
-
-import logging
-import random
-import re
-import socket
-import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import tenacity
 
 
 class BackupError(Exception):
@@ -106,123 +88,6 @@ class AlertNotSent(BackupError):
     """A failure could not be told to the people who wait for such news."""
 
 
-# What a request that a person waits for may spend on a host that cannot be reached at all: a mistyped name or a
-# stopped server must be said within 10 s.
-UNREACHABLE_SECONDS = 2.0
-
-_SPENT_QUOTA = re.compile(r"\b(daily|monthly)\b.*\bquota\b|\bquota\b.*\b(daily|monthly)\b", re.IGNORECASE | re.DOTALL)
-
-
-def status_is_transient(status: int, message: str = "") -> bool:
-    """Whether an HTTP status is worth asking again: 408, 425, 5xx, and a 429 that is about pace and not about the day.
-
-    RapidAPI answers 429 both for too many requests a second and for a spent daily quota; only the message tells them
-    apart ("You have exceeded the DAILY quota …").
-    """
-    if status == 429:
-        return not _SPENT_QUOTA.search(message)
-    return status in (408, 425) or status >= 500
-
-
-def is_unreachable(error: BaseException) -> bool:
-    """Whether no connection came about at all: an unknown name or a refused port, anywhere in the chain of causes."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        one = todo.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, (socket.gaierror, ConnectionRefusedError)):
-            return True
-        todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-    return False
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed when it is made again."""
-    if isinstance(error, SourceError):
-        return error.transient
-    if isinstance(error, BackupError):
-        return isinstance(error, CopyFailed | StoreBusy)
-    import requests  # noqa: PLC0415
-    import urllib3  # noqa: PLC0415
-
-    if isinstance(error, requests.exceptions.SSLError):
-        return False
-    return isinstance(
-        error,
-        requests.exceptions.ConnectionError
-        | requests.exceptions.Timeout
-        | requests.exceptions.ChunkedEncodingError
-        | requests.exceptions.ContentDecodingError
-        | urllib3.exceptions.HTTPError
-        | TimeoutError
-        | ConnectionError,
-    )
-
-
-def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a `Retry-After` header asks for (RFC 9110 §10.2.3: a number, or a date), or None."""
-    value = headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
-
-
-def retrying(
-    *,
-    count: int,
-    max_delay: float,
-    what: str,
-    log: logging.Logger,
-    sleep: Callable[[float], None] = time.sleep,
-) -> "tenacity.Retrying":
-    """A tenacity loop for one request: `count` retries of what `is_transient`, each said in the log as it happens.
-
-    Delays double from half a second up to `max_delay`, with jitter; a server's `Retry-After` is honoured up to
-    `max_delay` (a longer one ends the retries: the next run is the better place to wait). A host that cannot be
-    reached is given up after about `UNREACHABLE_SECONDS`. The last error is raised as it is.
-    """
-    import tenacity  # noqa: PLC0415
-
-    def wait(state: "tenacity.RetryCallState") -> float:
-        asked = getattr(_error(state), "retry_after", None)
-        backoff: float = min(max_delay, 0.5 * 2 ** (state.attempt_number - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
-        return min(max_delay, max(asked or 0.0, backoff))
-
-    def stop(state: "tenacity.RetryCallState") -> bool:
-        error = _error(state)
-        if state.attempt_number > count or (getattr(error, "retry_after", None) or 0.0) > max_delay:
-            return True
-        elapsed = state.seconds_since_start or 0.0
-        return error is not None and is_unreachable(error) and elapsed + wait(state) > UNREACHABLE_SECONDS
-
-    def say(state: "tenacity.RetryCallState") -> None:
-        delay = state.next_action.sleep if state.next_action else 0.0
-        log.warning(
-            "%s: attempt %d of %d failed (%s); trying again in %.1f s",
-            what, state.attempt_number, count + 1, one_line(_error(state)), delay,
-        )  # fmt: skip
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(is_transient),
-        stop=stop,
-        wait=wait,
-        sleep=sleep,
-        before_sleep=say,
-        reraise=True,
-    )
-
-
 def one_line(error: BaseException | None) -> str:
     """An error as one short line: its own message where it was written for people, else its innermost cause.
 
@@ -246,7 +111,3 @@ def _innermost(error: BaseException) -> BaseException:
             break
         error = deeper
     return error
-
-
-def _error(state: "tenacity.RetryCallState") -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None

@@ -1,7 +1,8 @@
-"""The three interfaces that stand between the assets and where an archive lives.
+"""The interfaces of the five services that a day's work uses, and the values that they take and return.
 
-Plain Python, no Dagster and no vendor: an asset never asks where it runs. What a backend promises is written here once,
-and one suite of contract tests holds every backend to it.
+`Source` lists a day's highlights, `Copier` brings their videos in, `Transcoder` encodes them; `ObjectStore` and
+`HighlightTable` keep everything. Plain Python without Dagster or a vendor's names: a day's work never asks where it
+runs. What every implementation promises is written here once; the contract tests hold each backend to it.
 """
 
 from abc import ABC, abstractmethod
@@ -12,8 +13,9 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from ncaa_assets.failures import EncodeFailed
-from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
+from ncaa_assets.failures import CopyFailed, EncodeFailed, VideoRefused
+from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.models import CopiedVideo, Highlight, ProcessedVideo
 
 
 class Expect(Enum):
@@ -162,6 +164,105 @@ class HighlightTable(ABC):
     @abstractmethod
     def uri(self) -> str:
         """Where a person finds the table."""
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    """The first page of a day's listing: the whole body as it came, and what the client reads in it.
+
+    `restriction` is the answer's own sentence where the plan withholds something; `plan` is the plan's tier. The quota
+    counts requests a day; `seconds` is how long the answer took.
+    """
+
+    body: dict[str, Any]
+    records: list[Any]
+    total: int | None
+    restriction: str | None
+    plan: str | None
+    quota_limit: int | None
+    quota_remaining: int | None
+    seconds: float
+
+
+class Source(ABC):
+    """An API that lists a day's highlights.
+
+    A day is a game day as `YYYY-MM-DD`. Every method raises `SourceError` with a sentence for a person where the API
+    cannot be reached, refuses, or answers something that is no listing; `QuotaSpent` where no other day can be fetched
+    either.
+    """
+
+    @property
+    @abstractmethod
+    def trusted_origin(self) -> tuple[str, int] | None:
+        """The host and port whose videos may lie on this machine's loopback: those of the sample server. None for a
+        real API, whose videos are never there."""
+
+    @abstractmethod
+    def fetch_day(self, day: str) -> Fetch:
+        """All of a day's records, page by page. Where a later page fails, the earlier ones are returned with the error
+        in `Fetch.error`."""
+
+    @abstractmethod
+    def requests_left(self, day: str) -> int | None:
+        """How many API requests are left today; finding out costs one (None: the API does not say)."""
+
+    @abstractmethod
+    def first_page(self, day: str) -> FirstPage:
+        """A full first page of a day, by one request, for callers that inspect the API rather than a day."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A highlight whose video is to be copied, and the copies of it that the store has."""
+
+    highlight: Highlight
+    earlier: tuple[CopiedVideo, ...] = ()
+
+
+@dataclass(frozen=True)
+class CopyPlan:
+    """What to copy: all of `renewed`, which have copies already (the URL changed, or a person forced it), and of
+    `fresh`, which have none, the first `missing` that can be copied (None: all of them)."""
+
+    renewed: Sequence[Candidate]
+    fresh: Sequence[Candidate]
+    missing: int | None
+
+
+@dataclass(frozen=True)
+class CopyOutcome:
+    """How one candidate ended: copied, not copyable, or failed for a passing reason."""
+
+    candidate: Candidate
+    result: CopiedVideo | VideoRefused | CopyFailed
+
+
+class Copier(ABC):
+    """Brings videos from the addresses that highlights name into the store, verified."""
+
+    @property
+    @abstractmethod
+    def reads_pages(self) -> bool:
+        """Whether the videos of web pages are copied too; otherwise a page is refused."""
+
+    @abstractmethod
+    def copy(
+        self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None
+    ) -> Generator[CopyOutcome, None, None]:
+        """Carries out a plan, several copies at a time, and yields each outcome as soon as it is known, so that it can
+        be recorded before the next.
+
+        Nothing appears in the store before it is whole and shown to be a video. `before_commit` is called right before
+        each copy appears and stops it by raising. A fresh candidate that cannot be copied is replaced by the next; one
+        that failed for a passing reason keeps its place, so that the next run takes it up and not a later one. A
+        candidate whose bytes are those of an earlier copy yields that copy. One failure delays no other. Closing the
+        generator ends what still runs and takes back what it had written; that is final for this copier.
+
+        Raises:
+            StoreError: the store failed.
+            Exception: whatever `before_commit` raised.
+        """
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from ncaa_assets.failures import SettingsError
+from ncaa_assets.retry import RetryPolicy
 
 DEFAULT_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
 SAMPLE_SOURCE = "sample"
@@ -250,6 +251,11 @@ class Settings(BaseModel):
         """The `X-RapidAPI-Host` header, or None for an endpoint that is not RapidAPI's and takes the key alone."""
         host = urlsplit(self.api_url).hostname or ""
         return self.rapidapi_host or (host if host.endswith(".rapidapi.com") else None)
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How a request is retried: `RETRY_COUNT` and `RETRY_DELAY`."""
+        return RetryPolicy(count=self.retry_count, max_delay=self.retry_delay)
 
     @property
     def archive_dir(self) -> Path:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from ncaa_assets.archive import documents
 from ncaa_assets.failures import ObjectMissing, StoreError
-from ncaa_assets.ports import HighlightTable, ObjectStore
+from ncaa_assets.ports import Candidate, HighlightTable, ObjectStore
 from ncaa_assets.record.models import CopiedVideo, FetchRecord, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
-from ncaa_assets.video.copier import Candidate, plan_copies
+from ncaa_assets.video.plan import plan_copies
 
 # A little less than a day, so that a call at the same hour every day finds each day due.
 DUE_AFTER = timedelta(hours=20)

@@ -1,7 +1,7 @@
 """What an archive is a record of: `archive.json`, compared with the settings before anything is written.
 
-Settings that disagree are refused. So sample data never meet real ones, and one league's days never overwrite another's.
-"""
+Settings that disagree are refused. So sample data never meet real ones, and one league's days never overwrite
+another's."""
 
 from typing import TYPE_CHECKING, Self
 

@@ -1,9 +1,8 @@
 """A day's lease, which gives the day to one run at a time, and the held day that comes with it.
 
-A lease is a small object that is written conditionally, so it works the same in a folder and in a bucket. Whoever enters
-a `Lease` gets a `HeldDay`, and nothing else in this project writes to a day: a run without the lease has nothing to write
-with.
-"""
+A lease is a small object that is written conditionally, so it works the same in a folder and in a bucket. Whoever
+enters a `Lease` gets a `HeldDay`, and nothing else in this project writes to a day: a run without the lease has
+nothing to write with."""
 
 import logging
 import os
@@ -123,8 +122,8 @@ class HeldDay:
 
 
 class Lease:
-    """The lease of one day for one run. A context manager: entering takes the day and gives a `HeldDay`; a thread renews
-    the lease while the `with` lasts; leaving releases it.
+    """The lease of one day for one run. A context manager: entering takes the day and gives a `HeldDay`; a thread
+    renews the lease while the `with` lasts; leaving releases it.
 
     `seconds` is how long the lease lasts without a renewal.
 

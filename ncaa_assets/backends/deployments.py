@@ -19,11 +19,10 @@ def open_store(settings: Settings) -> ObjectStore:
 
         bucket = settings.s3_bucket_name or ""
         return S3Store(
-            clients.s3(settings.retry_count, bucket),
+            clients.s3(settings.retry_policy, bucket),
             bucket,
             settings.s3_prefix,
-            retry_count=settings.retry_count,
-            retry_delay=settings.retry_delay,
+            retry=settings.retry_policy,
         )
     from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
@@ -37,10 +36,9 @@ def open_table(settings: Settings) -> HighlightTable:
         from ncaa_assets.backends.aws.dynamodb import DynamoDBTable  # noqa: PLC0415
 
         return DynamoDBTable(
-            clients.dynamodb(settings.retry_count),
+            clients.dynamodb(settings.retry_policy),
             settings.dynamodb_table,
-            retry_count=settings.retry_count,
-            retry_delay=settings.retry_delay,
+            retry=settings.retry_policy,
         )
     from ncaa_assets.backends.local.store import SQLITE_NAME  # noqa: PLC0415
     from ncaa_assets.backends.local.table import SqliteTable  # noqa: PLC0415
@@ -60,7 +58,7 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
         if not isinstance(store, S3Store):
             raise TypeError("MediaConvert reads and writes S3: it needs the S3Store of the same settings")
         return MediaConvertTranscoder(
-            clients.mediaconvert(settings.retry_count, settings.mediaconvert_endpoint),
+            clients.mediaconvert(settings.retry_policy, settings.mediaconvert_endpoint),
             store,
             PROFILE,
             role=settings.mediaconvert_role_arn or "",

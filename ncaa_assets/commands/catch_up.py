@@ -1,8 +1,8 @@
 """`ncaa-assets catch-up`: backs up whichever of the last days is missing, failed or due, and alerts where it cannot.
 
-The store alone decides what is to be done. So catch-up may be called at any time, from cron, EventBridge or by hand, and
-twice at once: a day that another run holds is left to it. It raises its own alerts, since no daemon may be running.
-"""
+The store alone decides what is to be done. So catch-up may be called at any time, from cron, EventBridge or by hand,
+and twice at once: a day that another run holds is left to it. It raises its own alerts, since no daemon may be
+running."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -111,8 +111,8 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
 
 
 def _need(state: DayState) -> tuple[bool, datetime]:
-    """Sorts undone days before those that are only due, and these by when they were last looked at: where the quota ends
-    before the days do, the next call continues with the others."""
+    """Sorts undone days before those that are only due, and these by when they were last looked at: where the quota
+    ends before the days do, the next call continues with the others."""
     return state.undone is None, state.fetched_at or datetime.min.replace(tzinfo=UTC)
 
 

@@ -1,8 +1,7 @@
 """Days backed up one after the other: the loop that a day, a range and `catch-up` share, with its care for the quota.
 
-Strictly one at a time: a day's videos already use what the network and the machine have. What is kept of a day here is a
-line of a table, so a range of years takes the memory of a day.
-"""
+Strictly one at a time: a day's videos already use what the network and the machine have. What is kept of a day here
+is a line of a table, so a range of years takes the memory of a day."""
 
 import logging
 import time

@@ -1,8 +1,7 @@
 """`ncaa-assets doctor`: would a backup work here and now, and what to do where it would not.
 
-One screen, a line for each thing that is looked at. It makes one request of the API at most, and creates nothing but, on
-aws, a probe object that it removes. A problem with one thing never hides the next.
-"""
+One screen, a line for each thing that is looked at. It makes one request of the API at most, and creates nothing but,
+on aws, a probe object that it removes. A problem with one thing never hides the next."""
 
 import functools
 import importlib.metadata
@@ -26,10 +25,11 @@ from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands import ending
 from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, one_line
+from ncaa_assets.ports import FirstPage
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source import shape as api_shape
-from ncaa_assets.source.client import A_DAY_WITH_GAMES, FirstPage
+from ncaa_assets.source.client import A_DAY_WITH_GAMES
 from ncaa_assets.source.open import open_source
 from ncaa_assets.text import plural, size
 

@@ -57,8 +57,8 @@ def encode(held: HeldDay, videos: VideosDay, transcoder: Transcoder, *, force: b
 def _carry_out(
     todo: list[EncodeRequest], manifest: ProcessedDay, *, held: HeldDay, transcoder: Transcoder
 ) -> tuple[list[ProcessedVideo], int, list[str]]:
-    """Encodes and records. Returns what was encoded, how many outputs came from an earlier encode of the same bytes, and
-    a sentence for each video that was not encoded."""
+    """Encodes and records. Returns what was encoded, how many outputs came from an earlier encode of the same bytes,
+    and a sentence for each video that was not encoded."""
     encoded: list[ProcessedVideo] = []
     failed: list[str] = []
     reused = 0

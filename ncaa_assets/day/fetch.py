@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fetched:
-    """A day after its fetch: the document as it is stored now, the answer, what it changed, and the seconds that the API
-    took. `is_first`: the archive held no highlight of any day before."""
+    """A day after its fetch: the document as it is stored now, the answer, what it changed, and the seconds that the
+    API took. `is_first`: the archive held no highlight of any day before."""
 
     document: HighlightsDay
     fetch: Fetch

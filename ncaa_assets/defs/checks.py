@@ -1,7 +1,7 @@
 """Asset checks: `reconcile`'s comparisons of one day, each shown with its evidence.
 
-ERROR means that the archive is wrong, WARN that the source is odd. A check blocks where going on would spread the damage
-to rows or outputs.
+ERROR means that the archive is wrong, WARN that the source is odd. A check blocks where going on would spread the
+damage to rows or outputs.
 
 Each check knows its partition: without one, a bad day would turn green when a good one runs.
 """

@@ -1,8 +1,7 @@
 """How downstream assets load what a day's work stored: JSON documents from the store, rows from the table.
 
-The IO managers store nothing. Only the day's own work, which holds the day, writes to an archive; what an asset returns is
-stored already, and its address is added to the metadata here.
-"""
+The IO managers store nothing. Only the day's own work, which holds the day, writes to an archive; what an asset
+returns is stored already, and its address is added to the metadata here."""
 
 import dagster as dg
 

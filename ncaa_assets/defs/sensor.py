@@ -22,8 +22,8 @@ _RERUN_WITHIN = timedelta(minutes=2)
 
 
 def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> dg.SensorDefinition:
-    """Reports every failed run and every failed check of ERROR severity, once each, and finds the runs that were killed,
-    which nobody else reports. A tick that cannot publish fails and is repeated, so no alert is lost."""
+    """Reports every failed run and every failed check of ERROR severity, once each, and finds the runs that were
+    killed, which nobody else reports. A tick that cannot publish fails and is repeated, so no alert is lost."""
 
     @dg.sensor(
         name=SENSOR,

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from ncaa_assets.failures import AlertNotSent
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def _publish(topic: str, alert: Alert) -> None:
 
     message = alert.text.encode()[:_MOST_MESSAGE_BYTES].decode("utf-8", "ignore")
     try:
-        client = boto3.client("sns", region_name=topic.split(":")[3], config=retries(2))
+        client = boto3.client("sns", region_name=topic.split(":")[3], config=retries(RetryPolicy(2)))
         client.publish(TopicArn=topic, Subject=alert.subject, Message=message)
     except (boto_errors.BotoCoreError, boto_errors.ClientError) as error:
         what = sentence(f"the topic {topic}", error, {"NotFound": f"there is no topic {topic}; check ALERT_TOPIC_ARN"})

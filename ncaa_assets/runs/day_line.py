@@ -1,7 +1,7 @@
 """The line of JSON that every finished day logs, for a machine to count.
 
-An alarm goes off when no day's line comes, so it also notices what no failure ever reports: a schedule that does not run.
-"""
+An alarm goes off when no day's line comes, so it also notices what no failure ever reports: a schedule that does not
+run."""
 
 import json
 import logging

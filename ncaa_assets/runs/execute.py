@@ -1,5 +1,5 @@
-"""A command's run is a real run: created as the UI creates them, executed in this process, and browsed afterwards. Where
-the instance gives each run a task of its own, the command's run gets one too.
+"""A command's run is a real run: created as the UI creates them, executed in this process, and browsed afterwards.
+Where the instance gives each run a task of its own, the command's run gets one too.
 
 The run carries its code location's origin, without which the UI cannot link it and sensors and retries pass it by, and
 its partition's tags.

@@ -1,7 +1,7 @@
 """Runs whose process is gone without a word: killed, out of memory, or on a machine that stopped.
 
-Dagster leaves them STARTED for ever: nobody hears of the failure, and two of them fill the queue of a local instance. The
-day's lease shows which run is dead, or where a run holds none, its silence does; a run's status decides nothing.
+Dagster leaves them STARTED for ever: nobody hears of the failure, and two of them fill the queue of a local instance.
+The day's lease shows which run is dead, or where a run holds none, its silence does; a run's status decides nothing.
 """
 
 import logging

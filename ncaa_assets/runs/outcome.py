@@ -1,8 +1,7 @@
 """How a day's run ended, read from its events: while they happen, or afterwards from the instance.
 
-This is the one place that knows what an event means for a person. The command's report, a range's table, an alert and the
-line that an alarm counts all say what is read here.
-"""
+This is the one place that knows what an event means for a person. The command's report, a range's table, an alert and
+the line that an alarm counts all say what is read here."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,69 +1,50 @@
-"""The client of the Sport Highlights API: one day's records, all pages of them. Plain Python.
+"""The client of the Sport Highlights API: it asks for a day's pages and explains what goes wrong. Plain Python.
 
-Strict in what is sent (the API answers an unknown parameter with 400), lenient in what is read. Facts about the API are
-in its documentation; where a comment says "seen", a live answer showed it.
+Strict in what it sends (the API answers an unknown parameter with 400), lenient in what it reads: `listing.py`. Facts
+about the API come from its documentation; where a comment says "seen", a live answer showed it.
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ncaa_assets import USER_AGENT
-from ncaa_assets.failures import (
-    QuotaSpent,
-    SourceError,
+from ncaa_assets.failures import QuotaSpent, SourceError
+from ncaa_assets.ports import FirstPage, Source
+from ncaa_assets.record import json_text
+from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.models import now
+from ncaa_assets.retry import (
+    RetryPolicy,
     is_transient,
     is_unreachable,
     retry_after_seconds,
-    retrying,
     status_is_transient,
 )
-from ncaa_assets.record import json_text
-from ncaa_assets.record.fetch import Fetch
-from ncaa_assets.record.models import Highlight, now
+from ncaa_assets.source.listing import PAGE, Listing, quota_limit, quota_remaining, read_page
 
 if TYPE_CHECKING:
     import requests
 
 log = logging.getLogger(__name__)
 
-PAGE = 40  # the most that the API gives a page, and its default; a larger `limit` is a 400
-MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a busy day of the whole league
-STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page again
 MOST_BYTES = 64 * 10**6
 MOST_SECONDS = 120.0
-# A Sunday at the end of a regular season: named to a newcomer whose first day has none, and asked for by the doctor.
+# A Sunday at the end of a regular season: suggested to a newcomer whose first day has no games, and what the doctor
+# asks for.
 A_DAY_WITH_GAMES = "2025-03-09"
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
-_REPEATED = f"the last {STALE_PAGES} only repeated what others held"
-_REMAINING = "x-ratelimit-requests-remaining"
 
 
 @dataclass(frozen=True)
-class FirstPage:
-    """A day's first page as it came: the whole body, and of it what the client reads. `restriction` is what the answer
-    says where the plan withholds something; `plan` its tier; quota in requests a day; `seconds` until it was there."""
+class HighlightsApi(Source):
+    """One endpoint of the API with its key.
 
-    body: dict[str, Any]
-    records: list[Any]
-    total: int | None
-    restriction: str | None
-    plan: str | None
-    quota_limit: int | None
-    quota_remaining: int | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class HighlightsApi:
-    """One endpoint with its key. `trusted_origin` is the host and port of the sample server, whose videos may lie on
-    loopback; the real API's never do.
-
-    `retry_delay` is in seconds; `quota_reserve` in requests.
+    `limit` is the most highlights of a day that are asked for (None: all), `quota_reserve` how many API requests are
+    never spent.
     """
 
     url: str
@@ -73,30 +54,23 @@ class HighlightsApi:
     timezone: str
     limit: int | None = None
     quota_reserve: int = 5
-    retry_count: int = 3
-    retry_delay: float = 30.0
+    retry: RetryPolicy = RetryPolicy()
     trusted_origin: tuple[str, int] | None = None
 
     def fetch_day(self, day: str) -> Fetch:
-        """All of a day's records, page by page.
-
-        Raises:
-            SourceError: the API could not be reached, refused, or answered something that is no listing. Where earlier
-                pages had come, they are returned instead, with the error.
-        """
-        query = {"date": day, "timezone": self.timezone, "leagueName": self.league}
-        listing = _Listing(limit=self.limit)
+        query = self._query(day)
+        listing = Listing(limit=self.limit)
         with self._session() as session:
             while not listing.ended:
-                if listing.pages and listing.quota_is_at(self.quota_reserve):
+                if not listing.may_spend(reserve=self.quota_reserve):
                     listing.problems.append(
-                        f"stopped after {listing.pages} pages: {listing.remaining} API requests are left today and "
-                        f"QUOTA_RESERVE keeps {self.quota_reserve}"
+                        f"stopped after {listing.pages} pages: {listing.quota_remaining} API requests are left today "
+                        f"and QUOTA_RESERVE keeps {self.quota_reserve}"
                     )
                     break
                 page = {"limit": str(listing.next_size()), "offset": str(listing.offset)}
                 try:
-                    listing.add(self._get(session, {**query, **page}), self._without_key)
+                    listing.add(self._get(session, {**query, **page}), without_key=self._without_key)
                 except SourceError as error:
                     if not listing.records:
                         raise
@@ -119,52 +93,41 @@ class HighlightsApi:
             query=query,
             complete=listing.reached_end and not listing.problems,
             total_count=listing.total,
-            requests=listing.pages,
-            quota_limit=listing.quota,
-            quota_remaining=listing.remaining,
+            requests=listing.answers,
+            quota_limit=listing.quota_limit,
+            quota_remaining=listing.quota_remaining,
             problems=listing.problems,
             error=listing.error,
         )
 
     def requests_left(self, day: str) -> int | None:
-        """How many API requests are left today, found out by one for a single record (None: the API does not say).
-
-        Raises:
-            SourceError: as `fetch_day`.
-        """
-        query = {"date": day, "timezone": self.timezone, "leagueName": self.league, "limit": "1", "offset": "0"}
         with self._session() as session:
-            return _number(self._get(session, query).headers.get(_REMAINING))
+            return quota_remaining(self._get(session, {**self._query(day), "limit": "1", "offset": "0"}))
 
     def first_page(self, day: str) -> FirstPage:
-        """A full first page of a day, by one request (and `retry_count` more where it fails), for who looks at the API
-        and not at the day.
-
-        Raises:
-            SourceError: as `fetch_day`.
-        """
-        query = {"date": day, "timezone": self.timezone, "leagueName": self.league, "limit": str(PAGE), "offset": "0"}
         started = time.monotonic()
         with self._session() as session:
-            answer = self._get(session, query)
+            answer = self._get(session, {**self._query(day), "limit": str(PAGE), "offset": "0"})
         seconds = time.monotonic() - started
-        records, total, restriction = _page(answer, None, self._without_key)
-        body = json_text.loads(answer.content)
-        plan = body.get("plan")
+        page = read_page(answer, without_key=self._without_key)
+        plan = page.body.get("plan")
         tier = plan.get("tier") if isinstance(plan, dict) else None
         return FirstPage(
-            body=body,
-            records=records,
-            total=total,
-            restriction=self._without_key(restriction) if restriction else None,
+            body=page.body,
+            records=page.records,
+            total=page.total,
+            restriction=page.restriction,
             plan=self._without_key(tier)[:40] if isinstance(tier, str) else None,
-            quota_limit=_number(answer.headers.get("x-ratelimit-requests-limit")),
-            quota_remaining=_number(answer.headers.get(_REMAINING)),
+            quota_limit=quota_limit(answer),
+            quota_remaining=quota_remaining(answer),
             seconds=seconds,
         )
 
+    def _query(self, day: str) -> dict[str, str]:
+        return {"date": day, "timezone": self.timezone, "leagueName": self.league}
+
     def _session(self) -> "requests.Session":
-        import requests  # noqa: PLC0415 - why here: failures.py
+        import requests  # noqa: PLC0415 - why here: retry.py
 
         session = requests.Session()
         session.trust_env = self.trusted_origin is None  # a proxy cannot reach the sample on this machine's loopback
@@ -181,7 +144,7 @@ class HighlightsApi:
 
     def _get(self, session: "requests.Session", parameters: dict[str, str]) -> "requests.Response":
         what = f"highlights of {parameters['date']} from {parameters['offset']}"
-        retry = retrying(count=self.retry_count, max_delay=self.retry_delay, what=what, log=log)
+        retry = self.retry.loop(what=what, log=log)
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
@@ -249,109 +212,20 @@ class HighlightsApi:
         return SourceError(text, transient=is_transient(error))
 
     def _without_key(self, text: str) -> str:
-        """What a server said, without the key where it repeats that. A key this short is no secret but a word."""
+        """A server's text without the key, where it repeats the key. A key of fewer than 8 characters is left in: it is
+        a word and no secret."""
         return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
 
 
-@dataclass
-class _Listing:
-    """A day's listing while its pages come in."""
-
-    limit: int | None
-    records: dict[object, dict[bytes, Any]] = field(default_factory=dict)  # each highlight's distinct contents
-    problems: list[str] = field(default_factory=list)
-    offset: int = 0
-    pages: int = 0
-    total: int | None = None
-    quota: int | None = None
-    remaining: int | None = None
-    error: SourceError | None = None
-    ended: bool = False
-    reached_end: bool = False
-    _stale: int = 0
-
-    def next_size(self) -> int:
-        return PAGE if self.limit is None else min(PAGE, self.limit - len(self.records))
-
-    def quota_is_at(self, reserve: int) -> bool:
-        return self.remaining is not None and self.remaining <= reserve
-
-    def add(self, answer: "requests.Response", cleaned: Callable[[str], str]) -> None:
-        """Takes in one page and decides whether it was the last to ask for."""
-        self.pages += 1
-        self.quota = _number(answer.headers.get("x-ratelimit-requests-limit"), self.quota)
-        self.remaining = _number(answer.headers.get(_REMAINING), self.remaining)
-        page, self.total, said = _page(answer, self.total, cleaned)
-        if said and (restriction := f"the API's plan limits the answer: {cleaned(said)}") not in self.problems:
-            self.problems.append(restriction)
-        before = len(self.records)
-        for record in page:
-            content = json_text.dumps(record, sort_keys=True)
-            self.records.setdefault(_identity(record, content), {}).setdefault(content, record)
-        self.offset += len(page)
-        self._stale = 0 if len(self.records) > before else self._stale + 1
-        self.reached_end = not page or (self.total is not None and self.offset >= self.total)
-        self.ended = self.reached_end or (self.limit is not None and len(self.records) >= self.limit)
-        if not self.ended and self._stale == STALE_PAGES:
-            self.problems.append(f"stopped after {self.pages} pages: {_REPEATED}")
-            self.ended = True
-        if not self.ended and self.pages == MOST_PAGES:
-            self.problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
-            self.ended = True
-
-
-def _page(
-    answer: "requests.Response", total: int | None, cleaned: Callable[[str], str]
-) -> tuple[list[Any], int | None, str | None]:
-    """A page's records, the announced total, and what the answer says where the plan withholds something.
-
-    Raises:
-        SourceError: the answer is no listing.
-    """
-    try:
-        body = json_text.loads(answer.content)
-    except ValueError:
-        kind = answer.headers.get("Content-Type", "no type").split(";")[0]
-        raise SourceError(
-            f"the API answered something that is not JSON ({cleaned(kind)}, {len(answer.content)} bytes); check API_URL"
-        ) from None
-    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
-        shape = (
-            f"an object with {cleaned(', '.join(sorted(map(str, body))[:5])) or 'nothing'}"
-            if isinstance(body, dict)
-            else "no object"
-        )
-        raise SourceError(
-            f'the API\'s answer has no list under "data" ({shape}); check API_URL, or report it: its shape changed'
-        )
-    pagination = body.get("pagination")
-    found = pagination.get("totalCount") if isinstance(pagination, dict) else None
-    if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
-        total = found
-    plan = body.get("plan")
-    said = plan.get("message") if isinstance(plan, dict) else None
-    # A restricted answer comes with a 200 too; the only unrestricted wording seen starts like this.
-    whole = not isinstance(said, str) or said.lower().startswith("all data available")
-    return body["data"], total, None if whole else said
-
-
-def _identity(record: object, content: bytes) -> object:
-    """What makes two listed records the same: their key, or for what has none, their content."""
-    try:
-        return Highlight.parse(record).id
-    except ValueError:
-        return content
-
-
 def _body(answer: "requests.Response") -> bytes:
-    """An answer's body, within bounds: a page of forty records has about 40 kB, and a run must not wait for ever.
+    """An answer's body, bounded in size and time. A page of forty records has about 40 kB.
 
     Raises:
         SourceError: it is larger than `MOST_BYTES`, or takes longer than `MOST_SECONDS`.
     """
     body = bytearray()
     started = time.monotonic()
-    # `read1` hands over what is there: waiting for a full piece, a byte every other second would never be noticed.
+    # `read1` returns whatever has arrived. A read of full pieces would never notice a byte every other second.
     while piece := answer.raw.read1(64 * 1024, decode_content=True):
         body += piece
         if len(body) > MOST_BYTES:
@@ -361,20 +235,16 @@ def _body(answer: "requests.Response") -> bytes:
     return bytes(body)
 
 
-def _message(answer: "requests.Response", cleaned: Callable[[str], str]) -> str:
+def _message(answer: "requests.Response", without_key: Callable[[str], str]) -> str:
     try:
         body = json_text.loads(answer.content[:10_000])
     except ValueError:
         return ""
     message = body.get("message", "") if isinstance(body, dict) else ""
     text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
-    return cleaned(" ".join(text.split()))[:300].rstrip(".")
+    return without_key(" ".join(text.split()))[:300].rstrip(".")
 
 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     """The key is the only credential; without this, requests would add one that a `.netrc` has for the host."""
     return request
-
-
-def _number(text: str | None, otherwise: int | None = None) -> int | None:
-    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else otherwise

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from ncaa_assets.ports import FirstPage
 from ncaa_assets.record.models import Highlight
-from ncaa_assets.source.client import PAGE, FirstPage
+from ncaa_assets.source.listing import PAGE
 
 _TYPES = {"VERIFIED", "UNVERIFIED"}
 _TEXT_OR_NULL = ("description", "imgUrl", "embedUrl", "channel", "source", "category")

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -21,21 +21,11 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ncaa_assets.failures import (
-    BackupError,
-    CopyFailed,
-    RunEnded,
-    VideoRefused,
-    is_transient,
-    is_unreachable,
-    one_line,
-    retry_after_seconds,
-    retrying,
-    status_is_transient,
-)
+from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, one_line
 from ncaa_assets.media.isobmff import BoxReader, Movie, NotWhole, looks_like_movie
-from ncaa_assets.ports import ObjectStore, Upload
-from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay, now, safe_name
+from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
+from ncaa_assets.record.models import CopiedVideo, now, safe_name
+from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable, retry_after_seconds, status_is_transient
 
 if TYPE_CHECKING:
     import requests
@@ -56,38 +46,11 @@ _TS_PACKET, _TS_SYNC = 188, b"\x47"
 
 @dataclass(frozen=True)
 class CopyLimits:
-    """What a copy may cost: bytes, bytes a second over `RATE_WINDOW`, retries, and seconds between two of them."""
+    """What a copy may cost: the most bytes, the fewest bytes a second over `RATE_WINDOW`, and retries."""
 
     max_bytes: int
     min_bytes_per_second: int
-    retry_count: int
-    retry_delay: float
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A highlight whose video is to be copied, and the copies that the store has of it."""
-
-    highlight: Highlight
-    earlier: tuple[CopiedVideo, ...] = ()
-
-
-@dataclass(frozen=True)
-class CopyPlan:
-    """What to copy: `renewed`, of which there are copies (the URL changed, or a person forced it), and the first
-    `missing` of `fresh` that can be copied (None: all)."""
-
-    renewed: Sequence[Candidate]
-    fresh: Sequence[Candidate]
-    missing: int | None
-
-
-@dataclass(frozen=True)
-class CopyOutcome:
-    """How one candidate ended: copied, not copyable, or failed for a passing reason."""
-
-    candidate: Candidate
-    result: CopiedVideo | VideoRefused | CopyFailed
+    retry: RetryPolicy
 
 
 @dataclass(frozen=True)
@@ -153,9 +116,9 @@ class _Watch:
                 return
 
 
-class VideoCopier:
-    """Copies videos into one store, `concurrency` at a time. `count` is how many of a day's are wanted (None: all);
-    `pages` finds the videos of web pages (None: a page is refused)."""
+class VideoCopier(Copier):
+    """Copies videos into one store over HTTP, `concurrency` at a time. `pages` finds the videos of web pages (None: a
+    page is refused)."""
 
     def __init__(
         self,
@@ -164,16 +127,19 @@ class VideoCopier:
         limits: CopyLimits,
         *,
         concurrency: int,
-        count: int | None,
         pages: PageReader | None = None,
+        count: int | None = None,
     ) -> None:
-        self.count = count
-        self.reads_pages = pages is not None
+        self.count = count  # only what the `videos` asset still reads here
         self._store, self._limits, self._concurrency, self._pages = store, limits, concurrency, pages
-        from ncaa_assets.video.safe_http import new_session  # noqa: PLC0415 - why here: failures.py
+        from ncaa_assets.video.safe_http import new_session  # noqa: PLC0415 - why here: retry.py
 
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
+
+    @property
+    def reads_pages(self) -> bool:
+        return self._pages is not None
 
     def copy(
         self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None
@@ -230,13 +196,7 @@ class VideoCopier:
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
-        retry = retrying(
-            count=self._limits.retry_count,
-            max_delay=self._limits.retry_delay,
-            what=f"copying {candidate.highlight.label}",
-            log=log,
-            sleep=self._sleep,
-        )
+        retry = self._limits.retry.loop(what=f"copying {candidate.highlight.label}", log=log, sleep=self._sleep)
         try:
             return retry(self._copy_once, day, candidate, before_commit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
@@ -437,48 +397,6 @@ class VideoCopier:
 
     def _sleep(self, seconds: float) -> None:
         self._ended.wait(seconds)
-
-
-def plan_copies(
-    highlights: Sequence[Highlight],
-    manifest: VideosDay,
-    *,
-    have: Callable[[CopiedVideo], bool],
-    count: int | None,
-    force: bool,
-    reads_pages: bool = False,
-) -> CopyPlan:
-    """What a run still has to copy so that the first `count` videos of a day are there (None: all).
-
-    Copies that the store has count, whichever records they are of; one whose URL changed is fetched again, to be kept
-    beside the old one if its bytes differ. A URL known to be a web page is not asked again, unless pages are read now
-    (`reads_pages`) and this one has not been. With `force` what is there is fetched again, and where more are wanted,
-    pages are asked again.
-    """
-    closed = {"unresolved"} if reads_pages else {"page", "unresolved"}
-    present = [video for video in manifest.videos if have(video)]
-    pages = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind in closed}
-    renewed, fresh = [], []
-    for highlight in highlights:
-        earlier = tuple(video for video in present if video.id == highlight.id)
-        known = any(highlight.url in (video.source_url, *video.other_urls) for video in earlier)
-        if not force and (known or (highlight.id, highlight.url) in pages):
-            continue
-        if earlier:
-            renewed.append(Candidate(highlight, earlier))
-        else:
-            fresh.append(Candidate(highlight))
-    there = len({video.id for video in present})
-    return CopyPlan(renewed, fresh, None if count is None else max(0, count - there))
-
-
-def skipped(outcome: CopyOutcome, error: BackupError) -> SkippedVideo:
-    """The manifest's entry for a video that was not copied."""
-    highlight = outcome.candidate.highlight
-    kind = error.kind if isinstance(error, VideoRefused) else "failed"
-    return SkippedVideo(
-        id=highlight.id, title=highlight.title, source_url=highlight.url, kind=kind, reason=str(error), at=now()
-    )
 
 
 def _at_least(size: int, pieces: Iterator[bytes]) -> bytes:

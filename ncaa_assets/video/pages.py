@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line, status_is_transient
+from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line
+from ncaa_assets.retry import status_is_transient
 from ncaa_assets.video.copier import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 

@@ -28,6 +28,7 @@ from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConfl
 from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row
 from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import merge_row
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.loopback.cloud import Cloud
 
 BACKENDS = ["local", "aws"]
@@ -58,7 +59,7 @@ def opened(backend: Backend) -> tuple[ObjectStore, HighlightTable]:
         return LocalStore(Path(backend.place)), SqliteTable(Path(backend.place) / SQLITE_NAME)
     return (
         S3Store(boto3.client("s3"), BUCKET, backend.place),
-        DynamoDBTable(boto3.client("dynamodb"), TABLE, retry_delay=0.1),
+        DynamoDBTable(boto3.client("dynamodb"), TABLE, retry=RetryPolicy(max_delay=0.1)),
     )
 
 

@@ -13,6 +13,7 @@ from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
 from ncaa_assets.failures import BackupError, SettingsError, StoreError
 from ncaa_assets.ports import Row
 from ncaa_assets.record.rows import merge_row
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.backends.test_contracts import deep, replace, row
 from ncaa_assets_tests.loopback import cloud as clouds
 from ncaa_assets_tests.loopback.cloud import Call, Cloud
@@ -22,7 +23,7 @@ TABLE, DAY = "SportsHighlights", "2025-03-09"
 
 def opened(table: str = TABLE, *, tries: int = 2) -> DynamoDBTable:
     config = Config(retries={"mode": "standard", "total_max_attempts": tries})
-    return DynamoDBTable(boto3.client("dynamodb", config=config), table, retry_count=3, retry_delay=0.05)
+    return DynamoDBTable(boto3.client("dynamodb", config=config), table, retry=RetryPolicy(3, 0.05))
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_no_region_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.delenv(name)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with pytest.raises(SettingsError, match="no AWS region is set; set AWS_REGION"):
-        dynamodb_client(3)
+        dynamodb_client(RetryPolicy())
 
 
 def test_a_table_without_the_index_is_written_and_warned_about_once(

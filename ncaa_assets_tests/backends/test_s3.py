@@ -16,6 +16,7 @@ from ncaa_assets.archive.lease import Lease, holder
 from ncaa_assets.backends.aws.s3 import PART, S3Store
 from ncaa_assets.failures import BackupError, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.loopback import cloud as clouds
 from ncaa_assets_tests.loopback.cloud import Cloud
 
@@ -26,7 +27,7 @@ KEY = f"videos/{DAY}/1.mp4"
 def opened(bucket: str = BUCKET, *, tries: int = 2, region: str = "us-east-1") -> S3Store:
     config = Config(retries={"mode": "standard", "total_max_attempts": tries})
     return S3Store(
-        boto3.client("s3", config=config, region_name=region), bucket, PREFIX, retry_count=tries - 1, retry_delay=0.1
+        boto3.client("s3", config=config, region_name=region), bucket, PREFIX, retry=RetryPolicy(tries - 1, 0.1)
     )
 
 

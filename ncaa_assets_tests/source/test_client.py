@@ -14,8 +14,10 @@ import pytest
 from ncaa_assets import __version__
 from ncaa_assets.failures import QuotaSpent, SourceError
 from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.source import client as highlights_api
-from ncaa_assets.source.client import MOST_PAGES, HighlightsApi
+from ncaa_assets.source.client import HighlightsApi
+from ncaa_assets.source.listing import MOST_PAGES
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 
 KEY = "5f0c-a-secret-9e1d"
@@ -65,8 +67,8 @@ def listing(records: list[Any], total: Any = None, *, most: int = 40) -> Callabl
 def api(url: str, **changes: Any) -> HighlightsApi:
     return HighlightsApi(
         **{
-            "url": url, "host": None, "key": KEY, "league": "NCAA", "timezone": "America/New_York", "retry_delay": 0,
-            **changes,
+            "url": url, "host": None, "key": KEY, "league": "NCAA", "timezone": "America/New_York",
+            "retry": RetryPolicy(max_delay=0), **changes,
         }
     )  # fmt: skip
 
@@ -400,14 +402,14 @@ def test_a_refusal_is_asked_once_and_says_what_to_do_next(
     ],
 )
 def test_what_does_not_pass_ends_after_the_retries(server: ScriptedServer, status: int, sentence: str) -> None:
-    error = refused(server, Reply(b"", status=status), retry_count=2)
+    error = refused(server, Reply(b"", status=status), retry=RetryPolicy(2, 0))
     assert sentence in str(error)
     assert error.transient
     assert server.times(PATH) == 3
 
 
 def test_a_server_that_asks_for_more_patience_than_retry_delay_is_left_alone(server: ScriptedServer) -> None:
-    error = refused(server, Reply(b"", status=503, headers={"Retry-After": "120"}), retry_delay=30)
+    error = refused(server, Reply(b"", status=503, headers={"Retry-After": "120"}), retry=RetryPolicy(max_delay=30))
     assert error.retry_after == 120
     assert server.times(PATH) == 1
 
@@ -497,7 +499,7 @@ def _hang_up(handler: Handler) -> None:
 
 
 def test_a_connection_that_always_drops_is_said_so_after_the_retries(server: ScriptedServer) -> None:
-    error = refused(server, _hang_up, retry_count=2)
+    error = refused(server, _hang_up, retry=RetryPolicy(2, 0))
     assert re.fullmatch(r"the connection to 127\.0\.0\.1:\d+ broke \(\w+\); try again later", str(error))
     assert error.transient
     assert server.times(PATH) == 3
@@ -509,7 +511,9 @@ def test_a_connection_that_drops_once_is_made_again(server: ScriptedServer) -> N
 
 def test_a_server_that_is_silent_is_said_so(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ncaa_assets.source.client.TIMEOUT", (1, 0.1))
-    error = refused(server, lambda handler: _hang_up(handler) if handler.rfile.read(1) else None, retry_count=1)
+    error = refused(
+        server, lambda handler: _hang_up(handler) if handler.rfile.read(1) else None, retry=RetryPolicy(1, 0)
+    )
     assert "does not answer in time; try again later" in str(error)
     assert error.transient
     assert server.times(PATH) == 2
@@ -520,7 +524,7 @@ def test_a_host_that_is_not_there_is_said_so() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     with pytest.raises(SourceError, match=rf"127\.0\.0\.1:{port} cannot be reached .*; check API_URL and the network"):
-        api(f"http://127.0.0.1:{port}{PATH}", retry_count=1).fetch_day(DAY)
+        api(f"http://127.0.0.1:{port}{PATH}", retry=RetryPolicy(1, 0)).fetch_day(DAY)
 
 
 def test_a_certificate_that_cannot_be_trusted_is_said_so_at_once(server: ScriptedServer) -> None:
@@ -548,7 +552,7 @@ def test_the_key_is_in_no_error_and_no_log(
     server: ScriptedServer, script: Reply | Callable[[Handler], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    error = refused(server, script, retry_count=1)
+    error = refused(server, script, retry=RetryPolicy(1, 0))
     chain = [error, error.__cause__, error.__context__]
     assert all(KEY not in f"{one!s} {one!r}" for one in chain)
     assert caplog.records, "urllib3 logs its connections at this level"

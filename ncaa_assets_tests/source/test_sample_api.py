@@ -12,6 +12,7 @@ import requests
 from ncaa_assets.failures import EncodeFailed, SourceError
 from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.record.models import Highlight
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.source.client import HighlightsApi
 from ncaa_assets.source.sample_api import SAMPLE_KEY, SampleServer, serve_sample
 from ncaa_assets.source.sample_api.clips import make_clip
@@ -35,7 +36,7 @@ def client(sample: SampleServer, **changes: Any) -> HighlightsApi:
     return HighlightsApi(
         **{
             "url": sample.url, "host": None, "key": SAMPLE_KEY, "league": "NCAA", "timezone": "America/New_York",
-            "retry_delay": 0, **changes,
+            "retry": RetryPolicy(max_delay=0), **changes,
         }
     )  # fmt: skip
 

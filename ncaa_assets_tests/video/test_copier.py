@@ -26,10 +26,12 @@ from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import CopyFailed, LeaseLost, RunEnded, StoreError, VideoRefused
-from ncaa_assets.ports import ObjectStore, Upload
+from ncaa_assets.ports import CopyOutcome, CopyPlan, ObjectStore, Upload
 from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.video import copier as video_copy
-from ncaa_assets.video.copier import CopyLimits, CopyOutcome, CopyPlan, VideoCopier, plan_copies, skipped
+from ncaa_assets.video.copier import CopyLimits, VideoCopier
+from ncaa_assets.video.plan import plan_copies, skipped
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer
@@ -99,7 +101,6 @@ def copier(
     server: ScriptedServer,
     *,
     policy: HostPolicy | None = None,
-    count: int | None = None,
     concurrency: int = 4,
     retries: int = 2,
     slowest: int = 0,
@@ -108,9 +109,8 @@ def copier(
     return VideoCopier(
         store,
         policy or HostPolicy(trusted_origin=("127.0.0.1", server.port)),
-        CopyLimits(max_bytes=most, min_bytes_per_second=slowest, retry_count=retries, retry_delay=0),
+        CopyLimits(max_bytes=most, min_bytes_per_second=slowest, retry=RetryPolicy(retries, 0)),
         concurrency=concurrency,
-        count=count,
     )
 
 
@@ -131,7 +131,7 @@ def run(
 ) -> list[CopyOutcome]:
     """A day's run: plans, copies, and records every outcome in the manifest, as the asset does."""
     plan = plan_copies(highlights, manifest, have=lambda video: is_stored(store, video), count=count, force=force)
-    outcomes = list(copier(store, server, count=count).copy(DAY, plan))
+    outcomes = list(copier(store, server).copy(DAY, plan))
     for outcome in outcomes:
         key = outcome.candidate.highlight.id
         manifest.skipped = [skip for skip in manifest.skipped if skip.id != key]
@@ -175,7 +175,7 @@ def archive(request: pytest.FixtureRequest) -> Archive:
         uploads = s3.list_multipart_uploads(Bucket="archive").get("Uploads", [])
         return sorted([one["Key"] for one in objects] + [f"{one['Key']} (half an upload)" for one in uploads])
 
-    return Archive(S3Store(boto3.client("s3"), "archive", retry_delay=0), everything)
+    return Archive(S3Store(boto3.client("s3"), "archive", retry=RetryPolicy(max_delay=0)), everything)
 
 
 def copied(outcome: CopyOutcome) -> CopiedVideo:
@@ -989,9 +989,8 @@ def test_closing_the_copier_ends_a_wait_between_two_attempts(store: LocalStore, 
     under_way = VideoCopier(
         store,
         HostPolicy(allow_private=True),
-        CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=0, retry_count=3, retry_delay=60),
+        CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=0, retry=RetryPolicy(3, 60)),
         concurrency=1,
-        count=None,
     )
     plan = plan_copies([highlight(1, url)], VideosDay(date=DAY), have=bool, count=None, force=False)
     ended = threading.Event()

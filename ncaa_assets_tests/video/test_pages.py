@@ -16,10 +16,13 @@ import pytest
 from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused
+from ncaa_assets.ports import CopyOutcome
 from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.video import copier as video_copy
-from ncaa_assets.video.copier import CopyLimits, CopyOutcome, VideoCopier, plan_copies, skipped
+from ncaa_assets.video.copier import CopyLimits, VideoCopier
 from ncaa_assets.video.pages import YtDlpReader
+from ncaa_assets.video.plan import plan_copies, skipped
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.days import DAY, KEY, command, record, serve_listing
 from ncaa_assets_tests.loopback.http_server import Asked, Handler, Reply, Script, ScriptedServer, scripted_server
@@ -166,9 +169,8 @@ def copier(store: LocalStore, server: ScriptedServer, *, retries: int = 1) -> Vi
     return VideoCopier(
         store,
         policy,
-        CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=0, retry_count=retries, retry_delay=0),
+        CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=0, retry=RetryPolicy(retries, 0)),
         concurrency=3,
-        count=None,
         pages=YtDlpReader(policy),
     )
 
@@ -280,8 +282,8 @@ def test_closing_the_copier_ends_the_child(
 
 FENCED = """
 import os, socket, subprocess, sys
-from ncaa_assets.pages import _fence
-from ncaa_assets.safe_http import HostPolicy
+from ncaa_assets.video.pages import _fence
+from ncaa_assets.video.safe_http import HostPolicy
 _fence(HostPolicy(trusted_origin=("127.0.0.1", int(sys.argv[1]))), 1000)
 def refused(name, attempt):
     try:

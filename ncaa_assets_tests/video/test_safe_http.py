@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ncaa_assets.failures import VideoRefused, is_unreachable
+from ncaa_assets.failures import VideoRefused
+from ncaa_assets.retry import is_unreachable
 from ncaa_assets.video.safe_http import HostPolicy, is_public, new_session, open_url
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 

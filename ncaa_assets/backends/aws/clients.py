@@ -1,7 +1,7 @@
 """The boto3 clients that the backend uses, one function a service, and the one secret that it reads.
 
-Credentials, region and endpoints come from boto3's own chain (environment, profile, task role); nothing here reads them.
-"""
+Credentials, region and endpoints come from boto3's own chain (environment, profile, task role); nothing here reads
+them."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from botocore.config import Config
 from ncaa_assets.backends.aws.boto import explained
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.record import json_text
+from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import check_key
 
 if TYPE_CHECKING:
@@ -20,34 +21,35 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 
-def retries(count: int) -> Config:
-    """How a client tries again: botocore's standard mode, which knows each service's passing errors, backs off with
-    jitter, and resends what was dropped; `count` retries after the first try."""
-    return Config(retries={"mode": "standard", "total_max_attempts": count + 1}, connect_timeout=10, read_timeout=60)
+def retries(policy: RetryPolicy) -> Config:
+    """How a client retries: botocore's standard mode, which knows each service's passing errors, backs off with jitter,
+    and resends what was dropped; as often as `policy` says (the delays are botocore's own)."""
+    attempts = policy.count + 1
+    return Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=10, read_timeout=60)
 
 
-def s3(retry_count: int, bucket: str) -> "S3Client":
+def s3(retry: RetryPolicy, bucket: str) -> "S3Client":
     with explained(f"the bucket {bucket}"):
-        client: S3Client = boto3.client("s3", config=retries(retry_count))
+        client: S3Client = boto3.client("s3", config=retries(retry))
     return client
 
 
-def dynamodb(retry_count: int) -> "DynamoDBClient":
+def dynamodb(retry: RetryPolicy) -> "DynamoDBClient":
     with explained("DynamoDB"):
-        client: DynamoDBClient = boto3.client("dynamodb", config=retries(retry_count))
+        client: DynamoDBClient = boto3.client("dynamodb", config=retries(retry))
     return client
 
 
-def mediaconvert(retry_count: int, endpoint: str | None) -> "MediaConvertClient":
+def mediaconvert(retry: RetryPolicy, endpoint: str | None) -> "MediaConvertClient":
     """A client of the region's endpoint; an account's own (`DescribeEndpoints`, deprecated) is still accepted."""
     with explained("MediaConvert"):
-        client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry_count))
+        client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry))
     return client
 
 
 def secrets() -> "SecretsManagerClient":
     with explained("Secrets Manager"):
-        client: SecretsManagerClient = boto3.client("secretsmanager", config=retries(3))
+        client: SecretsManagerClient = boto3.client("secretsmanager", config=retries(RetryPolicy()))
     return client
 
 

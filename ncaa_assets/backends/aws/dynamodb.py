@@ -23,9 +23,10 @@ from uuid import uuid4
 from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSerializer
 
 from ncaa_assets.backends.aws.boto import explained
-from ncaa_assets.failures import StoreBusy, StoreError, retrying
+from ncaa_assets.failures import StoreBusy, StoreError
 from ncaa_assets.ports import HighlightTable, MergeRow, Row
 from ncaa_assets.record import json_text
+from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -51,9 +52,9 @@ _deserialize = TypeDeserializer().deserialize
 class DynamoDBTable(HighlightTable):
     """Rows in one table, through a boto3 DynamoDB client. The table is given; nothing here makes one."""
 
-    def __init__(self, client: "DynamoDBClient", name: str, *, retry_count: int = 3, retry_delay: float = 30.0) -> None:
+    def __init__(self, client: "DynamoDBClient", name: str, *, retry: RetryPolicy = RetryPolicy()) -> None:
         self._client, self._table = client, name
-        self._retry = partial(retrying, count=retry_count, max_delay=retry_delay, log=log)
+        self._retry = partial(retry.loop, log=log)
         self._checking = threading.Lock()
         self._has_index: bool | None = None  # None: not looked yet
 

@@ -26,7 +26,7 @@ from ncaa_assets.text import plural
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-RETRY = RetryPolicy(count=1)  # a person waits
+_RETRY = RetryPolicy(count=1)  # a person waits
 
 
 def examine_aws(settings: Settings, open_store: Callable[[], ObjectStore]) -> Iterator[Line]:
@@ -51,7 +51,7 @@ def examine_aws(settings: Settings, open_store: Callable[[], ObjectStore]) -> It
 
 def _credentials() -> Iterator[Line]:
     with explained("STS"):
-        client: Any = boto3.client("sts", config=clients.retries(RETRY))
+        client: Any = boto3.client("sts", config=clients.retries(_RETRY))
         who = client.get_caller_identity()
     yield Line(Mark.OK, "credentials", f"{who['Arn']} in {client.meta.region_name}")
 
@@ -69,7 +69,7 @@ def _bucket(settings: Settings, store: ObjectStore) -> Iterator[Line]:
         return
     folder = place.removesuffix(key)
     with explained(f"the bucket {settings.s3_bucket_name}"):
-        client: S3Client = boto3.client("s3", config=clients.retries(RETRY))
+        client: S3Client = boto3.client("s3", config=clients.retries(_RETRY))
         try:
             keeps = client.get_bucket_versioning(Bucket=settings.s3_bucket_name or "").get("Status") == "Enabled"
         except ClientError as error:
@@ -107,7 +107,7 @@ def _erase(client: "S3Client", bucket: str, name: str) -> bool:
 
 def _table(settings: Settings) -> Iterator[Line]:
     name = settings.dynamodb_table
-    client = clients.dynamodb(RETRY)
+    client = clients.dynamodb(_RETRY)
     region = client.meta.region_name
     missing = f"there is no table {name} in {region}; make it (README, On AWS), or set DYNAMODB_TABLE and AWS_REGION"
     probe = {"id": {"S": "ncaa-assets-doctor"}}
@@ -147,7 +147,7 @@ def _table_problem(table: dict[str, Any], name: str) -> str | None:
 
 
 def _queue(settings: Settings) -> Iterator[Line]:
-    client = clients.mediaconvert(RETRY, settings.mediaconvert_endpoint)
+    client = clients.mediaconvert(_RETRY, settings.mediaconvert_endpoint)
     name = (settings.mediaconvert_queue or "Default").rpartition("/")[2]
     missing = (
         f"there is no MediaConvert queue {name} in {client.meta.region_name}; unset MEDIACONVERT_QUEUE, or make it"
@@ -168,7 +168,7 @@ def _role(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.FAIL, "role", text)
         return
     try:
-        client: Any = boto3.client("iam", config=clients.retries(RETRY))
+        client: Any = boto3.client("iam", config=clients.retries(_RETRY))
         trust = client.get_role(RoleName=found[1])["Role"].get("AssumeRolePolicyDocument", {})
     except (BotoCoreError, ClientError) as error:
         if code_of(error) == "NoSuchEntity":
@@ -203,7 +203,7 @@ def topic(arn: str) -> Line:
     """Whether what is published to an SNS topic reaches anybody; a backup works without."""
     region = arn.split(":")[3] if arn.count(":") == 5 else None
     try:
-        client: Any = boto3.client("sns", region_name=region, config=clients.retries(RETRY))
+        client: Any = boto3.client("sns", region_name=region, config=clients.retries(_RETRY))
         subscribed = client.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     except (BotoCoreError, ClientError) as error:
         if code_of(error) in ("NotFound", "NotFoundException", "InvalidParameter"):

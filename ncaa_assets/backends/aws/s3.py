@@ -23,8 +23,9 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from ncaa_assets.backends.aws.boto import code_of, explained, was_sent_again
-from ncaa_assets.failures import ObjectMissing, SettingsError, StoreBusy, StoreError, WriteConflict, one_line, retrying
+from ncaa_assets.failures import ObjectMissing, SettingsError, StoreBusy, StoreError, WriteConflict, one_line
 from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload
+from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -50,12 +51,12 @@ class S3Store(ObjectStore):
     """Objects below `prefix` in one bucket, through a boto3 S3 client."""
 
     def __init__(
-        self, client: "S3Client", bucket: str, prefix: str = "", *, retry_count: int = 3, retry_delay: float = 30.0
+        self, client: "S3Client", bucket: str, prefix: str = "", *, retry: RetryPolicy = RetryPolicy()
     ) -> None:
         self.bucket = bucket
         self._client = client
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._retry = partial(retrying, count=retry_count, max_delay=retry_delay, log=log)
+        self._retry = partial(retry.loop, log=log)
         self._checking = threading.Lock()
         self._is_checked = False
 

@@ -35,8 +35,8 @@ def highlights(
     word for word under `data`. Nothing is ever removed: a record that the API no longer lists is marked
     `removed_upstream`, one that changed keeps its earlier contents.
 
-    Run it again whenever you like. Clips arrive 1 to 48 hours after a game, so each day is fetched again for a few days.
-    """
+    Run it again whenever you like. Clips arrive 1 to 48 hours after a game, so each day is fetched again for a few
+    days."""
 
     def step(held: HeldDay) -> Done[HighlightsDay]:
         if held.archive.settings.uses_sample:
