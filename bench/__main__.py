@@ -58,7 +58,7 @@ _ROWS = """
 import json, resource, sqlite3, sys, time
 from datetime import date, timedelta
 from pathlib import Path
-from ncaa_assets import json_text
+from ncaa_assets.record import json_text
 from ncaa_assets.backends.local import SqliteTable
 from ncaa_assets.rows import merge_row
 from ncaa_assets.sample_api.records import records_of

@@ -52,7 +52,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
         jobs=[job],
         schedules=[daily_schedule(job, settings, open_archive)],
         sensors=[failure_sensor(settings, open_archive)],
-        resources=build_resources(open_archive),
+        resources=build_resources(settings, open_archive),
         executor=dg.in_process_executor,
     )
 

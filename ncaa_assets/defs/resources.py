@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Self
 
 import dagster as dg
+from pydantic import Field
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.lease import HeldDay, TakenDay
@@ -22,7 +24,7 @@ from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG
 from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.names import PARTITION_TAG
 from ncaa_assets.runs.outcome import recall
-from ncaa_assets.settings import SAMPLE_ENDING
+from ncaa_assets.settings import SAMPLE_ENDING, Settings
 from ncaa_assets.source.open import open_source
 from ncaa_assets.video.open import open_copier
 
@@ -30,8 +32,22 @@ Day = HeldDay | TakenDay
 """What a run has of its day: with a `HeldDay` it works, with a `TakenDay` another run does."""
 
 
-def build_resources(open_archive: Callable[[], Archive]) -> dict[str, dg.ResourceDefinition]:
-    """The services behind the assets, by resource key. `open_archive` gives the archive of the settings."""
+class ShownSettings(dg.ConfigurableResource[None]):
+    """The settings in force, for people to read in the UI. No asset uses this, so nothing changes with it."""
+
+    settings: dict[str, str]
+    rapidapi_key: str = Field(description="the environment variable's name; its value is never shown")
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The settings by variable, without what could be secret."""
+        values = settings.model_dump(exclude={"rapidapi_key"}, exclude_none=True)
+        key = "" if settings.rapidapi_key is None else dg.EnvVar("RAPIDAPI_KEY")
+        return cls(settings={name.upper(): str(value) for name, value in values.items()}, rapidapi_key=key)
+
+
+def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> dict[str, Any]:
+    """The services behind the assets, by resource key. `open_archive` gives the archive of these settings."""
 
     @dg.resource(config_schema={}, description="The archive: its store, its table and what it is a record of.")
     def archive(_: dg.InitResourceContext) -> Archive:
@@ -79,6 +95,7 @@ def build_resources(open_archive: Callable[[], Archive]) -> dict[str, dg.Resourc
         "transcoder": transcoder,
         "documents": documents,
         "rows": rows,
+        "settings": ShownSettings.of(settings),
     }
 
 

@@ -128,9 +128,7 @@ class VideoCopier(Copier):
         *,
         concurrency: int,
         pages: PageReader | None = None,
-        count: int | None = None,
     ) -> None:
-        self.count = count  # only what the `videos` asset still reads here
         self._store, self._limits, self._concurrency, self._pages = store, limits, concurrency, pages
         from ncaa_assets.video.safe_http import new_session  # noqa: PLC0415 - why here: retry.py
 

@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import pytest
 
-from ncaa_assets.archive.lease import Lease, holder
+from ncaa_assets.archive.lease import HeldDay, holder_of
 from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
 from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
@@ -29,6 +29,7 @@ from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row
 from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import merge_row
 from ncaa_assets.retry import RetryPolicy
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.loopback.cloud import Cloud
 
 BACKENDS = ["local", "aws"]
@@ -335,35 +336,35 @@ def test_a_uri_tells_a_person_where_an_object_lies(objects: ObjectStore) -> None
 
 
 def test_a_day_is_one_runs_at_a_time_and_free_afterwards(objects: ObjectStore) -> None:
-    with Lease(objects, DAY, "first"):
-        with pytest.raises(LeaseHeld, match="is being backed up by run first"), Lease(objects, DAY, "second"):
+    with lease_of(objects, DAY, "first"):
+        with pytest.raises(LeaseHeld, match="is being backed up by run first"), lease_of(objects, DAY, "second"):
             pass
-        with Lease(objects, "2025-03-10", "second"):
+        with lease_of(objects, "2025-03-10", "second"):
             pass
-    with Lease(objects, DAY, "second"):
-        found = holder(objects, DAY)
+    with lease_of(objects, DAY, "second"):
+        found = holder_of(objects, DAY)
         assert found is not None
         assert found.owner == "second"
-    assert holder(objects, DAY) is None
+    assert holder_of(objects, DAY) is None
 
 
 def test_a_lease_is_renewed_while_its_run_lives_and_lost_to_who_takes_it(objects: ObjectStore) -> None:
     key = f".leases/{DAY}.json"
-    with Lease(objects, DAY, "first", seconds=1.5) as lease:
+    with lease_of(objects, DAY, "first", seconds=1.5) as held:
         before = objects.read(key)
         deadline = time.monotonic() + 60
         while objects.read(key) == before:
             assert time.monotonic() < deadline
-        lease.check()
+        held.check()
         objects.write(key, b"another's")
-        while not lost(lease):
+        while not lost(held):
             assert time.monotonic() < deadline
     assert objects.read(key)[0] == b"another's", "what is another's is not given back"
 
 
-def lost(lease: Lease) -> bool:
+def lost(held: HeldDay) -> bool:
     try:
-        lease.check()
+        held.check()
     except LeaseLost:
         return True
     return False

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from ncaa_assets.backends.aws import clients
 from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
 from ncaa_assets.failures import BackupError, SettingsError, StoreError
 from ncaa_assets.ports import Row
@@ -178,13 +179,12 @@ def test_a_table_with_another_key_is_told(cloud: Cloud) -> None:
 
 
 def test_no_region_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ncaa_assets.backends.aws.clients import dynamodb
 
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with pytest.raises(SettingsError, match="no AWS region is set; set AWS_REGION"):
-        dynamodb_client(RetryPolicy())
+        clients.dynamodb(RetryPolicy())
 
 
 def test_a_table_without_the_index_is_written_and_warned_about_once(

@@ -12,11 +12,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from ncaa_assets.archive.lease import Lease, holder
+from ncaa_assets.archive.lease import holder_of
 from ncaa_assets.backends.aws.s3 import PART, S3Store
 from ncaa_assets.failures import BackupError, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
 from ncaa_assets.retry import RetryPolicy
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.loopback import cloud as clouds
 from ncaa_assets_tests.loopback.cloud import Cloud
 
@@ -224,11 +225,11 @@ def test_a_passing_fault_of_anything_else_passes(
 def test_a_lease_whose_answers_are_lost_is_held_and_given_back(objects: S3Store, cloud: Cloud) -> None:
     cloud.fail("PutObject", clouds.dropped_after, key=".leases")
     cloud.fail("DeleteObject", clouds.dropped_after, key=".leases")
-    with Lease(objects, DAY, "run-1"):
-        there = holder(objects, DAY)
+    with lease_of(objects, DAY, "run-1"):
+        there = holder_of(objects, DAY)
         assert there is not None
         assert there.owner == "run-1"
-    assert holder(objects, DAY) is None
+    assert holder_of(objects, DAY) is None
     assert everything(cloud) == []
 
 

@@ -15,8 +15,8 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from ncaa_assets.backends import open_store, open_table
 from ncaa_assets.backends.aws.mediaconvert import MediaConvertTranscoder
+from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
@@ -153,7 +153,7 @@ def day_with_the_secret(endpoint: str, folder: Path) -> DayRun:
 def told(ended: DayRun) -> str:
     """The errors of a run, as the command looks for their sentence."""
     assert not ended.succeeded
-    return " ".join(error.to_string() for _, error in ended.errors)
+    return " ".join(error.detail for error in ended.errors)
 
 
 @pytest.mark.parametrize("value", [KEY, f" {KEY}\n"])

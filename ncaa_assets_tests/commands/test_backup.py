@@ -14,9 +14,9 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from ncaa_assets.archive.lease import Lease
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.commands.main import main
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import API_PATH, COMMAND, DAY, KEY, command, record, serve_listing
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 
@@ -116,7 +116,7 @@ def test_a_mistyped_or_stopped_host_takes_a_few_seconds_more_than_an_error_that_
 
 def test_a_day_that_another_holds_is_not_run_and_exits_1(run: Callable[..., Result], server: ScriptedServer) -> None:
     url = serve_listing(server, list)
-    with Lease(LocalStore(Path("data")), DAY, "0123456789"):
+    with lease_of(LocalStore(Path("data")), DAY, "0123456789"):
         result = run("backup", "--date", DAY, API_URL=url, RAPIDAPI_KEY=KEY)
     assert result.exit_code == 1
     assert "skipped: it is being backed up by run 01234567" in result.stdout

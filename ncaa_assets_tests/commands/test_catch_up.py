@@ -16,9 +16,9 @@ import dagster as dg
 import pytest
 from click.testing import Result
 
-from ncaa_assets.archive.lease import Lease
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.runs.instance import open_instance
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, command, record, serve_listing
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 
@@ -137,7 +137,7 @@ def test_a_day_that_fails_ends_no_other_and_is_alerted_of_once_by_the_command_it
 def test_a_day_that_another_run_holds_is_left_to_it_and_is_no_failure(
     caught_up: Run, server: ScriptedServer, alerts: Alerts
 ) -> None:
-    with Lease(LocalStore(Path("data")), str(days(1)[0]), "0123456789"):
+    with lease_of(LocalStore(Path("data")), str(days(1)[0]), "0123456789"):
         result = caught_up("--days", "2")
     assert result.exit_code == 0, result.output
     assert f"{days(1)[0]} skipped: it is being backed up by run 01234567" in result.stdout

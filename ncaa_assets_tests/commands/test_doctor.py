@@ -15,15 +15,17 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from dagster._daemon.types import DaemonHeartbeat
 
-from ncaa_assets.archive.lease import Identity, Lease
+from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.aws.probe import topic
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands.doctor import examine
 from ncaa_assets.definitions import build_defs
-from ncaa_assets.defs.automation import JOB_NAME
 from ncaa_assets.runs.execute import job_origin
 from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import KEY, command, run_day, settings_for
 from ncaa_assets_tests.loopback.cloud import Cloud, error
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
@@ -267,7 +269,7 @@ def test_yesterday_is_told_as_it_is(
     assert f"last run: {YESTERDAY}, success" in said.line("instance", "ok")
     assert "is of 127.0.0.1" in said.line("archive", "ok")
 
-    with Lease(LocalStore(Path("data")), YESTERDAY, "a-run-of-another"):
+    with lease_of(LocalStore(Path("data")), YESTERDAY, "a-run-of-another"):
         assert "is being backed up by run a-run-of" in doctor().line("yesterday", "ok")
 
     document = Path("data/highlights", f"{YESTERDAY}.json")
@@ -420,13 +422,13 @@ def test_on_aws_what_would_stop_a_backup_fails_with_what_to_do(
 def test_a_topic_that_is_missing_or_that_nobody_hears_is_a_warning(cloud: Cloud) -> None:
     sns = cloud.client("sns")
     missing = "arn:aws:sns:us-east-1:123456789012:no-such-topic"
-    assert topic(missing) == (
-        "warn", "topic", f"there is no topic {missing}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
-    )  # fmt: skip
+    assert topic(missing) == Line(
+        Mark.WARN, "topic", f"there is no topic {missing}: no alert goes out; make it, or set ALERT_TOPIC_ARN"
+    )
     arn = sns.create_topic(Name="failures")["TopicArn"]
-    mark, _, text = topic(arn)
-    assert (mark, "nobody has subscribed" in text) == ("warn", True)
+    line = topic(arn)
+    assert (line.mark, "nobody has subscribed" in line.text) == (Mark.WARN, True)
     sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:inbox")
-    assert topic(arn) == ("ok", "topic", f"{arn} reaches 1 subscriber")
+    assert topic(arn) == Line(Mark.OK, "topic", f"{arn} reaches 1 subscriber", {"subscribers": 1})
     cloud.fail("ListSubscriptionsByTopic", error(403, "AuthorizationError"))
-    assert topic(arn)[0] == "ok"
+    assert topic(arn).mark is Mark.OK

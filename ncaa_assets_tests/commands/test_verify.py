@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from ncaa_assets.archive import documents
-from ncaa_assets.archive.lease import Lease
 from ncaa_assets.archive.reconcile import reconcile_day
-from ncaa_assets.backends import open_store, open_table
+from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.commands.verify import verify_archive
@@ -27,6 +26,7 @@ from ncaa_assets.failures import SettingsError
 from ncaa_assets.record.models import Backup, HighlightsDay, ProcessedDay, RecordHistory, VideosDay, content_hash
 from ncaa_assets.record.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import KEY, command, record, run_day, serve_listing, settings_for
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, scripted_server
@@ -314,7 +314,7 @@ def test_a_day_before_start_date_is_part_of_the_whole_archive(verify: Said, monk
 
 def test_a_day_that_a_run_holds_is_left_out_and_said_so(verify: Said) -> None:
     COPY.unlink()
-    with Lease(LocalStore(Path("data")), SECOND, "another-run"):
+    with lease_of(LocalStore(Path("data")), SECOND, "another-run"):
         code, said = verify()
     assert code == 0
     assert f"{SECOND} not verified: a run is backing it up now" in said

@@ -16,8 +16,16 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from dagster._utils.schedules import cron_string_iterator
 
 import ncaa_assets
-from ncaa_assets.definitions import build_defs, build_resources
-from ncaa_assets.defs.automation import game_days
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
+from ncaa_assets.backends.aws.mediaconvert import MediaConvertTranscoder
+from ncaa_assets.backends.aws.s3 import S3Store
+from ncaa_assets.backends.deployments import open_transcoder
+from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, run_day, serve_listing, settings_for
 from ncaa_assets_tests.loopback.http_server import ScriptedServer
@@ -229,26 +237,30 @@ def test_the_definitions_load_in_a_fresh_interpreter_without_what_only_some_runs
     assert "Warning" not in done.stderr
 
 
-def test_dagster_aws_is_imported_by_one_file_alone() -> None:
-    """It takes longer to import than all of Dagster."""
+def test_dagster_aws_is_imported_by_no_file() -> None:
+    """It takes longer to import than all of Dagster; the instance on ECS names what it needs of it."""
     files = [
         path.relative_to(PROJECT).as_posix()
         for path in (PROJECT / "ncaa_assets").rglob("*.py")
         if re.search(r"^\s*(import|from) dagster_aws", path.read_text("utf-8"), re.MULTILINE)
     ]
-    assert files == ["ncaa_assets/backends/aws.py"]
+    assert files == []
 
 
-def test_an_aws_deployment_swaps_the_three_services_and_nothing_else() -> None:
-    local = build_resources(Settings.from_environment({}))
-    aws = build_resources(
-        Settings.from_environment(
-            {"NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": "bucket", "MEDIACONVERT_ROLE_ARN": "arn", "RAPIDAPI_KEY": "k"}
-        )
-    )
-    swapped = {name for name in local if type(local[name]) is not type(aws[name])}
+def test_an_aws_deployment_swaps_the_three_services_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": "bucket", "MEDIACONVERT_ROLE_ARN": "arn", "RAPIDAPI_KEY": "k",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    archives = Archive.open(Settings.from_environment({})), Archive.open(Settings.from_environment(given))
+    opened = [(archive.store, archive.table, open_transcoder(archive.settings, archive.store)) for archive in archives]
+    assert [[type(service) for service in services] for services in opened] == [
+        [LocalStore, SqliteTable, FfmpegTranscoder],
+        [S3Store, DynamoDBTable, MediaConvertTranscoder],
+    ]
+    local, aws = (build_defs(archive.settings).resources or {} for archive in archives)
     assert local.keys() == aws.keys()
-    assert swapped == {"store", "table", "transcoder"}
 
 
 def test_dagster_validates_the_workspace(tmp_path: Path) -> None:

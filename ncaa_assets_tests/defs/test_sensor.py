@@ -9,16 +9,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ncaa_assets.archive.lease import Holder, Lease, _this_host
+from ncaa_assets.archive.lease import Holder, _this_host
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.definitions import build_defs
-from ncaa_assets.defs import automation
+from ncaa_assets.defs import sensor
 from ncaa_assets.failures import AlertNotSent
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import API_PATH, DAY, KEY, record, run_day, serve_listing, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 
@@ -132,7 +133,7 @@ def test_a_failure_that_cannot_be_read_is_alerted_of_all_the_same(
     def broken(*_: object) -> None:
         raise ValueError("no such event")
 
-    monkeypatch.setattr(automation, "recall", broken)
+    monkeypatch.setattr(sensor, "recall", broken)
     (alert,) = tick()
     assert f"{DAY}: it failed, and why cannot be read; look there" in alert
     assert run_id in alert
@@ -183,7 +184,7 @@ def test_a_killed_run_is_found_marked_and_alerted_of(
         instance.add_run(run)
         instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
         store = LocalStore(settings.archive_dir)
-        with Lease(store, DAY, run.run_id):
+        with lease_of(store, DAY, run.run_id):
             held = Holder.model_validate_json(store.read(f".leases/{DAY}.json")[0])
         gone = held.model_copy(update={"pid": 2**22 + 1, "host": _this_host()})  # larger than any process id
         store.write(f".leases/{DAY}.json", gone.model_dump_json().encode())
@@ -234,7 +235,7 @@ def test_a_lost_worker_that_nobody_replaces_is_alerted_of_after_a_while(
     """Whoever would have run it again may be gone too."""
     run_id = lose_a_worker(settings, home, **tags)
     assert tick() == []
-    monkeypatch.setattr(automation, "_RUN_AGAIN_WITHIN", timedelta(0))
+    monkeypatch.setattr(sensor, "_RERUN_WITHIN", timedelta(0))
     (alert,) = tick()
     assert alert.endswith(f"/runs/{run_id})")
     assert tick() == []

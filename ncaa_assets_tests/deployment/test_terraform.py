@@ -22,14 +22,14 @@ from click.testing import CliRunner, Result
 
 import ncaa_assets
 from ncaa_assets.archive.lease import Holder
-from ncaa_assets.backends import open_store
+from ncaa_assets.backends.deployments import open_store
 from ncaa_assets.commands.main import main
 from ncaa_assets.definitions import build_defs
-from ncaa_assets.defs import automation
-from ncaa_assets.defs.automation import JOB_NAME
+from ncaa_assets.defs import sensor
 from ncaa_assets.runs import ecs as launched_runs
 from ncaa_assets.runs.execute import LOCATION, MODULE
 from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.runs.names import JOB_NAME, SENSOR
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, record, run_day, serve_listing
 from ncaa_assets_tests.loopback import eventbridge, fargate
@@ -614,7 +614,7 @@ def requests_of_the_daemon(settings: Settings, home: Path, account: Cloud) -> li
     """What its sensor asks, that finds one run failed and one killed, and its schedule, of days that are not there."""
     defs = build_defs(settings)
     with open_instance(home) as instance:
-        before = json.dumps(automation._newest(instance))
+        before = json.dumps(sensor._newest(instance))
         tags = {
             "dagster/partition": DAY,
             "dagster/max_retries": "0",
@@ -628,7 +628,7 @@ def requests_of_the_daemon(settings: Settings, home: Path, account: Cloud) -> li
         lease = Holder(owner=killed.run_id, host="another", pid=1, since=datetime.now(UTC), expires=datetime.now(UTC))
         open_store(settings).write(f".leases/{DAY}.json", lease.model_dump_json().encode())
         account.calls.clear()
-        tick = defs.resolve_sensor_def(automation.SENSOR)(dg.build_sensor_context(instance, cursor=before))
+        tick = defs.resolve_sensor_def(SENSOR)(dg.build_sensor_context(instance, cursor=before))
         assert isinstance(tick, dg.SkipReason)
         assert tick.skip_message == "1 alerts sent; 1 killed runs found"
     at = dg.build_schedule_context(scheduled_execution_time=datetime.now(UTC), repository_def=defs.get_repository_def())

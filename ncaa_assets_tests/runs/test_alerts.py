@@ -11,7 +11,8 @@ import pytest
 from ncaa_assets.failures import AlertNotSent
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs import alerts
-from ncaa_assets.runs.alerts import Alert, log_finished_day
+from ncaa_assets.runs.alerts import Alert
+from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, settings_for
@@ -87,7 +88,7 @@ def test_elsewhere_an_alert_is_logged_and_boto3_is_not_even_imported(
     alerts.send(settings, ALERT)
     assert f"ALERT daily_backup {DAY}: highlights" in caplog.text
     code = (
-        "import sys; from ncaa_assets import alerts; from ncaa_assets.settings import Settings;"
+        "import sys; from ncaa_assets.runs import alerts; from ncaa_assets.settings import Settings;"
         "alerts.send(Settings(), alerts.Alert('a', None, 'b', 'c'));"
         "sys.exit(bool({'boto3', 'dagster'} & set(sys.modules)))"
     )
@@ -111,8 +112,9 @@ def whole() -> DayRun:
 
 def line_of(caplog: pytest.LogCaptureFixture, ended: DayRun, **changes: Any) -> dict[str, Any]:
     caplog.set_level(logging.INFO)
-    given: dict[str, Any] = {"planned": set(ASSETS), "seconds": 4.25, "is_sample": False, "was_held": False}
-    log_finished_day(DAY, ended, **(given | changes))
+    given: dict[str, Any] = {"planned": set(ASSETS), "was_held": False}
+    result = ended.result(**(given | changes))
+    log_finished_day(DAY, ended, result=result, seconds=4.25, is_sample=False)
     line: dict[str, Any] = json.loads(caplog.records[-1].getMessage())
     return line
 

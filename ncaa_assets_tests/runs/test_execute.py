@@ -9,13 +9,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ncaa_assets.archive.lease import Lease
+from ncaa_assets.archive.archive import Archive
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.definitions import build_defs, build_resources
-from ncaa_assets.defs.automation import game_days
+from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs.partitions import game_days
+from ncaa_assets.defs.resources import build_resources
 from ncaa_assets.failures import SettingsError
-from ncaa_assets.runs.outcome import DayRun, sentence
+from ncaa_assets.runs.outcome import DayRun, RunError
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import API_PATH, DAY, KEY, metadata_of, record, run_day, serve_listing, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 
@@ -47,7 +49,7 @@ def stored(kind: str = "highlights") -> dict[str, Any]:
 
 
 def why(ended: DayRun) -> str:
-    return sentence(ended.errors[0][1], debug=False)
+    return ended.errors[0].sentence(debug=False)
 
 
 def test_a_record_that_vanishes_and_one_that_changes_are_both_kept(
@@ -94,7 +96,7 @@ def test_a_day_without_games_is_a_success_that_says_so(settings: Settings, recor
 
 
 def test_a_day_that_another_run_holds_is_skipped_and_nothing_is_written(settings: Settings, home: Path) -> None:
-    with Lease(LocalStore(Path("data")), DAY, "another-run"):
+    with lease_of(LocalStore(Path("data")), DAY, "another-run"):
         ended = run_day(settings, home)
     assert ended.succeeded
     assert ended.summaries == {}
@@ -292,7 +294,7 @@ def test_an_asset_whose_upstream_was_never_materialized_says_what_to_do_first(se
         )
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_failure_data.error is not None
-    assert "materialize highlights first" in sentence(failure.step_failure_data.error, debug=False)
+    assert "materialize highlights first" in RunError.of("", failure.step_failure_data.error).sentence(debug=False)
 
 
 def test_an_asset_downstream_of_the_rows_is_given_the_days_rows(settings: Settings, home: Path) -> None:
@@ -305,7 +307,9 @@ def test_an_asset_downstream_of_the_rows_is_given_the_days_rows(settings: Settin
         given.extend(backup_rows)
 
     upstream = dg.AssetSpec("backup_rows", partitions_def=partitions)
-    assert dg.materialize([report, upstream], partition_key=DAY, resources=build_resources(settings)).success
+    assert dg.materialize(
+        [report, upstream], partition_key=DAY, resources=build_resources(settings, lambda: Archive.open(settings))
+    ).success
     assert [(row["id"], row["game_date"], row["match"]["odds"]) for row in given] == [
         ("1", DAY, [1.5, 2, None, True]),
         ("2", DAY, [1.5, 2, None, True]),

@@ -10,10 +10,12 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from ncaa_assets.archive.lease import Holder, Lease, _this_host
+from ncaa_assets.archive.lease import Holder, _this_host
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.runs import killed as killed_runs
-from ncaa_assets.runs.killed import ALERTS_TAG, mark_killed
+from ncaa_assets.runs.killed import mark_killed
+from ncaa_assets.runs.names import ALERTS_TAG
+from ncaa_assets_tests.archives import archive_in, lease_of
 from ncaa_assets_tests.days import DAY
 
 DagsterRunStatus = dg.DagsterRunStatus
@@ -89,7 +91,7 @@ def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_i
 ) -> None:
     run = make_run(DagsterRunStatus.STARTED)
     leave_lease(store, run, pid=dead)
-    (killed,) = mark_killed(instance, store, day=DAY, alerts_by="a test")
+    (killed,) = mark_killed(instance, archive_in(store), day=DAY, alerts_by="a test")
     assert (killed.run_id, killed.day) == (run.run_id, DAY)
     assert f"process {dead} on " in killed.sentence
     assert f"the next run of {DAY} goes on from there" in killed.sentence
@@ -101,7 +103,7 @@ def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_i
     assert last is not None
     assert last.message == killed.sentence, "the UI shows it"
     assert list((store.root / ".leases").iterdir()) == []
-    assert mark_killed(instance, store, alerts_by="a test") == [], "once"
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == [], "once"
 
 
 def test_a_run_of_another_machine_is_dead_when_its_lease_has_expired(
@@ -109,9 +111,9 @@ def test_a_run_of_another_machine_is_dead_when_its_lease_has_expired(
 ) -> None:
     run = make_run(DagsterRunStatus.STARTED)
     leave_lease(store, run, pid=1, host="elsewhere/", expires_in=30)
-    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
     leave_lease(store, run, pid=1, host="elsewhere/", expires_in=-1)
-    (killed,) = mark_killed(instance, store, alerts_by="a test")
+    (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test")
     assert "process 1 on elsewhere ended" in killed.sentence
 
 
@@ -120,10 +122,10 @@ def test_a_run_that_holds_its_day_lives_however_silent_also_one_that_slept_with_
 ) -> None:
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
     run = make_run(DagsterRunStatus.STARTED)
-    with Lease(store, DAY, run.run_id):
-        assert mark_killed(instance, store, alerts_by="a test") == []
+    with lease_of(store, DAY, run.run_id):
+        assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
     leave_lease(store, run, pid=os.getpid(), expires_in=-3600)
-    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
     assert status_of(instance, run) == DagsterRunStatus.STARTED
 
 
@@ -139,9 +141,11 @@ def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
     run = make_run(DagsterRunStatus.STARTED)
     if other_holds:
         leave_lease(store, make_run(DagsterRunStatus.NOT_STARTED), pid=os.getpid())
-    assert mark_killed(instance, store, alerts_by="a test") == [], "it may be about to take it, or to find it taken"
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == [], (
+        "it may be about to take it, or to find it taken"
+    )
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
-    (killed,) = mark_killed(instance, store, alerts_by="a test")
+    (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test")
     assert "nothing was heard of it for" in killed.sentence
     assert (store.root / ".leases" / f"{DAY}.json").exists() == other_holds, "another's lease is left alone"
     assert status_of(instance, run) == DagsterRunStatus.FAILURE
@@ -152,9 +156,11 @@ def test_runs_that_wait_are_left_alone(
 ) -> None:
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
     runs = [make_run(DagsterRunStatus.NOT_STARTED), make_run(DagsterRunStatus.STARTING)]
-    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
     monkeypatch.setattr(killed_runs, "_NEVER_STARTED_AFTER", timedelta(0))
-    assert [killed.run_id for killed in mark_killed(instance, store, alerts_by="a test")] == [runs[1].run_id]
+    assert [killed.run_id for killed in mark_killed(instance, archive_in(store), alerts_by="a test")] == [
+        runs[1].run_id
+    ]
     assert status_of(instance, runs[0]) == DagsterRunStatus.NOT_STARTED
 
 
@@ -163,7 +169,7 @@ def test_a_run_of_checks_alone_holds_no_lease_and_is_left_alone(
 ) -> None:
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
     make_run(DagsterRunStatus.STARTED, checks_alone=True)
-    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
 
 
 def test_a_dead_run_that_somebody_had_asked_to_end_is_cancelled_and_no_failure(
@@ -171,7 +177,7 @@ def test_a_dead_run_that_somebody_had_asked_to_end_is_cancelled_and_no_failure(
 ) -> None:
     run = make_run(DagsterRunStatus.CANCELING)
     leave_lease(store, run, pid=dead)
-    assert mark_killed(instance, store, alerts_by="a test") == []
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
     assert status_of(instance, run) == DagsterRunStatus.CANCELED
 
 
@@ -180,8 +186,8 @@ def test_of_one_day_only_its_own_runs_are_looked_at(
 ) -> None:
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
     make_run(DagsterRunStatus.STARTED, day="2025-03-08")
-    assert mark_killed(instance, store, day=DAY, alerts_by="a test") == []
-    assert len(mark_killed(instance, store, day="2025-03-08", alerts_by="a test")) == 1
+    assert mark_killed(instance, archive_in(store), day=DAY, alerts_by="a test") == []
+    assert len(mark_killed(instance, archive_in(store), day="2025-03-08", alerts_by="a test")) == 1
 
 
 def test_looking_makes_no_archive(instance: dg.DagsterInstance, tmp_path: Path) -> None:

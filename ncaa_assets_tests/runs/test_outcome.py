@@ -8,9 +8,9 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._utils import get_run_crash_explanation
-from dagster_shared.error import SerializableErrorInfo
 
-from ncaa_assets.runs.outcome import DayRun, recall
+from ncaa_assets.runs.dagster_private import SerializableErrorInfo
+from ncaa_assets.runs.outcome import DayRun, RunError, recall
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,12 @@ def test_a_step_that_somebody_ended_has_not_failed(instance: dg.DagsterInstance,
 
 def test_a_failed_check_says_more_than_the_step_that_it_ended() -> None:
     error = SerializableErrorInfo("1 check failed", [], "DagsterAssetCheckFailedError")
-    ended = DayRun("r", errors=[("rows_match_json", error)], failed_checks=["backup_rows: rows_match_json: 3: no row"])
+    ended = DayRun(
+        "r", errors=[RunError.of("rows_match_json", error)], failed_checks=["backup_rows: rows_match_json: 3: no row"]
+    )
     assert ended.what_went_wrong() == "check failed: backup_rows: rows_match_json: 3: no row"
 
 
 def test_a_run_that_left_an_asset_out_is_not_whole() -> None:
     assert not DayRun("r", succeeded=True, summaries={"highlights": "", "backup_rows": "", "videos": ""}).is_whole
-    assert DayRun("r", succeeded=True).found_it_held
+    assert DayRun("r", succeeded=True).was_held_by_another

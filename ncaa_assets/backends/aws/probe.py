@@ -219,4 +219,4 @@ def topic(arn: str) -> Line:
         return Line(
             Mark.WARN, "topic", f"nobody has subscribed to {arn}: alerts reach no one; add an e-mail address to it"
         )
-    return Line(Mark.OK, "topic", f"{arn} reaches {plural(len(hearing), 'subscriber')}")
+    return Line(Mark.OK, "topic", f"{arn} reaches {plural(len(hearing), 'subscriber')}", {"subscribers": len(hearing)})
