@@ -191,5 +191,5 @@ def test_of_one_day_only_its_own_runs_are_looked_at(
 
 
 def test_looking_makes_no_archive(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    assert mark_killed(instance, LocalStore(tmp_path / "none"), alerts_by="a test") == []
+    assert mark_killed(instance, archive_in(LocalStore(tmp_path / "none")), alerts_by="a test") == []
     assert not (tmp_path / "none").exists()
