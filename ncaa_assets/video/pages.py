@@ -23,7 +23,7 @@ from typing import Any
 
 from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line
 from ncaa_assets.retry import status_is_transient
-from ncaa_assets.video.copier import CHUNK, TIMEOUT, Body
+from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
 _VERDICT = "verdict.json"
@@ -49,7 +49,7 @@ class _Verdict:
 
 
 class YtDlpReader:
-    """Finds and downloads the videos of web pages; a `video_copy.PageReader`."""
+    """Finds and downloads the videos of web pages; a `body.PageReader`."""
 
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
@@ -59,7 +59,7 @@ class YtDlpReader:
 
     @contextmanager
     def open(self, url: str, *, max_bytes: int) -> Iterator[Body]:
-        """The page's video on its way; `video_copy.PageReader` says what it raises."""
+        """The page's video on its way; `body.PageReader` says what it raises."""
         with tempfile.TemporaryDirectory(prefix="ncaa-assets-page-") as folder:
             process = self._start(folder, {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)})
             told: list[bool] = []
