@@ -1,9 +1,9 @@
-"""Videos of web pages by yt-dlp: the extra `pages`, asked for by `VIDEO_PAGES=yt-dlp`. A room of its own: without this
-file, a page is a link with its reason, as it is by default.
+"""The videos of web pages, by yt-dlp: the extra `pages`, switched on by `VIDEO_PAGES=yt-dlp`. Without it, a page is
+listed as skipped.
 
 yt-dlp reads pages with a thousand parsers for a thousand hosts, so it runs in a process of its own that has nothing to
-lose: no settings, keys, cookies, cache, plug-ins or programs of the person's, an empty working folder, bounded memory
-and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection, and every attempt
+lose: none of the person's settings, keys, cookies, cache, plug-ins or programs, an empty working folder, bounded memory
+and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection and every attempt
 to start a program. Its output comes back by a pipe and is verified like any other copy.
 """
 

@@ -1,4 +1,4 @@
-"""ffmpeg as the encoder, and the program itself: found, run, watched."""
+"""ffmpeg as the encoder: the program is found, run, watched, and its output read back before it is stored."""
 
 import logging
 import shutil
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def ffmpeg_program() -> str:
-    """The path of the ffmpeg that the `imageio-ffmpeg` wheel carries, or that `IMAGEIO_FFMPEG_EXE` names.
+    """The path of ffmpeg: the one that the `imageio-ffmpeg` wheel carries, or that `IMAGEIO_FFMPEG_EXE` names.
 
     Raises:
         EncodeFailed: there is none, or it does not start.
@@ -109,7 +109,7 @@ class FfmpegTranscoder(Transcoder):
         )
 
     def _make_poster(self, program: str, output: Path, poster: Path, name: str, *, seconds: float) -> None:
-        # A picture that stands still under its sound has one frame, and that at the very start.
+        # A still picture under its sound has a single frame, at the very start.
         for at in (min(1.0, seconds / 2), 0.0):
             try:
                 self._run(program, ffmpeg_poster_arguments(self._profile, output, poster, at_seconds=at), name)

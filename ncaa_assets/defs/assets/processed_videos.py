@@ -110,7 +110,7 @@ def _carry_out(
 
 def _request(video: CopiedVideo, *, again: bool) -> EncodeRequest:
     base = "processed_" + video.key.rpartition(".")[0]
-    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg", again=again)
+    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg", force=again)
 
 
 def _is_done(request: EncodeRequest, done: ProcessedVideo, settings_hash: str, store: ObjectStore) -> bool:
