@@ -44,8 +44,8 @@ def looks_like_movie(start: bytes) -> bool:
 
 
 class BoxReader:
-    """Follows a file's top-level boxes chunk by chunk. It keeps only `ftyp` and `moov`, so its memory does not grow with
-    the file."""
+    """Follows a file's top-level boxes chunk by chunk. It keeps only `ftyp` and `moov`, so its memory does not grow
+    with the file."""
 
     def __init__(self) -> None:
         self._position = 0

@@ -110,7 +110,7 @@ def open_url(
 
 
 def tells_its_end(answer: requests.Response) -> bool:
-    """Whether an answer's framing shows where it ends: then a body that was read to its end is all that the host has."""
+    """Whether an answer's framing shows where it ends. If so, a body read to its end is all that the host has."""
     return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
 
 
