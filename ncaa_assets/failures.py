@@ -17,8 +17,8 @@ class SourceError(BackupError):
     """The highlights API did not give a usable answer.
 
     Attributes:
-        transient: True where asking again later may help without anybody changing anything.
-        retry_after: seconds that the server asked us to wait, or None.
+        transient: whether the same request may succeed later without anybody changing anything.
+        retry_after: the seconds that the server asked us to wait, or None.
     """
 
     def __init__(self, message: str, *, transient: bool = False, retry_after: float | None = None) -> None:
@@ -40,11 +40,11 @@ class ObjectMissing(StoreError):
 
 
 class StoreBusy(StoreError):
-    """The store took only part of the work, or its answer broke off; asking again may help."""
+    """The store took only part of the work, or its answer broke off: another attempt may help."""
 
 
 class WriteConflict(StoreError):
-    """A conditional write found another version than the one that it was made from."""
+    """A conditional write found something other than the version that it expected."""
 
 
 class LeaseHeld(BackupError):
@@ -52,15 +52,15 @@ class LeaseHeld(BackupError):
 
 
 class LeaseLost(BackupError):
-    """This run held the day and lost it: it was silent for longer than the lease lasts."""
+    """This run held the day and lost it: it did not renew its lease in time."""
 
 
 class VideoRefused(BackupError):
-    """This URL will not become a stored video however often it is asked: a page, a file of another kind, a 404 …
+    """This URL will never become a stored video, however often it is asked: a page, a file of another kind, a 404 …
 
     Attributes:
-        kind: `page` for a web page, `unresolved` for one in which no video was found, `unsafe` for an address we never
-            connect to, `gone` for a refusal by the host, `not-video` for other bytes, `too-large`.
+        kind: `page` for a web page, `unresolved` for a page in which no video was found, `unsafe` for an address that
+            is never connected to, `gone` for a refusal by the host, `not-video` for other bytes, `too-large`.
     """
 
     def __init__(self, message: str, *, kind: str) -> None:
@@ -69,7 +69,7 @@ class VideoRefused(BackupError):
 
 
 class CopyFailed(BackupError):
-    """A copy broke for a passing reason; another attempt may succeed."""
+    """A copy broke for a passing reason: another attempt may succeed."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -81,11 +81,11 @@ class EncodeFailed(BackupError):
 
 
 class RunEnded(BackupError):
-    """The run was ended while this was under way; what it had written is taken back."""
+    """The run was ended while this was under way. What it had written is taken back."""
 
 
 class AlertNotSent(BackupError):
-    """A failure could not be told to the people who wait for such news."""
+    """An alert about a failure did not reach the topic that takes alerts."""
 
 
 def one_line(error: BaseException | None) -> str:

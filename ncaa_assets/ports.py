@@ -19,7 +19,7 @@ from ncaa_assets.record.models import CopiedVideo, Highlight, ProcessedVideo
 
 
 class Expect(Enum):
-    """What a conditional write expects to find, where it is no version."""
+    """What a conditional write expects to find under its key, other than a particular version."""
 
     ANYTHING = "anything"
     NOTHING = "nothing"
@@ -27,8 +27,8 @@ class Expect(Enum):
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One stored object: its key, its size in bytes, and a mark that changes when it is written anew (what a
-    conditional write expects is the version that `read` or `write` returned)."""
+    """One stored object: its key, its size in bytes, and a mark that changes whenever it is written. Conditional writes
+    do not take this mark: they expect the version that `read` or `write` returned."""
 
     key: str
     size: int
@@ -62,7 +62,7 @@ class Upload(ABC):
 
 
 class ObjectStore(ABC):
-    """Named objects. Keys are relative paths with `/`; those that start with a dot are the store's housekeeping.
+    """Named objects. Keys are relative paths with `/`; keys that start with a dot are the store's housekeeping.
 
     Every method raises `StoreError` with a sentence for a person where the store fails.
     """
@@ -72,7 +72,7 @@ class ObjectStore(ABC):
         """An object's bytes and its version.
 
         Raises:
-            ObjectMissing: there is none.
+            ObjectMissing: there is no such object.
         """
 
     @abstractmethod
@@ -85,13 +85,13 @@ class ObjectStore(ABC):
         expect: str | Expect = Expect.ANYTHING,
         keep_replaced: bool = True,
     ) -> str:
-        """Stores a small object whole or not at all and returns its version.
+        """Stores a small object, whole or not at all, and returns its version.
 
-        What it replaces is kept as an earlier version (a store that keeps every version may ignore `keep_replaced`);
-        housekeeping has none. Bytes that stand there already are not written again.
+        The object that it replaces is kept as an earlier version, except for housekeeping (a store that keeps every
+        version may ignore `keep_replaced`). Bytes that the object already has are not written again.
 
         Raises:
-            WriteConflict: what is there is not what `expect` names.
+            WriteConflict: the key does not hold what `expect` names.
         """
 
     @abstractmethod
@@ -103,39 +103,39 @@ class ObjectStore(ABC):
         """Opens an object of any size for reading.
 
         Raises:
-            ObjectMissing: there is none.
+            ObjectMissing: there is no such object.
         """
 
     @abstractmethod
     def info(self, key: str) -> ObjectInfo | None:
-        """What is known of an object without reading it, or None where there is none."""
+        """What the store knows of an object without reading it, or None where there is no such object."""
 
     def checksum(self, key: str) -> str | None:
-        """The sha256 (hex, of the whole content) that the store itself computed when it took the object in, told
-        without reading the object; None where there is no such object, or where the store keeps no such checksum."""
+        """The sha256 (hex, of the whole content) that the store itself computed when the object was written, without
+        reading the object now; None where there is no such object, or where the store keeps no such checksum."""
         del key
         return None
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose keys start with `prefix`, in the order of their keys, without housekeeping. Memory does not
-        grow with their number."""
+        """The objects whose keys start with `prefix`, in the order of their keys, without housekeeping. Memory use does
+        not grow with their number."""
 
     @abstractmethod
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
-        """Removes an object; one that is not there is no error.
+        """Removes an object; a missing one is no error.
 
         Raises:
-            WriteConflict: what is there is not what `expect` names.
+            WriteConflict: the key does not hold what `expect` names.
         """
 
     @abstractmethod
     def sweep(self, day: str) -> None:
-        """Removes what killed writers of this day left half-written. Only the day's lease holder may call it."""
+        """Removes what killed writers of this day left half-written. Only the holder of the day's lease may call it."""
 
     @abstractmethod
     def uri(self, key: str) -> str:
-        """Where a person finds the object: a path or an `s3://` address."""
+        """Where a person finds the object: a path, or an `s3://` address."""
 
 
 Row = dict[str, Any]
@@ -150,8 +150,8 @@ class HighlightTable(ABC):
 
     @abstractmethod
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
-        """Writes each row that `merge(row in the table or None, row)` returns; where it returns None the table's row
-        stays. Safe against another process that merges the same rows. Returns how many rows were written."""
+        """Writes each row that `merge(row in the table or None, row)` returns; where it returns None, the table's row
+        stays. Safe while another process merges the same rows. Returns how many rows were written."""
 
     @abstractmethod
     def get(self, ids: Sequence[str]) -> dict[str, Row]:
@@ -267,19 +267,19 @@ class Copier(ABC):
 
 @dataclass(frozen=True)
 class EncodeRequest:
-    """One video to encode: the copy, and the keys that its output and poster go to. `again`: a person asked for a new
-    encode, whatever is there."""
+    """One video to encode: the copy, and the keys that its output and its poster get. `force`: encode it anew, even if
+    an encode of the same bytes exists."""
 
     video: CopiedVideo
     output_key: str
     poster_key: str
-    again: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)
 class EncodeOutcome:
     """How one request ended: with a processed video, or with an error. `reused`: nothing was encoded, because an encode
-    of the same bytes was there."""
+    of the same bytes existed."""
 
     request: EncodeRequest
     result: ProcessedVideo | EncodeFailed
@@ -287,14 +287,14 @@ class EncodeOutcome:
 
 
 class Transcoder(ABC):
-    """Video in, web-ready MP4 and poster out."""
+    """Turns copied videos into web-ready MP4s and posters."""
 
     @abstractmethod
     def settings_hash(self) -> str:
-        """Identifies the encoding settings: outputs made with others are made again."""
+        """Identifies the encoding settings: an output that was made with others is made anew."""
 
     @abstractmethod
     def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
         """Encodes all requests, several at a time, and yields each outcome as soon as it is known, so that it can be
-        recorded before the next. Closing the iterator ends what still runs. One failure delays no other.
+        recorded before the next. One failure delays no other. Closing the generator ends what still runs.
         """

@@ -1,6 +1,6 @@
-"""The boxes of an MP4 or QuickTime file, read as the bytes pass by: is the file whole, how long does it play, does it
-have sound. No library that is alive reads a stream this way; the format is ISO/IEC 14496-12, §4.2 (boxes), §8.2.2
-(mvhd), §8.3.2 (tkhd) and §8.4.3 (hdlr).
+"""The boxes of an MP4 or QuickTime file, read as the bytes pass by: whether the file is whole, how long it plays, and
+whether it has sound. No maintained library reads a stream this way; the format is ISO/IEC 14496-12, §4.2 (boxes),
+§8.2.2 (mvhd), §8.3.2 (tkhd) and §8.4.3 (hdlr).
 """
 
 import hashlib
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-# A `moov` of an hour of video is about 2 MB; one larger than this is not kept for reading, only passed over: what is in
-# it stays unknown, and a stranger's file cannot fill the memory.
+# A `moov` of an hour of video is about 2 MB. A larger one than this is passed over and its content stays unknown, so
+# that a stranger's file cannot fill the memory.
 _MOOV_LIMIT = 16 * 1024**2
 _INDEX_CHUNK = 64 * 1024
 _CHUNK = 1024**2
@@ -18,17 +18,17 @@ _TOP_LEVEL = {
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid", b"meta",
     b"sidx", b"ssix", b"mfra", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
 }  # fmt: skip
-_BEFORE_MEDIA = {b"styp", b"moof", b"sidx", b"prft"}  # of a fragment, whose mdat comes after them
+_BEFORE_MEDIA = {b"styp", b"moof", b"sidx", b"prft"}  # the parts of a fragment that its mdat follows
 
 
 class NotWhole(ValueError):
-    """The bytes are no complete MP4 file; the message says what is wrong in a few words."""
+    """The bytes are no complete file of their kind; the message says in a few words what is wrong."""
 
 
 @dataclass(frozen=True)
 class Movie:
-    """What a movie's boxes say: seconds it plays (None: fragments do not say), tracks (None: the index is too large to
-    be read), and picture size in pixels."""
+    """What a movie's boxes say: how many seconds it plays (None: fragments do not say), which tracks it has (None: the
+    index is too large to be read), and its picture size in pixels."""
 
     brand: str
     duration_seconds: float | None
@@ -44,7 +44,8 @@ def looks_like_movie(start: bytes) -> bool:
 
 
 class BoxReader:
-    """Follows a file's top-level boxes chunk by chunk, keeping only `ftyp` and `moov`: memory does not grow."""
+    """Follows a file's top-level boxes chunk by chunk. It keeps only `ftyp` and `moov`, so its memory does not grow
+    with the file."""
 
     def __init__(self) -> None:
         self._position = 0
@@ -85,7 +86,7 @@ class BoxReader:
                 self._open(need)
 
     def finish(self) -> Movie:
-        """What the movie is, once all its bytes were fed.
+        """What the movie's index says, once all bytes were fed.
 
         Raises:
             NotWhole: the file ends inside a box, or lacks its index or its media.
@@ -104,18 +105,18 @@ class BoxReader:
 
     @property
     def shows_its_end(self) -> bool:
-        """Whether a file that was cut off could not have looked whole: false where the last box reaches to wherever the
-        file ends, and for fragments without the list of them (mfra, §8.8.9) that comes last where it is written."""
+        """Whether a file that was cut off could not have looked whole. False where the last box reaches to wherever the
+        file ends, and for fragments without their list (mfra, §8.8.9), which is the last box where it is written."""
         return not self._open_ended and (b"moof" not in self._seen or self._last == b"mfra")
 
     @property
     def has_index(self) -> bool:
-        """Whether the whole index has passed (or was too large to be kept)."""
+        """Whether the whole index has been fed (even if it was too large to be kept)."""
         inside = self._kind == b"moov" and (self._open_ended or self._position < self._box_end)
         return b"moov" in self._seen and not inside
 
     def index(self) -> Movie:
-        """What the index that has passed says of the movie; whether its media are there is not looked at."""
+        """What the index says, once it has been fed; whether the media are complete is not checked."""
         return _movie(self._boxes.get(b"ftyp", b""), self._boxes.get(b"moov"))
 
     def _open(self, header: int) -> None:
@@ -142,7 +143,7 @@ class BoxReader:
 
 
 def read_index(file: BinaryIO) -> Movie:
-    """What a file's index says, read no further than to its end: a few kB of one that starts fast.
+    """What a file's index says. Reads only up to the index's end: a few kB of a fast-start file.
 
     Raises:
         NotWhole: there is no index, or it is damaged.
@@ -156,7 +157,7 @@ def read_index(file: BinaryIO) -> Movie:
 
 
 def read_movie(file: BinaryIO) -> tuple[Movie, str]:
-    """What a whole file says, and the sha256 of its bytes, in one pass over them.
+    """What a whole file's index says, and the sha256 of all its bytes, in one pass.
 
     Raises:
         NotWhole: it is no complete MP4 file.

@@ -18,21 +18,21 @@ class Profile:
     """One profile. Heights and widths in pixels, bitrates in bits a second, durations in seconds."""
 
     max_height: int = 1080
-    crf: int = 21  # x264's quality: lower is better
-    qvbr_quality: int = 8  # MediaConvert's, of 10; AWS calls 6 to 9 broadcast quality
-    # The ceiling for pictures up to that height; QVBR's maximum on MediaConvert, VBV's with x264.
+    crf: int = 21  # x264's quality; lower is better
+    qvbr_quality: int = 8  # MediaConvert's quality, of 10; AWS calls 6 to 9 broadcast quality
+    # The ceiling for pictures up to each height: QVBR's maximum on MediaConvert, VBV's with x264.
     max_bitrate_by_height: dict[int, int] = field(
         default_factory=lambda: {360: 1_200_000, 480: 2_000_000, 720: 4_500_000, 1080: 8_000_000}
     )
     gop_seconds: int = 2
     audio_bitrate: int = 128_000
     audio_sample_rate: int = 48_000
-    poster_quality: int = 3  # ffmpeg's JPEG scale: 2 is best, 31 worst
-    poster_percent: int = 85  # MediaConvert's: 100 is best
+    poster_quality: int = 3  # ffmpeg's JPEG scale; 2 is the best, 31 the worst
+    poster_percent: int = 85  # MediaConvert's JPEG scale; 100 is the best
     poster_max_width: int = 1280
 
     def max_bitrate(self, height: int | None) -> int:
-        """The ceiling for a source of this height; unknown heights get the highest."""
+        """The ceiling for a source of this height; an unknown height gets the highest one."""
         for limit, bitrate in sorted(self.max_bitrate_by_height.items()):
             if height is not None and height <= limit:
                 return bitrate
@@ -45,16 +45,16 @@ class Profile:
 
 PROFILE = Profile()
 
-# ffmpeg's readers of the kinds that are copied. Its others include lists of further files to open.
+# ffmpeg's readers for the kinds of file that are copied. Others of its readers open playlists of further files.
 _FORMATS = "mov,matroska,mpegts"
 
 
 def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_height: int | None) -> list[str]:
     """ffmpeg's arguments (without the program) that encode `source` to `output`, reporting progress on stdout.
 
-    Inputs are restricted to plain files of the kinds that are copied: a playlist disguised as a video must not make
-    ffmpeg open addresses or other files. A source without sound makes an output without sound; one whose pixels are not
-    square, as of many cameras' 1440×1080, keeps the shape that it is shown in.
+    The input may only be a plain file of a kind that is copied: a playlist disguised as a video must not make ffmpeg
+    open addresses or other files. A source without sound gives an output without sound. A source whose pixels are not
+    square, such as the 1440×1080 of many cameras, keeps the shape in which it is shown.
     """
     ceiling = profile.max_bitrate(source_height)
     return [
@@ -71,8 +71,8 @@ def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_hei
 
 
 def ffmpeg_decode_arguments(video: Path) -> list[str]:
-    """ffmpeg's arguments (without the program) that decode a video's picture and sound and keep nothing: it says on
-    stderr what it cannot decode, and ends with an error at the first."""
+    """ffmpeg's arguments (without the program) that decode a video's picture and sound and keep nothing. At the first
+    part that it cannot decode, ffmpeg says so on stderr and ends with an error."""
     return [
         "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror",
         "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(video),
@@ -81,7 +81,7 @@ def ffmpeg_decode_arguments(video: Path) -> list[str]:
 
 
 def ffmpeg_settings_hash(profile: Profile) -> str:
-    """Sixteen hex digits that change when ffmpeg would be asked for anything else."""
+    """Sixteen hex digits that change whenever ffmpeg would be asked for something else."""
     source, output = Path("source"), Path("output")
     rendered = [
         ffmpeg_arguments(profile, source, output, source_height=None),
@@ -104,8 +104,9 @@ def mediaconvert_settings(
     """The `Settings` of a MediaConvert job that encodes `source` (an `s3://` address).
 
     The outputs are `destination` + `name_modifier` + `.mp4` and `.0000000.jpg` (frame captures are numbered from the
-    first frame). `width` and `height` are the source's picture in pixels (None: unknown; then nothing is scaled and the
-    highest ceiling holds). A source that is known to be silent gets no audio output: a job that asks for one fails.
+    first frame). `width` and `height` are the source's picture size in pixels; where they are unknown (None), nothing
+    is scaled and the highest ceiling holds. A source known to be silent gets no audio output: a job that asks for one
+    fails.
     """
     scaled: dict[str, Any] = {}
     if height is not None and profile.height(height) != height:
@@ -163,7 +164,7 @@ def mediaconvert_settings(
             {
                 "FileInput": source,
                 "TimecodeSource": "ZEROBASED",
-                "VideoSelector": {"Rotate": "AUTO"},  # as ffmpeg does: a phone's upright picture stays upright
+                "VideoSelector": {"Rotate": "AUTO"},  # as ffmpeg does: a phone's upright video stays upright
                 **({"AudioSelectors": sound} if has_sound is not False else {}),
             }
         ],
@@ -175,7 +176,7 @@ def mediaconvert_settings(
 
 
 def mediaconvert_settings_hash(profile: Profile) -> str:
-    """Sixteen hex digits that change when MediaConvert would be asked for anything else."""
+    """Sixteen hex digits that change whenever MediaConvert would be asked for something else."""
     sizes = [(None, None), (3840, 2160), *((16 * limit // 9, limit) for limit in profile.max_bitrate_by_height)]
     rendered = [
         mediaconvert_settings(

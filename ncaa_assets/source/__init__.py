@@ -1,1 +1,1 @@
-"""The Sport Highlights API: its client, the shape of its answers, and the sample that stands in for it."""
+"""The Sport Highlights API: its client, the shape of its answers, and the sample API that stands in for it."""

@@ -1,7 +1,8 @@
-"""Is the API's answer the one that this project reads? What the client relies on, compared with a page as it came.
+"""Whether the API's answers have the shape that this project reads: a page as it came, compared with what the client
+relies on. No I/O.
 
-No live call was made while this project was built: its facts about the API are from documentation and from samples that
-others published. So this comparison is how a mismatch is found first, by `ncaa-assets doctor`. No I/O.
+No live call was made while this project was built; its facts about the API come from documentation and from samples
+that others published. `ncaa-assets doctor` makes this comparison, so that a mismatch is found before a backup meets it.
 """
 
 from collections import Counter
@@ -22,8 +23,8 @@ KNOWN_FIELDS = {"id", "type", "title", "url", "match", *_TEXT_OR_NULL}
 
 
 def mismatches(page: FirstPage, *, day: str, timezone: str, league: str) -> list[str]:
-    """How a first page differs from what the client reads, each difference a sentence with what it means; empty: not at
-    all. `page` was asked for `day` in `timezone` (a full page, from the first record) and `league`."""
+    """How a first page differs from what the client reads: a sentence for each difference, with what it means. Empty
+    where nothing differs. `page` is a full first page, asked for `day` in `timezone` and for `league`."""
     return [
         *_envelope(page),
         *(_records(page.records) if page.records else ()),
@@ -33,13 +34,14 @@ def mismatches(page: FirstPage, *, day: str, timezone: str, league: str) -> list
 
 
 def new_fields(page: FirstPage) -> list[str]:
-    """The fields that no documentation named: kept like all others, and worth knowing of."""
+    """The fields of the records that no documentation names. They are kept like all others; a person may want to
+    know."""
     return sorted({name for record in page.records if isinstance(record, dict) for name in record} - KNOWN_FIELDS)
 
 
 def video_files(page: FirstPage) -> int:
-    """How many of the page's URLs lead to a file of a kind that can be copied, by their ending; the rest are web pages,
-    or files without an ending."""
+    """How many of the page's URLs lead, by their ending, to a file of a kind that can be copied. The others lead to web
+    pages, or to files without an ending."""
     return sum(
         urlsplit(record["url"]).path.lower().endswith(_FILES)
         for record in page.records
@@ -97,7 +99,7 @@ def _records(records: Sequence[Any]) -> Iterator[str]:
 
 
 def _game_days(records: Sequence[Any], day: str, timezone: str) -> Iterator[str]:
-    """Whether `timezone` makes `date` mean the game's day, which is inferred and not documented."""
+    """Whether the day asked for is the game's day in `timezone`, which is inferred: no documentation says so."""
     dates = [record["match"].get("date") for record in records if isinstance(record, dict) and _has_match(record)]
     read = [moment.astimezone(ZoneInfo(timezone)).date().isoformat() for moment in map(_moment, dates) if moment]
     if not read:

@@ -1,52 +1,42 @@
 """From a URL to a stored, verified object: where untrusted addresses meet a trusted archive. Plain Python.
 
-Bytes stream from the host to the store, hashed and checked as they pass; nothing appears under a key before it is whole
-and shown to be a video. `plan_copies` decides which of a day's videos to copy, `VideoCopier` copies them several at a
-time.
+Bytes stream from the host to the store, hashed and checked as they pass. Nothing appears under a key before it is whole
+and shown to be a video. `plan.py` decides which videos to copy; `VideoCopier` copies them several at a time.
 """
 
 import hashlib
 import http.client
 import logging
-import math
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
+from ncaa_assets.at_once import at_once
 from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, one_line
-from ncaa_assets.media.isobmff import BoxReader, Movie, NotWhole, looks_like_movie
+from ncaa_assets.media.containers import CONTENT_TYPES, START, container_of, looks_like_page, verifier_of
+from ncaa_assets.media.isobmff import NotWhole
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
-from ncaa_assets.record.models import CopiedVideo, now, safe_name
-from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable, retry_after_seconds, status_is_transient
+from ncaa_assets.record.models import CopiedVideo, Highlight, now, safe_name
+from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable
+from ncaa_assets.video.body import Body, PageReader
+from ncaa_assets.video.host import open_host
+from ncaa_assets.video.pace import paced
 
 if TYPE_CHECKING:
-    import requests
-
     from ncaa_assets.video.safe_http import HostPolicy
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024**2
-AHEAD = 4  # pieces in memory that wait for the store
-TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two bytes
-HEAD_SECONDS = 60.0  # until the headers are there, redirects included
-SAY_EVERY = 10.0  # seconds between two lines about one copy's progress
-RATE_WINDOW = 60.0  # seconds over which a slow host is measured
-_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "ts": "video/mp2t"}
-_TS_PACKET, _TS_SYNC = 188, b"\x47"
+Open = Callable[[], AbstractContextManager[Body]]
 
 
 @dataclass(frozen=True)
 class CopyLimits:
-    """What a copy may cost: the most bytes, the fewest bytes a second over `RATE_WINDOW`, and retries."""
+    """What a copy may cost: the most bytes, the fewest bytes a second (over `pace.RATE_WINDOW`), and the retries."""
 
     max_bytes: int
     min_bytes_per_second: int
@@ -54,66 +44,25 @@ class CopyLimits:
 
 
 @dataclass(frozen=True)
-class Body:
-    """A file on its way: its pieces as they come, what its sender calls it, how many bytes it promised (None: no
-    word), whether its framing tells its end (to be asked when the pieces are through), and what breaks it off from
-    another thread."""
+class _Task:
+    """One copy to make: of which candidate, for which day, and what may still stop it right before it appears."""
 
-    pieces: Iterator[bytes]
-    content_type: str
-    promised: int | None
-    tells_its_end: Callable[[], bool]
-    break_off: Callable[[], None]
+    day: str
+    candidate: Candidate
+    before_commit: Callable[[], None]
 
-
-class PageReader(Protocol):
-    """Finds the video of a web page; `pages.py` is one."""
-
-    def open(self, url: str, *, max_bytes: int) -> AbstractContextManager[Body]:
-        """The page's video, from where the page says that it is.
-
-        Raises:
-            VideoRefused: there is none, or none that may be had.
-            CopyFailed: it broke for a passing reason; also while the pieces are read.
-        """
-
-    def end(self) -> None:
-        """Ends what is under way, for good."""
-
-
-class _Verifier(Protocol):
     @property
-    def shows_its_end(self) -> bool: ...
-    def feed(self, chunk: bytes) -> None: ...
-    def finish(self) -> Movie | None: ...
+    def highlight(self) -> Highlight:
+        return self.candidate.highlight
 
+    @property
+    def label(self) -> str:
+        return self.highlight.label
 
-class _Watch:
-    """Breaks something off from a thread of its own at `deadline` (of the monotonic clock): a host that trickles passes
-    every timeout that counts from byte to byte."""
-
-    def __init__(self, break_off: Callable[[], None], deadline: float) -> None:
-        self.deadline = deadline
-        self.fired = False
-        self._break_off = break_off
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._over.set()
-
-    def _keep_watch(self) -> None:
-        while not self._over.wait(max(0.0, min(self.deadline - time.monotonic(), 1.0))):
-            if time.monotonic() >= self.deadline:
-                self.fired = True
-                self._break_off()
-                return
+    @property
+    def stem(self) -> str:
+        """The key that the copy gets, without its ending."""
+        return f"videos/{self.day}/{safe_name(self.highlight.id)}"
 
 
 class VideoCopier(Copier):
@@ -130,7 +79,7 @@ class VideoCopier(Copier):
         pages: PageReader | None = None,
     ) -> None:
         self._store, self._limits, self._concurrency, self._pages = store, limits, concurrency, pages
-        from ncaa_assets.video.safe_http import new_session  # noqa: PLC0415 - why here: retry.py
+        from ncaa_assets.video.safe_http import new_session  # noqa: PLC0415 - imports requests: retry.py
 
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
@@ -142,61 +91,49 @@ class VideoCopier(Copier):
     def copy(
         self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None
     ) -> Generator[CopyOutcome, None, None]:
-        """Carries out a plan, yielding each outcome as it is known; `before_commit` may still stop each by raising.
-
-        A fresh candidate that cannot be copied is replaced by the next; one that failed for a passing reason keeps its
-        place, so that the next run takes it up and not a later one.
-        """
-        carry_out = partial(self._outcome, day, before_commit)
         waiting = iter(plan.fresh)
         first = waiting if plan.missing is None else islice(waiting, plan.missing)
-        with ThreadPoolExecutor(self._concurrency, "copy") as pool:
-            under_way = {pool.submit(carry_out, candidate) for candidate in (*plan.renewed, *first)}
-            try:
-                while under_way:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    for outcome in (future.result() for future in done):
-                        refused = isinstance(outcome.result, VideoRefused) and not outcome.candidate.earlier
-                        if refused and (following := next(waiting, None)) is not None:
-                            under_way.add(pool.submit(carry_out, following))
-                        yield outcome
-            finally:
-                self.close()
-                pool.shutdown(wait=False, cancel_futures=True)
+
+        def replacement(outcome: CopyOutcome) -> Iterator[_Task]:
+            is_open = isinstance(outcome.result, VideoRefused) and not outcome.candidate.earlier
+            return (_Task(day, candidate, before_commit) for candidate in islice(waiting, 1 if is_open else 0))
+
+        tasks = [_Task(day, candidate, before_commit) for candidate in (*plan.renewed, *first)]
+        yield from at_once(
+            self._outcome, tasks, limit=self._concurrency, name="copy", end=self.close, followed_by=replacement
+        )
 
     def close(self) -> None:
-        """Ends every copy under way, for good; what it had written is taken back."""
+        """Ends every copy under way, for good, and takes back what it had written."""
         self._ended.set()
         self._session.end()
         if self._pages is not None:
             self._pages.end()
 
-    def _outcome(self, day: str, before_commit: Callable[[], None], candidate: Candidate) -> CopyOutcome:
-        name = candidate.highlight.label
+    def _outcome(self, task: _Task) -> CopyOutcome:
         try:
-            copied = self._copy(day, candidate, before_commit)
+            return CopyOutcome(task.candidate, self._copy(task))
         except VideoRefused as error:
-            log.info("%s not copied: %s", name, error)
-            return CopyOutcome(candidate, error)
+            log.info("%s not copied: %s", task.label, error)
+            return CopyOutcome(task.candidate, error)
         except CopyFailed as error:
-            log.warning("%s not copied: %s", name, error)
-            return CopyOutcome(candidate, error)
-        return CopyOutcome(candidate, copied)
+            log.warning("%s not copied: %s", task.label, error)
+            return CopyOutcome(task.candidate, error)
 
-    def _copy(self, day: str, candidate: Candidate, before_commit: Callable[[], None]) -> CopiedVideo:
+    def _copy(self, task: _Task) -> CopiedVideo:
         """One verified copy.
 
         Raises:
             VideoRefused: it cannot be copied, now or later.
-            CopyFailed: it broke, also when tried again.
+            CopyFailed: it broke, on every attempt.
             StoreError: the store failed.
         """
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
-        retry = self._limits.retry.loop(what=f"copying {candidate.highlight.label}", log=log, sleep=self._sleep)
+        retry = self._limits.retry.loop(what=f"copying {task.label}", log=log, sleep=self._sleep)
         try:
-            return retry(self._copy_once, day, candidate, before_commit)
+            return retry(self._copy_once, task)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if is_unreachable(error):
                 raise CopyFailed(
@@ -206,20 +143,19 @@ class VideoCopier(Copier):
                 raise CopyFailed(f"the connection broke ({one_line(error)[:200]})") from error
             raise VideoRefused(f"it cannot be asked for ({one_line(error)[:200]})", kind="gone") from error
 
-    def _copy_once(self, day: str, candidate: Candidate, before_commit: Callable[[], None]) -> CopiedVideo:
-        url = candidate.highlight.url
+    def _copy_once(self, task: _Task) -> CopiedVideo:
+        url = task.highlight.url
         if url is None:
             raise VideoRefused("the record has no url", kind="gone")
-        store = partial(self._store_body, day, candidate, before_commit)
         try:
             self._stop_if_ended()
             try:
-                return store(partial(self._from_host, url))
+                return self._store_body(task, partial(open_host, self._session, url))
             except VideoRefused as refusal:
                 if refusal.kind != "page" or self._pages is None:
                     raise
             try:
-                return store(partial(self._pages.open, url, max_bytes=self._limits.max_bytes))
+                return self._store_body(task, partial(self._pages.open, url, max_bytes=self._limits.max_bytes))
             except VideoRefused as refusal:
                 if refusal.kind == "page":
                     raise VideoRefused("its page leads to a web page again", kind="unresolved") from refusal
@@ -228,71 +164,21 @@ class VideoCopier(Copier):
             self._stop_if_ended()  # a connection that `close` broke is no failure of its host
             raise
 
-    def _stop_if_ended(self) -> None:
-        if self._ended.is_set():
-            raise RunEnded("the run was ended")
-
-    @contextmanager
-    def _from_host(self, url: str) -> Iterator[Body]:
-        """What a URL answers, if it may be a video by its status and length."""
-        from ncaa_assets.video.safe_http import open_url, tells_its_end  # noqa: PLC0415
-
-        with self._session.followed() as break_off:
-            with _Watch(break_off, time.monotonic() + HEAD_SECONDS) as watch:
-                try:
-                    answer = open_url(self._session, url, timeout=TIMEOUT)
-                except Exception as error:
-                    if watch.fired and not isinstance(error, VideoRefused):
-                        raise _no_answer() from error
-                    raise
-            with answer:
-                if watch.fired:  # headers that were broken off end like others
-                    raise _no_answer()
-                self._check_answer(answer)
-                length = answer.headers.get("Content-Length", "")
-                yield Body(
-                    pieces=_pieces(answer),
-                    content_type=answer.headers.get("Content-Type", ""),
-                    promised=int(length) if length.isdecimal() else None,
-                    tells_its_end=lambda: tells_its_end(answer),
-                    break_off=break_off,
-                )
-
-    def _check_answer(self, answer: "requests.Response") -> None:
-        status = answer.status_code
-        if status not in (200, 203):  # 206 is a part, and the others of 2xx come without a file (RFC 9110, §15.3)
-            if status_is_transient(status):
-                raise CopyFailed(
-                    f"the host answers with status {status}", retry_after=retry_after_seconds(answer.headers)
-                )
-            raise VideoRefused(f"the host answers with status {status}", kind="gone")
-
-    def _store_body(
-        self,
-        day: str,
-        candidate: Candidate,
-        before_commit: Callable[[], None],
-        opened: Callable[[], AbstractContextManager[Body]],
-    ) -> CopiedVideo:
-        highlight = candidate.highlight
-        name = f"videos/{day}/{safe_name(highlight.id)}"
+    def _store_body(self, task: _Task, open_body: Open) -> CopiedVideo:
+        """Streams one body into the store and verifies it on the way."""
         digest = hashlib.sha256()
         size = 0
         with ExitStack() as stack:
-            body = stack.enter_context(opened())
-            pieces = stack.enter_context(closing(self._paced(body, highlight.label)))
-            start = _at_least(4096, pieces)
+            body = stack.enter_context(open_body())
+            pieces = stack.enter_context(closing(self._paced(body, task)))
+            start = _at_least(START, pieces)
             if not start and not body.tells_its_end():
                 raise CopyFailed("the connection ended before the first byte")
             container = _container(start, body.content_type)
-            verifier = _verifier(container)
-            upload = stack.enter_context(
-                self._store.upload(
-                    f"{name}.{container}", content_type=_TYPES[container], provisional=bool(candidate.earlier)
-                )
-            )
+            verifier = verifier_of(container)
+            upload = stack.enter_context(self._upload(task, container))
             try:
-                for piece in _chain(start, pieces):
+                for piece in chain([start], pieces):
                     size += len(piece)
                     digest.update(piece)
                     verifier.feed(piece)
@@ -301,17 +187,17 @@ class VideoCopier(Copier):
             except NotWhole as error:
                 if body.tells_its_end():
                     raise VideoRefused(f"the host's file is damaged: {error}", kind="not-video") from error
-                # A cut connection without a promised length looks just like this; another attempt tells.
+                # A connection that was cut without a promised length looks just like this; another attempt tells.
                 raise CopyFailed(f"what came is no whole video: {error}") from error
             if movie is not None and movie.has_video is False:
                 raise VideoRefused("it holds no picture, only sound or data", kind="not-video")
             sha256 = digest.hexdigest()
             if not verifier.shows_its_end and not body.tells_its_end():
-                self._look_again(opened, sha256, highlight.label)
-            before_commit()
-            return self._commit(upload, candidate, name, CopiedVideo(
-                id=highlight.id, title=highlight.title, source_url=highlight.url or "", key="", bytes=size,
-                sha256=sha256, container=container,
+                self._fetch_to_compare(task, open_body, sha256)
+            task.before_commit()
+            return _commit(upload, task, CopiedVideo(
+                id=task.highlight.id, title=task.highlight.title, source_url=task.highlight.url or "", key="",
+                bytes=size, sha256=sha256, container=container,
                 duration_seconds=movie.duration_seconds if movie else None,
                 width=movie.width if movie else None,
                 height=movie.height if movie else None,
@@ -319,82 +205,56 @@ class VideoCopier(Copier):
                 copied_at=now(),
             ))  # fmt: skip
 
-    def _look_again(self, opened: Callable[[], AbstractContextManager[Body]], sha256: str, name: str) -> None:
-        """Fetches a file once more, keeping nothing of it: where neither the host nor the format says where it ends, a
-        cut shows only in that it is elsewhere the next time.
+    def _upload(self, task: _Task, container: str) -> Upload:
+        # Beside an earlier copy, the key depends on the bytes and so is known only at the end.
+        is_renewed = bool(task.candidate.earlier)
+        return self._store.upload(
+            f"{task.stem}.{container}", content_type=CONTENT_TYPES[container], provisional=is_renewed
+        )
+
+    def _fetch_to_compare(self, task: _Task, open_body: Open, sha256: str) -> None:
+        """Fetches a file once more and keeps nothing of it. Where neither the host nor the format says where a file
+        ends, a cut shows only in being elsewhere the next time.
 
         Raises:
             CopyFailed: other bytes came.
         """
         digest = hashlib.sha256()
-        with opened() as body, closing(self._paced(body, name)) as pieces:
+        with open_body() as body, closing(self._paced(body, task)) as pieces:
             for piece in pieces:
                 digest.update(piece)
         if digest.hexdigest() != sha256:
             raise CopyFailed("nothing says where the file ends, and it ended elsewhere when fetched again")
 
-    @staticmethod
-    def _commit(upload: Upload, candidate: Candidate, name: str, video: CopiedVideo) -> CopiedVideo:
-        """Makes the copy appear: under its plain key, or beside an earlier copy of other bytes, or, where an earlier
-        copy has these very bytes, not a second time."""
-        for earlier in candidate.earlier:
-            if earlier.sha256 == video.sha256:
-                if video.source_url in (earlier.source_url, *earlier.other_urls):
-                    upload.commit(earlier.key)  # forced: what lies there may be damaged
-                    return earlier
-                upload.abort()
-                return earlier.model_copy(update={"other_urls": [*earlier.other_urls, video.source_url]})
-        key = f"{name}.{video.sha256[:8]}.{video.container}" if candidate.earlier else f"{name}.{video.container}"
-        return video.model_copy(update={"key": upload.commit(key).key})
+    def _paced(self, body: Body, task: _Task) -> Generator[bytes, None, None]:
+        return paced(
+            body,
+            name=task.label,
+            max_bytes=self._limits.max_bytes,
+            min_bytes_per_second=self._limits.min_bytes_per_second,
+            check=self._stop_if_ended,
+        )
 
-    def _paced(self, body: Body, name: str) -> Generator[bytes, None, None]:
-        """The body's pieces while they come at a bearable pace and are not too many; says every ten seconds how far.
-
-        Raises:
-            CopyFailed: they come too slowly.
-            VideoRefused: they are more than `VIDEO_MAX_BYTES`, or promise to be.
-        """
-        if (body.promised or 0) > self._limits.max_bytes:
-            raise self._too_large()
-        said = time.monotonic()
-        size = window = 0
-        waited = 0.0  # for the host alone: a store that is slower than it is no fault of its
-        with _Watch(body.break_off, math.inf) as watch, _read_ahead(body) as next_piece:
-            while True:
-                asked = time.monotonic()
-                watch.deadline = asked + RATE_WINDOW + TIMEOUT[1] - waited
-                try:
-                    piece = next_piece()
-                except Exception as error:
-                    if watch.fired and not isinstance(error, VideoRefused):
-                        raise _too_slow(window, waited + time.monotonic() - asked) from error
-                    raise
-                watch.deadline = math.inf
-                waited += time.monotonic() - asked
-                self._stop_if_ended()  # a connection that was broken off ends as one whose host has sent everything
-                if watch.fired:
-                    raise _too_slow(window, waited)
-                if not piece:
-                    return
-                window += len(piece)
-                size += len(piece)
-                if size > self._limits.max_bytes:
-                    raise self._too_large()
-                if waited >= RATE_WINDOW:
-                    if window < self._limits.min_bytes_per_second * waited:
-                        raise _too_slow(window, waited)
-                    window, waited = 0, 0.0
-                if time.monotonic() - said >= SAY_EVERY:
-                    said = time.monotonic()
-                    share = f" of {body.promised / 1e6:.1f}" if body.promised else ""
-                    log.info("copying %s: %.1f%s MB", name, size / 1e6, share)
-                yield piece
-
-    def _too_large(self) -> VideoRefused:
-        return VideoRefused(f"it is larger than VIDEO_MAX_BYTES ({self._limits.max_bytes} bytes)", kind="too-large")
+    def _stop_if_ended(self) -> None:
+        if self._ended.is_set():
+            raise RunEnded("the run was ended")
 
     def _sleep(self, seconds: float) -> None:
         self._ended.wait(seconds)
+
+
+def _commit(upload: Upload, task: _Task, video: CopiedVideo) -> CopiedVideo:
+    """Makes the copy appear: under its plain key; or beside an earlier copy of other bytes. Where an earlier copy has
+    these very bytes, it is not stored a second time."""
+    for earlier in task.candidate.earlier:
+        if earlier.sha256 == video.sha256:
+            if video.source_url in (earlier.source_url, *earlier.other_urls):
+                upload.commit(earlier.key)  # forced: what lies there may be damaged
+                return earlier
+            upload.abort()
+            return earlier.model_copy(update={"other_urls": [*earlier.other_urls, video.source_url]})
+    mark = f".{video.sha256[:8]}" if task.candidate.earlier else ""
+    return video.model_copy(update={"key": upload.commit(f"{task.stem}{mark}.{video.container}").key})
 
 
 def _at_least(size: int, pieces: Iterator[bytes]) -> bytes:
@@ -404,125 +264,18 @@ def _at_least(size: int, pieces: Iterator[bytes]) -> bytes:
     return start
 
 
-def _chain(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield start
-    yield from rest
-
-
-def _pieces(answer: "requests.Response") -> Iterator[bytes]:
-    """The body's pieces, each as soon as it is there: waiting for a full one, a host of a byte a second would never be
-    measured."""
-    while piece := answer.raw.read1(CHUNK, decode_content=True):
-        yield piece
-
-
-@contextmanager
-def _read_ahead(body: Body) -> Iterator[Callable[[], bytes]]:
-    """What returns a body's next piece (nothing at its end), read in a thread of its own a few pieces ahead, while the
-    ones before are hashed and stored: a fifth less time for a file that comes as fast as memory, measured."""
-    ahead: deque[Future[bytes]] = deque()
-    at_end = False
-    with ThreadPoolExecutor(1, "read") as pool:
-
-        def next_piece() -> bytes:
-            nonlocal at_end
-            while len(ahead) < AHEAD:
-                ahead.append(pool.submit(next, body.pieces, b""))
-            piece = ahead.popleft().result()
-            at_end = not piece
-            return piece
-
-        try:
-            yield next_piece
-        finally:
-            if not at_end:
-                body.break_off()  # ends the read that is under way; the connection could not be used again anyway
-            pool.shutdown(cancel_futures=True)
-
-
-def _no_answer() -> CopyFailed:
-    return CopyFailed(f"the host did not answer within {HEAD_SECONDS:.0f} s")
-
-
-def _too_slow(count: int, seconds: float) -> CopyFailed:
-    return CopyFailed(f"the host sends only {count / seconds if seconds else 0:.0f} bytes a second")
-
-
 def _container(start: bytes, content_type: str) -> str:
-    """The kind of file by its first bytes: `mp4`, `mov`, `webm` or `ts`; what the server calls it does not count.
+    """The kind of file by its first bytes; its sender's word counts only where they are no video.
 
     Raises:
-        VideoRefused: it is none of them.
+        VideoRefused: it is no kind that is copied.
     """
     if not start:
         raise VideoRefused("the host sent nothing", kind="not-video")
-    if looks_like_movie(start):
-        return "mov" if start[4:8] != b"ftyp" or start[8:12] == b"qt  " else "mp4"
-    if start[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in start[:64]:
-        return "webm"
-    if len(start) > 2 * _TS_PACKET and start[: 2 * _TS_PACKET + 1 : _TS_PACKET] == 3 * _TS_SYNC:
-        return "ts"
-    head = start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<!--")) or "html" in content_type.lower():
+    container = container_of(start)
+    if container is not None:
+        return container
+    if looks_like_page(start) or "html" in content_type.lower():
         raise VideoRefused("it is a web page, not a video file", kind="page")
     called = f" (the host calls it {content_type.split(';', maxsplit=1)[0][:60]})" if content_type else ""
     raise VideoRefused(f"its bytes are no MP4, QuickTime, WebM or MPEG-TS video{called}", kind="not-video")
-
-
-class _TransportStream:
-    """Follows an MPEG-TS file's packets, each of which opens with a sync byte (ISO/IEC 13818-1, §2.4.3.2). They carry
-    no total: whole packets are all that can be checked."""
-
-    shows_its_end = False
-
-    def __init__(self) -> None:
-        self._size = 0
-
-    def feed(self, chunk: bytes) -> None:
-        opening = chunk[-self._size % _TS_PACKET :: _TS_PACKET]
-        if opening.count(_TS_SYNC) != len(opening):
-            raise NotWhole("a packet in it does not open as one does")
-        self._size += len(chunk)
-
-    def finish(self) -> None:
-        if self._size % _TS_PACKET:
-            raise NotWhole("its last packet is cut off")
-
-
-class _WebM:
-    """Checks a WebM file's length against the size that its Segment announces (RFC 8794, §6.1 and RFC 9559)."""
-
-    def __init__(self) -> None:
-        self._head = bytearray()
-        self._size = 0
-        self.shows_its_end = True
-
-    def feed(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if len(self._head) < 4096:
-            self._head += chunk[:4096]
-
-    def finish(self) -> None:
-        length, at = _ebml_size(self._head, 4)
-        segment = at + (length or 0)
-        if self._head[segment : segment + 4] != b"\x18\x53\x80\x67":
-            raise NotWhole("its Segment is missing")
-        length, at = _ebml_size(self._head, segment + 4)
-        self.shows_its_end = length is not None
-        if length is not None and self._size < at + length:
-            raise NotWhole("the file is cut off in the middle")
-
-
-def _ebml_size(data: bytes | bytearray, at: int) -> tuple[int | None, int]:
-    """An EBML variable-size integer (None: unknown, as live recordings write), and where it ends."""
-    if at >= len(data) or not data[at]:
-        raise NotWhole("it is damaged")
-    length = 9 - data[at].bit_length()
-    value = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
-    return None if value == (1 << 7 * length) - 1 else value, at + length
-
-
-def _verifier(container: str) -> _Verifier:
-    if container == "webm":
-        return _WebM()
-    return _TransportStream() if container == "ts" else BoxReader()

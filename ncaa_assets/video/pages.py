@@ -1,9 +1,9 @@
-"""Videos of web pages by yt-dlp: the extra `pages`, asked for by `VIDEO_PAGES=yt-dlp`. A room of its own: without this
-file, a page is a link with its reason, as it is by default.
+"""The videos of web pages, by yt-dlp: the extra `pages`, switched on by `VIDEO_PAGES=yt-dlp`. Without it, a page is
+listed as skipped.
 
 yt-dlp reads pages with a thousand parsers for a thousand hosts, so it runs in a process of its own that has nothing to
-lose: no settings, keys, cookies, cache, plug-ins or programs of the person's, an empty working folder, bounded memory
-and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection, and every attempt
+lose: none of the person's settings, keys, cookies, cache, plug-ins or programs, an empty working folder, bounded memory
+and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection and every attempt
 to start a program. Its output comes back by a pipe and is verified like any other copy.
 """
 
@@ -23,7 +23,7 @@ from typing import Any
 
 from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line
 from ncaa_assets.retry import status_is_transient
-from ncaa_assets.video.copier import CHUNK, TIMEOUT, Body
+from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
 _VERDICT = "verdict.json"
@@ -49,7 +49,7 @@ class _Verdict:
 
 
 class YtDlpReader:
-    """Finds and downloads the videos of web pages; a `video_copy.PageReader`."""
+    """Finds and downloads the videos of web pages; a `body.PageReader`."""
 
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
@@ -59,7 +59,7 @@ class YtDlpReader:
 
     @contextmanager
     def open(self, url: str, *, max_bytes: int) -> Iterator[Body]:
-        """The page's video on its way; `video_copy.PageReader` says what it raises."""
+        """The page's video on its way; `body.PageReader` says what it raises."""
         with tempfile.TemporaryDirectory(prefix="ncaa-assets-page-") as folder:
             process = self._start(folder, {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)})
             told: list[bool] = []

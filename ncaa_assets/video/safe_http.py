@@ -1,8 +1,8 @@
-"""HTTP to addresses that strangers supply: only to public hosts, and to the very address that was checked.
+"""HTTP to addresses that strangers supply: only to public hosts, and only to the very address that was checked.
 
-A highlight's URL comes from the API and is hostile until shown otherwise. The name is resolved once, every address it
-has is judged, and the connection is made to a judged address, so that no second look-up can answer differently (DNS
-rebinding); TLS still verifies the name. Redirects are followed here, one judged hop at a time.
+A highlight's URL comes from the API and counts as hostile. The name is resolved once, all its addresses are judged, and
+the connection is made to a judged address, so that no second look-up can answer differently (DNS rebinding). TLS still
+verifies the name. Redirects are followed here, one judged hop at a time.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ from ncaa_assets.failures import VideoRefused
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FIRST_HOST_ONLY = {"authorization", "cookie"}
-# What the name's own servers say, as against a look-up that failed (EAI_AGAIN): asking again changes nothing.
+# The name's own servers say so; another look-up changes nothing. A look-up that failed is EAI_AGAIN instead.
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-_MOST_ADDRESSES = 4  # tried of one name: each that does not answer costs the whole connect timeout
-# IPv6 forms that carry an IPv4 address inside: what counts is the address that the packet ends at.
+_MOST_ADDRESSES = 4  # of one name are tried: each that does not answer costs the whole connect timeout
+# An IPv6 form that carries an IPv4 address inside: what counts is the address at which the packet arrives.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Not of the public internet (IANA's special-purpose registries), though not every supported Python knows it; the last
-# is Azure's service for the virtual machine that asks.
+# Networks outside the public internet (IANA's special-purpose registries) that not every supported Python knows. The
+# last is Azure's service for its own virtual machines.
 _NOT_PUBLIC = [
     ipaddress.ip_network(text)
     for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "168.63.129.16/32")
@@ -54,8 +54,8 @@ class HostPolicy:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet: not loopback, private, link-local (where clouds keep their
-    metadata and credentials), multicast, reserved, nor such an address inside an IPv6 one."""
+    """Whether an IP address belongs to the public internet: it is not loopback, private, link-local (where clouds keep
+    their metadata and credentials), multicast or reserved, and no IPv6 form of such an address."""
     ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -78,7 +78,7 @@ def open_url(
 ) -> requests.Response:
     """The streamed answer of a request, after at most five redirects; the caller closes it.
 
-    Credentials in `headers` go to the first host only; 307 and 308 alone repeat the method and the data (RFC 9110,
+    Credentials in `headers` go to the first host only. Only 307 and 308 repeat the method and the data (RFC 9110,
     §15.4).
 
     Raises:
@@ -110,7 +110,7 @@ def open_url(
 
 
 def tells_its_end(answer: requests.Response) -> bool:
-    """Whether an answer's framing shows where it ends: a body that was read to that end is what the host has."""
+    """Whether an answer's framing shows where it ends. If so, a body read to its end is all that the host has."""
     return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
 
 
@@ -126,24 +126,25 @@ class GuardedSession(requests.Session):
         self.mount("https://", adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: even when it is not to follow a redirect, requests parses its target and reads its body into memory."""
+        """None: otherwise requests parses a redirect's target and reads its body into memory, even if it is not to
+        follow it."""
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[Callable[[], None]]:
-        """What breaks every connection that this thread uses while the block lasts, for another thread to call."""
+        """A function for another thread to call: it breaks every connection that this thread uses within the block."""
         with self._connections.followed() as mine:
             yield mine.end
 
     def end(self) -> None:
-        """Breaks every connection, now and from now on; a thread that is blocked in one gets an error at once."""
+        """Breaks every connection, now and from now on. A thread that is blocked in one gets an error at once."""
         self._connections.end()
         self.close()
 
 
 def new_session(policy: HostPolicy, *, pool: int) -> GuardedSession:
-    """A session bound to a policy, for up to `pool` threads: no proxies, no `.netrc`, nothing of the environment."""
+    """A session bound to a policy, for up to `pool` threads: no proxies, no `.netrc`, nothing from the environment."""
     session = GuardedSession(policy, pool)
-    # Without identity a server may compress, and then its Content-Length says nothing about the file's.
+    # Without `identity` a server may compress, and then Content-Length says nothing about the file's length.
     session.headers.update({"User-Agent": USER_AGENT, "Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity"})
     return session
 
@@ -163,7 +164,7 @@ def _check_address(url: str) -> None:
 
 
 class _Connections:
-    """A session's open sockets. A thread may be blocked in one before there is any response that could be closed."""
+    """A session's open sockets. A thread may be blocked in one before any response exists that could be closed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -182,7 +183,7 @@ class _Connections:
 
     @contextlib.contextmanager
     def followed(self) -> Iterator["_Connections"]:
-        """Those that this thread adds, apart, while the block lasts."""
+        """The connections that this thread adds while the block lasts, apart from the others."""
         mine = self._of_this_thread.connections = _Connections()
         try:
             yield mine
@@ -191,7 +192,7 @@ class _Connections:
 
     @contextlib.contextmanager
     def while_it_opens(self, one: socket.socket) -> Iterator[None]:
-        """Holds a second handle of a socket that still connects: TLS takes the first one over half-way."""
+        """Holds a second handle of a socket while it connects: TLS takes over the first one half-way."""
         with socket.socket(fileno=os.dup(one.fileno())) as handle:
             self.add(handle)
             yield
@@ -204,12 +205,12 @@ class _Connections:
 
     @staticmethod
     def _shut(one: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # its host was first
+        with contextlib.suppress(OSError):  # the host closed it first
             one.shutdown(socket.SHUT_RDWR)
 
 
 class _Guarded:
-    """Mixed into urllib3's connections: resolves once, judges every address, connects to a judged one."""
+    """A mixin for urllib3's connections: resolves once, judges every address, connects to a judged one."""
 
     policy: HostPolicy
     connections: _Connections
@@ -228,7 +229,7 @@ class _Guarded:
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
-            self.connections.add(self.sock)  # one that was kept open now serves this thread
+            self.connections.add(self.sock)  # a connection that was kept open now serves this thread
         super().request(*args, **kwargs)  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:

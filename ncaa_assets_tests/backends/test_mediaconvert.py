@@ -77,7 +77,7 @@ def request_for(
         has_sound=movie.has_sound, width=movie.width, height=movie.height, copied_at="2025-03-10T06:00:00Z",
     )  # fmt: skip
     base = f"processed_videos/{day}/{name}"
-    return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", again=again)
+    return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", force=again)
 
 
 def encoded(outcome: EncodeOutcome) -> ProcessedVideo:

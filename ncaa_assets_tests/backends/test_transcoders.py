@@ -66,7 +66,7 @@ def request_for(store: ObjectStore, name: str, data: bytes, *, again: bool = Fal
         copied_at="2025-03-10T06:00:00Z",
     )  # fmt: skip
     base = f"processed_videos/{DAY}/{name}"
-    return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", again=again)
+    return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", force=again)
 
 
 def encoded(result: ProcessedVideo | EncodeFailed) -> ProcessedVideo:

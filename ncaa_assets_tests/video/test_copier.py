@@ -1,156 +1,50 @@
-"""From a URL to a stored, verified video: what a host can answer, in one table for both backends, and which of a day's
-videos are taken.
+"""From a URL to a stored, verified video: what a host can answer, in one table for both backends; several copies at a
+time; and the end of a run.
 
-The host is a real server on loopback, trusted by its exact origin, so that everything else is judged as in earnest.
+The host is a real server on loopback, trusted by its exact origin, so that everything else is judged as in production.
 """
 
 import gzip
 import hashlib
 import itertools
-import re
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from ncaa_assets.backends.aws.s3 import S3Store
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.failures import CopyFailed, LeaseLost, RunEnded, StoreError, VideoRefused
+from ncaa_assets.failures import LeaseLost, RunEnded, StoreError, VideoRefused
 from ncaa_assets.ports import CopyOutcome, CopyPlan, ObjectStore, Upload
 from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.retry import RetryPolicy
-from ncaa_assets.video import copier as video_copy
+from ncaa_assets.video import host, pace
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
-from ncaa_assets.video.plan import plan_copies, skipped
+from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer
+from ncaa_assets_tests.video.copies import (
+    DAY,
+    HTML,
+    MOST_BYTES,
+    Media,
+    copied,
+    copier,
+    copy_one,
+    files,
+    highlight,
+    video,
+)
 
-DAY = "2025-03-09"
-MOST_BYTES = 2_000_000
 LOOK_UP = socket.getaddrinfo
-
-
-@dataclass(frozen=True)
-class Media:
-    """Real files of each kind, and their bytes."""
-
-    mp4: bytes
-    silent: bytes
-    mov: bytes
-    webm: bytes
-    ts: bytes
-    fragments: bytes
-    sound: bytes
-
-    @property
-    def large(self) -> bytes:
-        """Three parts of a multipart upload, and a bit."""
-        return self.mp4 + (25_000_000).to_bytes(4, "big") + b"mdat" + bytes(25_000_000 - 8)
-
-    @property
-    def one_fragment(self) -> bytes:
-        """The fragmented clip without its last fragment and what follows: it looks as whole as the whole."""
-        return self.fragments[: self.fragments.rindex(b"moof") - 4]
-
-    @property
-    def endless_start(self) -> bytes:
-        """A file whose last box reaches to the end, wherever that is."""
-        return self.mp4[: self.mp4.index(b"mdat") - 4] + b"\0\0\0\0mdat"
-
-
-@pytest.fixture(scope="session")
-def media(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Media:
-    folder = tmp_path_factory.mktemp("media")
-
-    def made(name: str, *arguments: str) -> bytes:
-        subprocess.run(
-            [ffmpeg_program(), "-v", "error", "-nostdin", "-i", str(clip), *arguments, str(folder / name)], check=True
-        )
-        return (folder / name).read_bytes()
-
-    return Media(
-        mp4=clip.read_bytes(),
-        silent=silent_clip.read_bytes(),
-        mov=made("a.mov", "-c", "copy"),
-        webm=made("a.webm", "-an", "-t", "0.5", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"),
-        ts=made("a.ts", "-c", "copy"),
-        fragments=made(
-            "fragments.mp4", "-c:v", "libx264", "-g", "15", "-movflags", "+frag_keyframe+empty_moov+skip_trailer"
-        ),
-        sound=made("sound.mp4", "-vn", "-c", "copy"),
-    )
-
-
-def highlight(number: int | str, url: str | None) -> Highlight:
-    return Highlight(id=str(number), url=url, title=f"Game {number}")
-
-
-def copier(
-    store: ObjectStore,
-    server: ScriptedServer,
-    *,
-    policy: HostPolicy | None = None,
-    concurrency: int = 4,
-    retries: int = 2,
-    slowest: int = 0,
-    most: int = MOST_BYTES,
-) -> VideoCopier:
-    return VideoCopier(
-        store,
-        policy or HostPolicy(trusted_origin=("127.0.0.1", server.port)),
-        CopyLimits(max_bytes=most, min_bytes_per_second=slowest, retry=RetryPolicy(retries, 0)),
-        concurrency=concurrency,
-    )
-
-
-def copy_one(store: ObjectStore, server: ScriptedServer, url: str | None, **options: Any) -> CopyOutcome:
-    plan = plan_copies([highlight(1, url)], VideosDay(date=DAY), have=lambda _: True, count=None, force=False)
-    (outcome,) = copier(store, server, **options).copy(DAY, plan)
-    return outcome
-
-
-def run(
-    store: LocalStore,
-    server: ScriptedServer,
-    highlights: Sequence[Highlight],
-    manifest: VideosDay,
-    *,
-    count: int | None = None,
-    force: bool = False,
-) -> list[CopyOutcome]:
-    """A day's run: plans, copies, and records every outcome in the manifest, as the asset does."""
-    plan = plan_copies(highlights, manifest, have=lambda video: is_stored(store, video), count=count, force=force)
-    outcomes = list(copier(store, server).copy(DAY, plan))
-    for outcome in outcomes:
-        key = outcome.candidate.highlight.id
-        manifest.skipped = [skip for skip in manifest.skipped if skip.id != key]
-        if isinstance(outcome.result, CopiedVideo):
-            manifest.videos = [video for video in manifest.videos if video.key != outcome.result.key]
-            manifest.videos.append(outcome.result)
-        else:
-            manifest.skipped.append(skipped(outcome, outcome.result))
-    return outcomes
-
-
-def is_stored(store: LocalStore, video: CopiedVideo) -> bool:
-    info = store.info(video.key)
-    return info is not None and info.size == video.bytes
-
-
-def files(store: LocalStore) -> list[str]:
-    """Everything that lies in the store's folder, half-written things too."""
-    return sorted(path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file())
 
 
 @dataclass(frozen=True)
@@ -176,15 +70,6 @@ def archive(request: pytest.FixtureRequest) -> Archive:
         return sorted([one["Key"] for one in objects] + [f"{one['Key']} (half an upload)" for one in uploads])
 
     return Archive(S3Store(boto3.client("s3"), "archive", retry=RetryPolicy(max_delay=0)), everything)
-
-
-def copied(outcome: CopyOutcome) -> CopiedVideo:
-    assert isinstance(outcome.result, CopiedVideo), outcome.result
-    return outcome.result
-
-
-def video(body: bytes, **more: Any) -> Reply:
-    return Reply(body, content_type="video/mp4", **more)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -252,7 +137,7 @@ def trickle(head: bytes, endless_part: bytes, body: bytes = b"") -> Script:
     return send
 
 
-def at_once(runs: int, reply: Reply) -> Script:
+def together(runs: int, reply: Reply) -> Script:
     """Answers when so many have asked."""
     barrier = threading.Barrier(runs)
 
@@ -289,7 +174,6 @@ def live(webm: bytes) -> bytes:
 
 
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
-HTML = b"<!DOCTYPE html><html><title>Watch</title><body>No video here, though you may think so.</body></html>"
 DAMAGED = "damaged"
 
 
@@ -299,7 +183,7 @@ class Case:
     refusal; how often the host was asked; and words of the reason.
 
     `resolves`: the host's name has these addresses, look-up after look-up, and those in `public` count as public.
-    `impatient`: what takes a minute in earnest takes half a second. `runs`: so many do this at once.
+    `impatient`: what takes a minute in production takes half a second. `runs`: so many do this at once.
     """
 
     name: str
@@ -429,9 +313,17 @@ CASES = [
     Case("endless trailers",
          lambda m: [trickle(OK + CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(m.mp4), m.mp4), b"X: y\r\n")], "failed",
          asked=3, says="bytes a second", impatient=True),
-    Case("two runs at once", lambda m: [at_once(2, video(m.mp4))], "copied", asked=2, runs=2),
-    Case("two runs at once, large", lambda m: [at_once(2, video(m.large))], "copied", asked=2, runs=2, most=10**8),
+    Case("two runs at once", lambda m: [together(2, video(m.mp4))], "copied", asked=2, runs=2),
+    Case("two runs at once, large", lambda m: [together(2, video(m.large))], "copied", asked=2, runs=2, most=10**8),
 ]  # fmt: skip
+
+
+def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in (
+        (host, "TIMEOUT", (5.0, 0.5)), (host, "HEAD_SECONDS", 0.5),
+        (pace, "TIMEOUT", (5.0, 0.5)), (pace, "RATE_WINDOW", 0.1), (pace, "LOOK_EVERY", 0.05),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
 
 
 class Public(HostPolicy):
@@ -452,8 +344,7 @@ def test_what_a_host_answers_is_stored_whole_or_leaves_nothing(
     url = server.on("/clip", *case.answers(media))
     options: dict[str, Any] = {"most": case.most, "slowest": 20_000 if case.impatient else 0}
     if case.impatient:
-        for name, value in (("RATE_WINDOW", 0.3), ("HEAD_SECONDS", 0.5), ("TIMEOUT", (5.0, 0.5))):
-            monkeypatch.setattr(video_copy, name, value)
+        be_impatient(monkeypatch)
     if case.resolves:
         url, options["policy"] = f"http://clips.test:{server.port}/clip", Public(*case.public)
         answers = list(case.resolves)
@@ -547,7 +438,7 @@ def test_an_address_that_is_not_to_be_copied_is_never_asked(
 def test_a_host_that_sends_fast_enough_is_not_given_up(
     store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_copy, "RATE_WINDOW", 0.0)
+    monkeypatch.setattr(pace, "RATE_WINDOW", 0.0)
     assert copied(copy_one(store, server, server.on("/clip", video(media.mp4)), slowest=1)).bytes == len(media.mp4)
 
 
@@ -593,9 +484,10 @@ def test_nothing_is_published_once_the_day_is_another_runs(
 def test_a_store_slower_than_its_host_is_no_fault_of_the_host(
     store: LocalStore, server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_copy, "RATE_WINDOW", 0.1)
-    monkeypatch.setattr(video_copy, "TIMEOUT", (5.0, 0.1))
-    monkeypatch.setattr(video_copy, "CHUNK", 20_000)
+    monkeypatch.setattr(pace, "RATE_WINDOW", 0.1)
+    monkeypatch.setattr(pace, "TIMEOUT", (5.0, 0.1))
+    monkeypatch.setattr(host, "TIMEOUT", (5.0, 0.1))
+    monkeypatch.setattr(host, "CHUNK", 20_000)
     opened = store.upload
 
     def slow(key: str, **options: Any) -> Upload:
@@ -646,244 +538,6 @@ def test_a_copy_takes_as_long_as_the_slower_of_host_and_store_and_not_their_sum(
     started = time.monotonic()
     assert copied(copy_one(store, server, server.on("/clip", slow))).bytes == len(body)
     assert time.monotonic() - started < 1.7 * seconds
-
-
-# ---- Which of a day's videos are taken -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def day(server: ScriptedServer, media: Media) -> list[Highlight]:
-    """Five highlights with a good video each, all different."""
-    return [
-        highlight(number, server.on(f"/{number}", video(media.mp4 + b"\0\0\0\x09free" + bytes([number]))))
-        for number in range(1, 6)
-    ]
-
-
-def test_the_first_n_in_the_apis_order_are_copied(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=2)
-    assert sorted(video.id for video in manifest.videos) == ["1", "2"]
-    assert [server.times(f"/{number}") for number in range(1, 6)] == [1, 1, 0, 0, 0]
-
-
-def test_all_means_all(store: LocalStore, server: ScriptedServer, day: list[Highlight]) -> None:
-    assert len(run(store, server, day, VideosDay(date=DAY), count=None)) == 5
-    assert files(store) == [f"videos/{DAY}/{number}.mp4" for number in range(1, 6)]
-
-
-def test_one_that_cannot_be_copied_is_replaced_by_the_next(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    server.on("/1", Reply(HTML, content_type="text/html"))
-    server.on("/3", Reply(status=404))
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=2)
-    assert sorted(video.id for video in manifest.videos) == ["2", "4"]
-    assert {skip.id: skip.kind for skip in manifest.skipped} == {"1": "page", "3": "gone"}
-    assert all(skip.reason and skip.source_url and skip.title for skip in manifest.skipped)
-    assert server.times("/5") == 0
-
-
-def test_where_none_can_be_copied_every_one_was_asked_and_is_listed(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    for number in range(1, 6):
-        server.on(f"/{number}", Reply(status=410))
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    assert sorted(skip.id for skip in manifest.skipped) == ["1", "2", "3", "4", "5"]
-    assert manifest.videos == []
-
-
-def test_one_that_failed_for_a_passing_reason_keeps_its_place(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight], media: Media
-) -> None:
-    server.on("/1", *[Reply(status=500)] * 3, video(media.mp4))
-    manifest = VideosDay(date=DAY)
-    (outcome,) = run(store, server, day, manifest, count=1)
-    assert isinstance(outcome.result, CopyFailed)
-    assert [(skip.id, skip.kind) for skip in manifest.skipped] == [("1", "failed")]
-    assert server.times("/2") == 0
-    run(store, server, day, manifest, count=1)
-    assert [video.id for video in manifest.videos] == ["1"]
-    assert manifest.skipped == []
-    assert server.times("/2") == 0
-
-
-def test_what_is_there_is_not_asked_for_again(store: LocalStore, server: ScriptedServer, day: list[Highlight]) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=2)
-    assert run(store, server, day, manifest, count=2) == []
-    assert len(server.asked) == 2
-
-
-def test_a_larger_count_copies_only_what_is_missing_and_a_smaller_one_removes_nothing(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    run(store, server, day, manifest, count=3)
-    assert run(store, server, day, manifest, count=1) == []
-    assert sorted(video.id for video in manifest.videos) == ["1", "2", "3"]
-    assert len(server.asked) == 3
-
-
-def test_n_copied_satisfy_n_even_when_an_earlier_record_arrives_later(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day[1:], manifest, count=1)
-    assert run(store, server, day, manifest, count=1) == []
-    assert server.times("/1") == 0
-
-
-def test_a_copy_whose_file_is_lost_is_fetched_again(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    (store.root / f"videos/{DAY}/1.mp4").unlink()
-    run(store, server, day, manifest, count=1)
-    assert [video.key for video in manifest.videos] == [f"videos/{DAY}/1.mp4"]
-    assert files(store) == [f"videos/{DAY}/1.mp4"]
-
-
-def test_a_changed_url_is_copied_beside_the_old_copy(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight], media: Media
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    old = (store.root / f"videos/{DAY}/1.mp4").read_bytes()
-    changed = [highlight(1, server.on("/new", video(media.silent))), *day[1:]]
-    run(store, server, changed, manifest, count=1)
-    beside = f"videos/{DAY}/1.{hashlib.sha256(media.silent).hexdigest()[:8]}.mp4"
-    assert [video.key for video in manifest.videos] == [f"videos/{DAY}/1.mp4", beside]
-    assert (store.root / f"videos/{DAY}/1.mp4").read_bytes() == old
-    assert (store.root / beside).read_bytes() == media.silent
-    assert run(store, server, changed, manifest, count=1) == []
-    assert run(store, server, day, manifest, count=1) == []  # and back again: known too
-    assert server.times("/2") == 0
-
-
-def test_the_same_bytes_under_a_new_url_are_not_stored_twice(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    body = (store.root / f"videos/{DAY}/1.mp4").read_bytes()
-    for path in ("/new", "/newer"):
-        moved = [highlight(1, server.on(path, video(body)))]
-        run(store, server, moved, manifest, count=1)
-        assert run(store, server, moved, manifest, count=1) == []
-        assert server.times(path) == 1
-    assert files(store) == [f"videos/{DAY}/1.mp4"]
-    (entry,) = manifest.videos
-    assert (entry.source_url, entry.other_urls) == (day[0].url, [server.url("/new"), server.url("/newer")])
-
-
-def test_a_changed_url_that_cannot_be_copied_takes_no_others_place(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    changed = [highlight(1, server.on("/new", Reply(status=404))), *day[1:]]
-    run(store, server, changed, manifest, count=1)
-    assert [video.id for video in manifest.videos] == ["1"]
-    assert [skip.kind for skip in manifest.skipped] == ["gone"]
-    assert server.times("/2") == 0
-
-
-def test_a_page_is_not_asked_again_unless_forced(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    server.on("/1", Reply(HTML, content_type="text/html"))
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    run(store, server, day, manifest, count=3)
-    assert server.times("/1") == 1
-    assert [skip.id for skip in manifest.skipped] == ["1"]
-    run(store, server, day, manifest, count=4, force=True)
-    assert server.times("/1") == 2
-
-
-def test_a_copied_video_whose_url_became_a_page_is_not_asked_again_either(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    changed = [highlight(1, server.on("/new", Reply(HTML, content_type="text/html")))]
-    for _ in range(2):
-        run(store, server, changed, manifest, count=1)
-    assert server.times("/new") == 1
-    assert [video.id for video in manifest.videos] == ["1"]
-
-
-def test_a_page_at_another_url_is_asked(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight], media: Media
-) -> None:
-    server.on("/1", Reply(HTML, content_type="text/html"))
-    manifest = VideosDay(date=DAY)
-    run(store, server, day[:1], manifest, count=1)
-    run(store, server, [highlight(1, server.on("/new", video(media.mp4)))], manifest, count=1)
-    assert [video.id for video in manifest.videos] == ["1"]
-    assert manifest.skipped == []
-
-
-def test_force_fetches_the_first_n_again_and_puts_back_a_damaged_copy(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=2)
-    before, stored = manifest.model_copy(deep=True), store.root / f"videos/{DAY}/1.mp4"
-    good = stored.read_bytes()
-    stored.write_bytes(bytes(len(good)))
-    run(store, server, day, manifest, count=2, force=True)
-    assert stored.read_bytes() == good
-    assert sorted(manifest.videos, key=lambda video: video.id) == sorted(before.videos, key=lambda video: video.id)
-    assert [server.times(f"/{number}") for number in range(1, 6)] == [2, 2, 0, 0, 0]
-    assert files(store) == [f"videos/{DAY}/1.mp4", f"videos/{DAY}/2.mp4"]
-
-
-def test_force_keeps_other_bytes_of_the_same_url_beside_the_old_copy(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight], media: Media
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    server.on("/1", video(media.silent))
-    run(store, server, day, manifest, count=1, force=True)
-    assert len(manifest.videos) == 2
-    assert len(files(store)) == 2
-
-
-def test_force_on_one_that_is_gone_keeps_its_copy_and_takes_no_other(
-    store: LocalStore, server: ScriptedServer, day: list[Highlight]
-) -> None:
-    manifest = VideosDay(date=DAY)
-    run(store, server, day, manifest, count=1)
-    server.on("/1", Reply(status=404))
-    run(store, server, day, manifest, count=1, force=True)
-    assert files(store) == [f"videos/{DAY}/1.mp4"]
-    assert server.times("/2") == 0
-
-
-HOSTILE = ["../../x", "..", ".", "a/b", "a\\b", "/etc/passwd", ".hidden", "x" * 300, "ü", "日本", " ", "a b", "a\0b",
-           "CON:", "\ud800", "a_b", "-", "%2e%2e%2f", "https://example.com/watch?v=1"]  # fmt: skip
-
-
-def test_no_id_names_a_file_outside_its_day_or_anothers(
-    store: LocalStore, server: ScriptedServer, media: Media
-) -> None:
-    url = server.on("/clip", video(media.silent))
-    outcomes = run(store, server, [highlight(one, url) for one in HOSTILE], VideosDay(date=DAY))
-    keys = {copied(outcome).key for outcome in outcomes}
-    assert len(keys) == len(HOSTILE)
-    assert sorted(keys) == files(store)
-    for key in keys:
-        assert re.fullmatch(rf"videos/{DAY}/[A-Za-z0-9_-]{{1,100}}\.mp4", key)
-    assert [path.name for path in store.root.parent.iterdir() if path != store.root] == []
 
 
 # ---- Several at a time, and the end of a run -------------------------------------------------------------------------

@@ -15,14 +15,14 @@ import pytest
 
 from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused
+from ncaa_assets.failures import CopyFailed, RunEnded
 from ncaa_assets.ports import CopyOutcome
 from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.retry import RetryPolicy
-from ncaa_assets.video import copier as video_copy
+from ncaa_assets.video import host, pace
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
 from ncaa_assets.video.pages import YtDlpReader
-from ncaa_assets.video.plan import plan_copies, skipped
+from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.days import DAY, KEY, command, record, serve_listing
 from ncaa_assets_tests.loopback.http_server import Asked, Handler, Reply, Script, ScriptedServer, scripted_server
@@ -202,19 +202,6 @@ def test_nothing_of_the_persons_goes_to_a_pages_host_and_nothing_is_left_behind(
         assert KEY not in str(asked)
 
 
-def test_a_page_is_asked_once_it_is_read_and_one_without_a_video_is_not_asked_again() -> None:
-    """What was skipped as a page while pages were not read is taken up when they are."""
-    one = Highlight(id="1", url="https://example.com/watch")
-    (outcome,) = plan_copies([one], VideosDay(date=DAY), have=bool, count=None, force=False).fresh
-    for kind, reads_pages, is_asked in (
-        ("page", False, 0), ("page", True, 1), ("unresolved", True, 0), ("unresolved", False, 0),
-    ):  # fmt: skip
-        refusal = VideoRefused("why not", kind=kind)
-        manifest = VideosDay(date=DAY, skipped=[skipped(CopyOutcome(outcome, refusal), refusal)])
-        plan = plan_copies([one], manifest, have=bool, count=None, force=False, reads_pages=reads_pages)
-        assert len(plan.fresh) == is_asked, kind
-
-
 def stalled(released: threading.Event, start: bytes) -> Script:
     def answer(handler: Handler) -> None:
         handler.send_response(200)
@@ -230,8 +217,9 @@ def stalled(released: threading.Event, start: bytes) -> Script:
 def test_a_video_that_stalls_behind_a_page_is_given_up(
     store: LocalStore, server: ScriptedServer, media: Media, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_copy, "RATE_WINDOW", 6.0)  # with the start of the child in it
-    monkeypatch.setattr(video_copy, "TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr(pace, "RATE_WINDOW", 6.0)  # with the start of the child in it
+    monkeypatch.setattr(pace, "TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr(host, "TIMEOUT", (5.0, 0.5))
     server.on("/video", stalled(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],

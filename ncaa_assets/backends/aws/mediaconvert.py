@@ -135,7 +135,7 @@ class MediaConvertTranscoder(Transcoder):
         request = requests[0]
         work = self._from_ledger(requests)
         if work is not None and work.entry.result is not None:
-            if not any(one.again for one in requests) and self._is_there(work.entry):
+            if not any(request.force for request in requests) and self._is_there(work.entry):
                 return work
         elif work is not None and (job := self._find(work.entry)) is not None:
             if job["Status"] not in _ENDED_BADLY:

@@ -1,4 +1,4 @@
-"""ffmpeg as the encoder, and the program itself: found, run, watched."""
+"""ffmpeg as the encoder: the program is found, run, watched, and its output read back before it is stored."""
 
 import logging
 import shutil
@@ -6,9 +6,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
+from ncaa_assets.at_once import at_once
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import BackupError, EncodeFailed, RunEnded
 from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def ffmpeg_program() -> str:
-    """The path of the ffmpeg that the `imageio-ffmpeg` wheel carries, or that `IMAGEIO_FFMPEG_EXE` names.
+    """The path of ffmpeg: the one that the `imageio-ffmpeg` wheel carries, or that `IMAGEIO_FFMPEG_EXE` names.
 
     Raises:
         EncodeFailed: there is none, or it does not start.
@@ -56,18 +57,22 @@ class FfmpegTranscoder(Transcoder):
             return
         program = ffmpeg_program()
         self._ending.clear()
-        with ThreadPoolExecutor(self._concurrency, "encode") as pool:
-            futures: dict[Future[ProcessedVideo], EncodeRequest] = {
-                pool.submit(self._encode, program, request): request for request in requests
-            }
-            try:
-                for future in as_completed(futures):
-                    yield EncodeOutcome(futures[future], _result(future))
-            finally:
-                self._ending.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in list(self._running):
-                    process.kill()
+        yield from at_once(
+            partial(self._outcome, program), requests, limit=self._concurrency, name="encode", end=self._end
+        )
+
+    def _end(self) -> None:
+        self._ending.set()  # first: a process that starts from now on is killed by whoever starts it
+        for process in list(self._running):
+            process.kill()
+
+    def _outcome(self, program: str, request: EncodeRequest) -> EncodeOutcome:
+        try:
+            return EncodeOutcome(request, self._encode(program, request))
+        except EncodeFailed as error:
+            return EncodeOutcome(request, error)
+        except (BackupError, OSError, NotWhole) as error:
+            return EncodeOutcome(request, EncodeFailed(str(error)))
 
     def _encode(self, program: str, request: EncodeRequest) -> ProcessedVideo:
         started = time.monotonic()
@@ -104,7 +109,7 @@ class FfmpegTranscoder(Transcoder):
         )
 
     def _make_poster(self, program: str, output: Path, poster: Path, name: str, *, seconds: float) -> None:
-        # A picture that stands still under its sound has one frame, and that at the very start.
+        # A still picture under its sound has a single frame, at the very start.
         for at in (min(1.0, seconds / 2), 0.0):
             try:
                 self._run(program, ffmpeg_poster_arguments(self._profile, output, poster, at_seconds=at), name)
@@ -160,15 +165,6 @@ class FfmpegTranscoder(Transcoder):
                     f"the disk that holds {self._store.root} is full; free some space, then run the day again"
                 )
             raise EncodeFailed(f"ffmpeg cannot encode it ({last[-1][:300]})")
-
-
-def _result(future: Future[ProcessedVideo]) -> ProcessedVideo | EncodeFailed:
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, BackupError | OSError | NotWhole):
-        return error if isinstance(error, EncodeFailed) else EncodeFailed(str(error))
-    raise error
 
 
 def _read_movie(path: Path) -> tuple[Movie, str]:

@@ -1,4 +1,4 @@
-"""The sample API's clips: three seconds of ffmpeg's test picture each, made when first asked for and kept."""
+"""The sample API's clips: three seconds of ffmpeg's test picture each, made when they are first asked for."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ _one_at_a_time = threading.Lock()
 
 
 def make_clip(path: Path, *, seed: int = 0, seconds: float = 3, sound: bool = True, height: int = 360) -> Path:
-    """An MP4 at `path`, made unless it is there: H.264 of `height` lines at 16:9, with a tone of its own or silent.
+    """An MP4 at `path`, made unless it exists: H.264 of `height` lines at 16:9, with a tone of its own or silent.
 
     Raises:
         EncodeFailed: ffmpeg is missing or failed.

@@ -1,4 +1,4 @@
-"""The sample API's records: made up, and for one date always the same, in the shape of the real ones."""
+"""The sample API's records: made up, of the real ones' shape, and always the same for one date."""
 
 import random
 from datetime import UTC, date, datetime
@@ -13,10 +13,10 @@ _TEAMS = [
 
 
 def records_of(day: date, base_url: str) -> list[dict[str, Any]]:
-    """A day's records, in the order that the API lists them; their videos lie below `base_url`.
+    """A day's records, in the order in which the API lists them; their videos lie below `base_url`.
 
-    A Saturday has 44, more than one page. Of each day's, the first is a web page (as every clip of some leagues is),
-    the third has a video without sound, the fourth is unverified and bare of everything that may be absent.
+    A Saturday has 44 records, more than one page. The first record of each day leads to a web page (as every clip of
+    some leagues does), the third to a video without sound; the fourth is unverified and lacks all that may be absent.
     """
     chance = random.Random(day.toordinal())  # noqa: S311 - the same made-up games for a date, every time
     count = 44 if day.weekday() == 5 else 6 + day.toordinal() % 7

@@ -1,4 +1,4 @@
-"""The sample API's HTTP server: paging, headers, strict parameters and errors as the real API has them."""
+"""The sample API's HTTP server: paging, headers, strict parameters and errors like the real API's."""
 
 import http.server
 import logging
@@ -35,10 +35,10 @@ RecordsOf = Callable[[date, str], list[dict[str, Any]]]
 
 
 class SampleServer(http.server.ThreadingHTTPServer):
-    """Answers for any date up to today; clips are made below `folder`. `url` is the value for `API_URL`."""
+    """Answers for any date up to today and makes its clips below `folder`. `url` is the value for `API_URL`."""
 
     daemon_threads = True
-    # Several runs may serve one archive's sample at once; all give the same answers, so they may share the port.
+    # Several runs may serve one archive's sample at a time. All give the same answers, so they may share the port.
     allow_reuse_port = hasattr(socket, "SO_REUSEPORT")
 
     def __init__(self, port: int, folder: Path, *, records: RecordsOf = records_of) -> None:
@@ -66,7 +66,7 @@ class SampleServer(http.server.ThreadingHTTPServer):
 def serve_sample(archive: Path) -> Iterator[SampleServer]:
     """The sample API for one archive, for as long as the `with` lasts.
 
-    Its port follows from the archive's path, so that a clip keeps its address from run to run; where another program
+    The port follows from the archive's path, so that a clip keeps its address from run to run. Where another program
     has that port, the next free one of a fixed series is taken.
 
     Raises:
@@ -85,7 +85,7 @@ def serve_sample(archive: Path) -> Iterator[SampleServer]:
 
 
 def _bind(folder: Path, seed: int) -> SampleServer:
-    # Below 32768 no system hands out ports by itself, so ours is seldom taken.
+    # No system hands out ports below 32768 by itself, so ours is seldom taken.
     for attempt in range(20):
         try:
             return SampleServer(20_000 + (seed + attempt * 7919) % 12_000, folder)
@@ -97,7 +97,7 @@ def _bind(folder: Path, seed: int) -> SampleServer:
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: SampleServer
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are two writes, which it would set 40 ms apart
+    disable_nagle_algorithm = True  # head and body are two writes; Nagle would send the second 40 ms later
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -182,7 +182,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _fault(query: list[tuple[str, str]]) -> str | None:
-    """What the API's validation would say to a query, or None where it is good."""
+    """What the API's validation would say to a query, or None for a good one."""
     given = dict(query)
     for name in given:
         if name not in _PRIMARY | _SECONDARY:
