@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from ncaa_assets.text import visible
+
 if TYPE_CHECKING:
     import tenacity
 
@@ -232,7 +234,7 @@ def one_line(error: BaseException | None) -> str:
         return "unknown error"
     if not isinstance(error, BackupError):
         error = _innermost(error)
-    text = " ".join(str(error).split())[:300]
+    text = visible(error)
     return (
         text if isinstance(error, BackupError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
     )

@@ -20,6 +20,7 @@ from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, SettingsEr
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Identity(BaseModel):
             theirs, ours = getattr(found, name), getattr(self, name)
             if theirs != ours:
                 raise SettingsError(
-                    f"this archive's {name} is {theirs!r} but the settings say {ours!r}: nothing was written. "
+                    f"this archive's {name} is {visible(theirs)!r} but the settings say {ours!r}: nothing was written. "
                     f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (on aws, "
                     f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )
@@ -109,7 +110,7 @@ class Holder(BaseModel):
         return self.host.split("/", maxsplit=1)[0]
 
     def __str__(self) -> str:
-        return f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+        return visible(f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)")
 
 
 class Lease:

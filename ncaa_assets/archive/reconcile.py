@@ -38,6 +38,7 @@ from ncaa_assets.record.models import (
     content_hash,
 )
 from ncaa_assets.record.rows import differing_fields, merge_row, rows_of
+from ncaa_assets.text import visible
 
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.
 # It takes the newest first, so what the run itself copied is always among it unless that alone is more.
@@ -238,7 +239,7 @@ def _row_problem(there: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) 
     for other in others:
         listed = rows_of_day(other).get(row["id"]) if rows_of_day and _is_day(other) else None
         if listed is None:
-            return f"has a row that names {str(other)[:20]}, whose JSON does not list it", False
+            return f"has a row that names {visible(other, most=20)}, whose JSON does not list it", False
         its_rows.append(listed)
     fields = min((differing_fields(there, _merged(its_rows, last)) for last in its_rows), key=len)
     return (_differs(fields), _heals(there, row, _merged(its_rows, row))) if fields else None

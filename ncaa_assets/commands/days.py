@@ -21,6 +21,7 @@ from ncaa_assets.backends import open_table
 from ncaa_assets.failures import ObjectMissing, SourceError
 from ncaa_assets.ports import ObjectStore
 from ncaa_assets.settings import Settings
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -171,7 +172,7 @@ def _requests_left(settings: Settings, days: Sequence[date]) -> int | None:
         with HighlightsApiResource.of(settings).process_config_and_initialize_cm() as api:
             left = api.requests_left(days[0].isoformat())
     except SourceError as error:
-        click.secho(f"how many API requests are left could not be asked: {error}", fg="yellow", err=True)
+        click.secho(f"how many API requests are left could not be asked: {visible(error)}", fg="yellow", err=True)
         return None
     if left is not None and left - settings.quota_reserve < len(days):
         click.secho(

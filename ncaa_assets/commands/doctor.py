@@ -33,7 +33,7 @@ from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source import shape as api_shape
 from ncaa_assets.source.client import A_DAY_WITH_GAMES, FirstPage
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -81,6 +81,7 @@ def examine() -> int:
 
 def _wrapped(text: str) -> str:
     """In a terminal, text that goes on below itself; in a file or a pipe a line stays a line."""
+    text = visible(text, most=SENTENCE)
     if not sys.stdout.isatty():
         return text
     width = max(60, shutil.get_terminal_size().columns)
@@ -351,7 +352,11 @@ def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
     if not found and page.records:
         yield Line(Mark.OK, "answer", f"of the shape that is read. {kinds}lead to video files, the others to web pages")
     if fields := api_shape.new_fields(page):
-        yield Line(Mark.OK, "answer", f"fields that are new, and kept: {', '.join(fields[:10])}")
+        yield Line(
+            Mark.OK,
+            "answer",
+            f"fields that are new, and kept: {', '.join(visible(name, most=40) for name in fields[:10])}",
+        )
 
 
 def _nearest(place: Path) -> Path:

@@ -34,6 +34,7 @@ from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
 from ncaa_assets.ports import ObjectStore
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.text import SENTENCE, visible
 
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
@@ -129,9 +130,9 @@ def _complain(error: Exception, *, debug: bool, code: int) -> int:
     if debug:
         traceback.print_exception(error)
     if isinstance(error, BackupError):
-        click.echo(f"ncaa-assets: {error}", err=True)
+        click.echo(f"ncaa-assets: {visible(error, most=SENTENCE)}", err=True)
     else:
-        text = " ".join(str(error).split())[:500]
+        text = visible(error, most=500)
         hint = "" if debug else "; --debug shows where"
         click.echo(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
     return code

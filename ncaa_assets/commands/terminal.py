@@ -16,7 +16,7 @@ import click
 from ncaa_assets.commands.days import DayResult, Result
 from ncaa_assets.runs.alerts import finished_days
 from ncaa_assets.settings import Settings
-from ncaa_assets.text import plural
+from ncaa_assets.text import SENTENCE, plural, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -130,7 +130,7 @@ def say_day(day: DayResult, *, label: str) -> None:
         case Result.HELD:
             click.echo(f"{label} skipped: {day.why}")
         case _:
-            click.secho(f"{label} {day.result.value}: {day.why}", fg="red", err=True)
+            click.secho(f"{label} {day.result.value}: {visible(day.why, most=SENTENCE)}", fg="red", err=True)
 
 
 def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:

@@ -22,6 +22,7 @@ from dagster._utils.interrupts import capture_interrupts, check_captured_interru
 from ncaa_assets.backends.aws.boto import explained
 from ncaa_assets.failures import SettingsError, StoreError, one_line
 from ncaa_assets.runs.outcome import DayRun, recall
+from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, seen
         case WorkerStatus.SUCCESS:  # its exit code is 0 whatever became of the run
             return "its task ended"
         case WorkerStatus.FAILED:
-            return " ".join((health.msg or "its task failed").split())[:600].rstrip(".")
+            return visible(health.msg or "its task failed", most=600).rstrip(".")
     if datetime.now(UTC) - seen > _PATIENCE:
         return f"ECS has known nothing of its task for {_PATIENCE.total_seconds() / 60:.0f} minutes"
     raise _OutOfSight

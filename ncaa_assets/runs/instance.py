@@ -13,6 +13,7 @@ import filelock
 import yaml
 
 from ncaa_assets.failures import SettingsError, StoreError, one_line
+from ncaa_assets.text import visible
 
 CONFIGURATION = "dagster.yaml"
 LOCAL_CONFIGURATION = Path(__file__).parents[1] / "instance" / "local.yaml"
@@ -71,4 +72,4 @@ def _what_is_wrong(error: dg.DagsterInvalidConfigError | yaml.YAMLError) -> str:
     if unset := re.search(r'environment variable "?(\w+)', str(error)):
         return f"names {unset[1]}, which is unset; set it"
     found = error.errors[0].message if isinstance(error, dg.DagsterInvalidConfigError) else str(error)
-    return f"is not as Dagster wants it ({' '.join(found.split())[:200]}); mend it"
+    return f"is not as Dagster wants it ({visible(found, most=200)}); mend it"

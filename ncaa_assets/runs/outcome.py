@@ -14,6 +14,7 @@ from dagster_shared.error import SerializableErrorInfo
 from ncaa_assets import failures
 from ncaa_assets.failures import BackupError
 from ncaa_assets.record.models import ASSETS
+from ncaa_assets.text import SENTENCE, visible
 
 REQUESTS_LEFT = "api_requests_left_today"
 
@@ -97,7 +98,9 @@ class DayRun:
             case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 check = event.asset_check_evaluation_data
                 if not check.passed:
-                    text = f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}"
+                    text = visible(
+                        f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}", most=SENTENCE
+                    )
                     is_error = check.severity == dg.AssetCheckSeverity.ERROR
                     (self.failed_checks if is_error else self.warnings).append(text)
             case dg.DagsterEventType.STEP_FAILURE:
@@ -109,21 +112,20 @@ class DayRun:
                 error = failure.error if failure is not None else None
                 if error is not None and error.cls_name not in _INTERRUPTED and not self.errors:
                     self.errors.append(("", error))
-                self.said = self._crash or event.message
+                self.said = self._crash or visible(event.message, most=SENTENCE)
             case dg.DagsterEventType.RUN_SUCCESS:
                 self.succeeded = True
             case dg.DagsterEventType.RUN_CANCELED:
                 self.cancelled = True
             case dg.DagsterEventType.ENGINE_EVENT:
                 if crash := _CRASH.search(event.message or ""):
-                    self._crash = (
-                        f"its process {crash[1]}; what it had done is kept, and the next run goes on from there"
-                    )
+                    kept = "what it had done is kept, and the next run goes on from there"
+                    self._crash = f"its process {visible(crash[1])}; {kept}"
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:
         asset = materialization.asset_key.to_user_string()
         summary = materialization.metadata.get("summary")
-        self.summaries[asset] = str(summary.value) if summary else ""
+        self.summaries[asset] = visible(summary.value, most=SENTENCE) if summary else ""
         self.numbers[asset] = {
             name: cast("float", value.value)
             for name, value in materialization.metadata.items()
@@ -145,7 +147,7 @@ def sentence(error: SerializableErrorInfo, *, debug: bool) -> str:
     kind, message = written_for_people(error)
     if kind is not None:
         return message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-    return f"unexpected {message[:500]}" + ("" if debug else "; --debug shows where")
+    return f"unexpected {visible(message, most=500)}" + ("" if debug else "; --debug shows where")
 
 
 def written_for_people(error: SerializableErrorInfo) -> tuple[type[BackupError] | None, str]:
@@ -154,5 +156,5 @@ def written_for_people(error: SerializableErrorInfo) -> tuple[type[BackupError] 
         kind = getattr(failures, error.cls_name or "", None)
         ours = kind if isinstance(kind, type) and issubclass(kind, BackupError) else None
         if ours is not None or error.cause is None:
-            return ours, " ".join(error.message.split())
+            return ours, visible(error.message, most=SENTENCE)
         error = error.cause

@@ -25,6 +25,7 @@ from ncaa_assets.failures import (
 from ncaa_assets.record import json_text
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.models import Highlight, now
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     import requests
@@ -157,7 +158,7 @@ class HighlightsApi:
             records=records,
             total=total,
             restriction=self._without_key(restriction) if restriction else None,
-            plan=self._without_key(tier)[:40] if isinstance(tier, str) else None,
+            plan=visible(self._without_key(tier), most=40) if isinstance(tier, str) else None,
             quota_limit=_number(answer.headers.get("x-ratelimit-requests-limit")),
             quota_remaining=_number(answer.headers.get(_REMAINING)),
             seconds=seconds,
@@ -249,8 +250,10 @@ class HighlightsApi:
         return SourceError(text, transient=is_transient(error))
 
     def _without_key(self, text: str) -> str:
-        """What a server said, without the key where it repeats that. A key this short is no secret but a word."""
-        return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
+        """What a server said, for people, without the key where it repeats that. A key this short is no secret but a
+        word."""
+        text = visible(text, most=2000)  # first, so that no invisible character hides the key from what looks for it
+        return visible(text.replace(self.key, "[key]") if len(self.key) >= 8 else text)
 
 
 @dataclass
@@ -368,7 +371,7 @@ def _message(answer: "requests.Response", cleaned: Callable[[str], str]) -> str:
         return ""
     message = body.get("message", "") if isinstance(body, dict) else ""
     text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
-    return cleaned(" ".join(text.split()))[:300].rstrip(".")
+    return cleaned(text).rstrip(".")
 
 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":

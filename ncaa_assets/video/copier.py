@@ -36,6 +36,7 @@ from ncaa_assets.failures import (
 from ncaa_assets.media.isobmff import BoxReader, Movie, NotWhole, looks_like_movie
 from ncaa_assets.ports import ObjectStore, Upload
 from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay, now, safe_name
+from ncaa_assets.text import SENTENCE, visible
 
 if TYPE_CHECKING:
     import requests
@@ -212,10 +213,10 @@ class VideoCopier:
         try:
             copied = self._copy(day, candidate, before_commit)
         except VideoRefused as error:
-            log.info("%s not copied: %s", name, error)
+            log.info("%s not copied: %s", name, visible(error, most=SENTENCE))
             return CopyOutcome(candidate, error)
         except CopyFailed as error:
-            log.warning("%s not copied: %s", name, error)
+            log.warning("%s not copied: %s", name, visible(error, most=SENTENCE))
             return CopyOutcome(candidate, error)
         return CopyOutcome(candidate, copied)
 
@@ -245,8 +246,8 @@ class VideoCopier:
                     "its host cannot be reached (its name cannot be looked up now, or it refuses connections)"
                 ) from error
             if is_transient(error):
-                raise CopyFailed(f"the connection broke ({one_line(error)[:200]})") from error
-            raise VideoRefused(f"it cannot be asked for ({one_line(error)[:200]})", kind="gone") from error
+                raise CopyFailed(f"the connection broke ({visible(one_line(error), most=200)})") from error
+            raise VideoRefused(f"it cannot be asked for ({visible(one_line(error), most=200)})", kind="gone") from error
 
     def _copy_once(self, day: str, candidate: Candidate, before_commit: Callable[[], None]) -> CopiedVideo:
         url = candidate.highlight.url
@@ -549,7 +550,7 @@ def _container(start: bytes, content_type: str) -> str:
     head = start[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<!--")) or "html" in content_type.lower():
         raise VideoRefused("it is a web page, not a video file", kind="page")
-    called = f" (the host calls it {content_type.split(';', maxsplit=1)[0][:60]})" if content_type else ""
+    called = f" (the host calls it {visible(content_type.split(';', maxsplit=1)[0], most=60)})" if content_type else ""
     raise VideoRefused(f"its bytes are no MP4, QuickTime, WebM or MPEG-TS video{called}", kind="not-video")
 
 

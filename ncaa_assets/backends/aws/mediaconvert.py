@@ -30,6 +30,7 @@ from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconve
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import SCHEMA_VERSION, Poster, ProcessedVideo, now
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     from types_boto3_mediaconvert import MediaConvertClient
@@ -317,7 +318,7 @@ class MediaConvertTranscoder(Transcoder):
             return f"MediaConvert job {job['Id']} was canceled; run the day again to encode it after all: {url}"
         return (
             f"MediaConvert job {job['Id']} failed with error {job.get('ErrorCode', 'of no number')}: "
-            f"{' '.join(str(job.get('ErrorMessage', 'no message')).split())[:400]} ({url}); when that is mended, run "
+            f"{visible(job.get('ErrorMessage', 'no message'), most=400)} ({url}); when that is mended, run "
             "the day again (a failed job is not billed)"
         )
 

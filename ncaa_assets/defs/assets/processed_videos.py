@@ -15,7 +15,7 @@ from ncaa_assets.defs.resources import DayLease
 from ncaa_assets.failures import BackupError, EncodeFailed
 from ncaa_assets.ports import EncodeRequest, ObjectStore, Transcoder
 from ncaa_assets.record.models import CopiedVideo, ProcessedDay, ProcessedVideo, VideosDay
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,17 @@ def _carry_out(
             day_lease.check()
             result = outcome.result
             if isinstance(result, EncodeFailed):
-                log.error("%s not encoded: %s", outcome.request.video.id, result)
-                failed.append(f"{outcome.request.video.id}: {result}")
+                name = visible(outcome.request.video.id, most=80)
+                log.error("%s not encoded: %s", name, visible(result, most=SENTENCE))
+                failed.append(f"{name}: {visible(result, most=SENTENCE)}")
                 continue
             if outcome.reused:
-                log.info("%s: the same bytes were encoded before; nothing to pay again", result.id)
+                log.info("%s: the same bytes were encoded before; nothing to pay again", visible(result.id, most=80))
                 reused += 1
             else:
-                log.info("%s encoded in %.1f s: %s", result.id, result.encode_seconds, size(result.bytes))
+                log.info(
+                    "%s encoded in %.1f s: %s", visible(result.id, most=80), result.encode_seconds, size(result.bytes)
+                )
                 encoded.append(result)
             manifest.videos = [there for there in manifest.videos if there.key != result.key]
             manifest.videos.append(result)

@@ -15,7 +15,7 @@ from ncaa_assets.defs.resources import DayLease
 from ncaa_assets.failures import BackupError, CopyFailed
 from ncaa_assets.ports import ObjectStore
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, SkippedVideo, VideosDay, content_hash
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 from ncaa_assets.video.copier import CopyPlan, VideoCopier, plan_copies, skipped
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def _carry_out(
             else:
                 manifest.skipped.append(skipped(outcome, result))
             if isinstance(result, CopyFailed):
-                failed.append(f"{highlight.label}: {result}")
+                failed.append(f"{highlight.label}: {visible(result, most=SENTENCE)}")
             documents.save(store, manifest)
     return copied, again, failed
 
@@ -174,5 +174,5 @@ def _skips(skips: list[SkippedVideo]) -> str:
         "gone": "not available",
         "too-large": "too large",
     }
-    reasons = ", ".join(f"{skip.id} is {names.get(skip.kind, 'no video')}" for skip in skips[:3])
+    reasons = ", ".join(f"{visible(skip.id, most=80)} is {names.get(skip.kind, 'no video')}" for skip in skips[:3])
     return f"; skipped: {reasons}" + (f" and {len(skips) - 3} more" if len(skips) > 3 else "")
