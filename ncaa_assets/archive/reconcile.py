@@ -10,7 +10,6 @@ A run's own checks are quick: they hash `QUICK_BYTES` of a day's copies and read
 
 import hashlib
 import re
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ncaa_assets.archive import documents
+from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import NotWhole, read_index
 from ncaa_assets.media.profile import ffmpeg_decode_arguments
@@ -109,15 +109,11 @@ class Decoder:
 
     def complaint(self, path: Path) -> str | None:
         """What ffmpeg says while it decodes a file, on one line; None where it decodes from start to end."""
-        try:
-            done = subprocess.run(  # noqa: S603
-                [self._program, *ffmpeg_decode_arguments(path)],
-                capture_output=True, timeout=self._seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
+        bounds = Bounds(seconds=self._seconds, memory=VIDEO_MEMORY)
+        ended = run([self._program, *ffmpeg_decode_arguments(path)], bounds=bounds, check=False)
+        if ended.timed_out:
             return f"decoding took longer than {self._seconds:.0f} s"
-        said = " ".join(done.stderr.decode("utf-8", "replace").split())
-        return said[:200] if said else None if done.returncode == 0 else f"ffmpeg ended with {done.returncode}"
+        return visible(ended.stderr, most=200) or ended.trouble
 
 
 def unique_ids(day: HighlightsDay) -> Comparison:

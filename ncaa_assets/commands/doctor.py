@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import textwrap
 import time
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from ncaa_assets import __version__
+from ncaa_assets import __version__, child
 from ncaa_assets.archive import documents
 from ncaa_assets.archive import lease as archive
 from ncaa_assets.backends import open_store
@@ -188,20 +187,23 @@ def _ffmpeg() -> Iterator[Line]:
 
     program = ffmpeg_program()
     try:
-        arguments = [program, "-hide_banner", "-encoders"]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-        version = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        yield Line(
-            Mark.FAIL, "ffmpeg", f"{program} does not run ({one_line(error)}); set IMAGEIO_FFMPEG_EXE to another"
+        encoders, version = (
+            child.run([program, *arguments], bounds=child.Bounds(seconds=30), check=False)
+            for arguments in (["-hide_banner", "-encoders"], ["-version"])
         )
+        trouble = next((ended.trouble for ended in (encoders, version) if ended.timed_out), None)
+    except OSError as error:
+        trouble = one_line(error)
+    if trouble is not None:
+        yield Line(Mark.FAIL, "ffmpeg", f"{program} does not run ({trouble}); set IMAGEIO_FFMPEG_EXE to another")
         return
-    lacking = [name for name in ("libx264", "aac") if not re.search(rf"\b{name}\b", done.stdout)]
+    listed = encoders.stdout.decode("utf-8", "replace")
+    lacking = [name for name in ("libx264", "aac") if not re.search(rf"\b{name}\b", listed)]
     if lacking:
         text = f"{program} cannot encode with {' and '.join(lacking)}; unset IMAGEIO_FFMPEG_EXE, or set it to another"
         yield Line(Mark.FAIL, "ffmpeg", text)
         return
-    found = re.search(r"ffmpeg version (\S+)", version.stdout)
+    found = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
     yield Line(Mark.OK, "ffmpeg", f"{found[1] if found else 'of unknown version'} at {program}")
 
 

@@ -21,6 +21,7 @@ import pytest
 from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder, ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.child import Child
 from ncaa_assets.failures import EncodeFailed, ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import BoxReader
 from ncaa_assets.media.profile import PROFILE
@@ -468,7 +469,7 @@ def long_source(tmp_path: Path) -> Path:
     return path
 
 
-def lives(process: "subprocess.Popen[bytes]") -> bool:
+def lives(process: Child) -> bool:
     try:
         os.kill(process.pid, 0)
     except ProcessLookupError:
@@ -529,7 +530,7 @@ def test_a_picture_that_stands_still_has_a_poster_too(store: LocalStore, tmp_pat
 def test_progress_is_said_while_a_long_encode_runs(
     store: LocalStore, clip: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ncaa_assets.backends.local import store as local
+    from ncaa_assets.backends.local import ffmpeg as local
 
     class Fast:
         """A clock by which every look is eleven seconds after the last."""

@@ -74,9 +74,9 @@ class LocalStore(ObjectStore):
         return _version(data)
 
     def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
-        del content_type, provisional  # every upload is a temporary file until its commit
+        del content_type  # a file's is its ending
         with self._writing(key):
-            return _LocalUpload(self, key)
+            return _LocalUpload(self, key, is_provisional=provisional)
 
     @contextmanager
     def download(self, key: str) -> Iterator[BinaryIO]:
@@ -226,13 +226,18 @@ class LocalStore(ObjectStore):
 
 
 class _LocalUpload(Upload):
-    def __init__(self, store: LocalStore, key: str) -> None:
-        self._store, self._key = store, key
+    """A temporary file until its commit, which renames it."""
+
+    def __init__(self, store: LocalStore, key: str, *, is_provisional: bool) -> None:
+        self._store, self._key, self._is_provisional = store, key, is_provisional
+        self._is_sealed = False
         self._path = store.scratch(key)
         self._file = self._path.open("xb", buffering=0)  # pieces are large already
         self._size = self._on_its_way = 0
 
     def write(self, chunk: bytes) -> None:
+        if self._is_sealed:
+            raise ValueError(f"the upload of {self._key} was read already, and takes no more")
         with self._store._writing(self._key):
             view = memoryview(chunk)
             while view:
@@ -247,6 +252,16 @@ class _LocalUpload(Upload):
         if sys.platform == "linux":
             done, self._on_its_way = self._on_its_way, self._size
             os.posix_fadvise(self._file.fileno(), done, self._size - done, os.POSIX_FADV_DONTNEED)
+
+    @contextmanager
+    def reader(self) -> Iterator[BinaryIO]:
+        if not self._is_provisional:
+            raise ValueError(f"the upload of {self._key} was not opened as provisional")
+        self._is_sealed = True
+        with self._store._reading(self._key):
+            file = self._path.open("rb")
+        with file:
+            yield file
 
     def commit(self, key: str | None = None) -> ObjectInfo:
         with self._store._writing(self._key):
