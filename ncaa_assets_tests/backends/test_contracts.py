@@ -237,7 +237,7 @@ SIZES = {"empty": 0, "small": 300_000, "a part": 8 * 1024**2, "parts": 9 * 1024*
 
 
 def written(objects: ObjectStore, key: str, size: int) -> tuple[Upload, bytes]:
-    data = random.Random(size).randbytes(size)
+    data = random.Random(size).randbytes(size)  # noqa: S311
     upload = objects.upload(key, content_type="video/mp4", provisional=True)
     for start in range(0, size, 1024**2):
         upload.write(data[start : start + 1024**2])
