@@ -1,10 +1,10 @@
-"""Videos of web pages by yt-dlp: the extra `pages`, asked for by `VIDEO_PAGES=yt-dlp`. A room of its own: without this
-file, a page is a link with its reason, as it is by default.
+"""Videos of web pages, found by yt-dlp: the extra `pages`, switched on by `VIDEO_PAGES=yt-dlp`. Nothing else imports
+it: without this file a page is refused with its reason, as it is by default.
 
-yt-dlp reads pages with a thousand parsers for a thousand hosts, so it runs in a process of its own that has nothing to
-lose: no settings, keys, cookies, cache, plug-ins or programs of the person's, an empty working folder, bounded memory
-and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection, and every attempt
-to start a program. Its output comes back by a pipe and is verified like any other copy.
+yt-dlp reads pages with a thousand parsers for a thousand hosts, so it runs in a process that has nothing to lose: an
+empty working folder, bounded memory and files, and none of the person's settings, keys, cookies, caches, plug-ins or
+programs (`child.Child`). Each of its requests goes through `safe_http`; an audit hook refuses any other connection and
+every attempt to start a program. Its output comes back through a pipe and is verified like any other copy.
 """
 
 import json
@@ -24,7 +24,7 @@ from ncaa_assets.video.copier import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
 _VERDICT = "verdict.json"
-_MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp still looks for the video: it reads each into memory
+_MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp looks for the video, because it reads each into memory
 _MOST_MEMORY = 2 * 1024**3
 # One file with picture and sound: there is no ffmpeg to join two. Whole files first, then HLS that yt-dlp reads itself.
 _FORMATS = "b[ext=mp4][protocol~='^https?$']/b[protocol~='^https?$']/b[protocol=m3u8_native]"
@@ -36,8 +36,8 @@ _STARTS_A_PROGRAM = {
 
 @dataclass(frozen=True)
 class _Verdict:
-    """How the child ended: `done`, `failed` for a passing reason, or the kind of a refusal; why; and for `done`,
-    whether every answer that the video came in told its end."""
+    """How the child ended: `done`, `failed` for a passing reason, or the kind of a refusal, with the reason; and for
+    `done`, whether every answer that the video came in told its end."""
 
     kind: str
     reason: str = ""
@@ -45,7 +45,7 @@ class _Verdict:
 
 
 class YtDlpReader:
-    """Finds and downloads the videos of web pages; a `video_copy.PageReader`."""
+    """Finds and downloads the videos of web pages; a `copier.PageReader`."""
 
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
@@ -55,7 +55,7 @@ class YtDlpReader:
 
     @contextmanager
     def open(self, url: str, *, max_bytes: int) -> Iterator[Body]:
-        """The page's video on its way; `video_copy.PageReader` says what it raises."""
+        """The page's video on its way; `copier.PageReader` says what it raises."""
         with tempfile.TemporaryDirectory(prefix="ncaa-assets-page-") as folder:
             task = {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)}
             told: list[bool] = []
@@ -106,7 +106,7 @@ class YtDlpReader:
 
 
 def _pieces(child: Child, folder: Path, told: list[bool]) -> Iterator[bytes]:
-    """The child's output, and at its end the error that it ended with, if any."""
+    """The child's output; at its end, the error that it ended with is raised."""
     while piece := child.stdout.read1(CHUNK):
         yield piece
     ended = child.wait()
@@ -164,7 +164,7 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
     told: list[bool] = []
 
     downloading = False
-    troubles: list[Exception] = []  # of the download alone: while yt-dlp looks for the video, many mean nothing
+    troubles: list[Exception] = []  # of the download alone: while yt-dlp looks for the video, many errors mean nothing
 
     def refused(error: VideoRefused) -> Exception:
         refusals.append(error)
@@ -197,7 +197,7 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
             return b"".join(pieces)
 
     class GuardedRH(networking.RequestHandler):  # type: ignore[misc]
-        """Every request of yt-dlp's, as `safe_http` makes it; proxies are accepted and not used."""
+        """Makes every request of yt-dlp through `safe_http`; proxies are accepted and not used."""
 
         _SUPPORTED_URL_SCHEMES = ("http", "https")
         _SUPPORTED_PROXY_SCHEMES = None

@@ -1,7 +1,7 @@
-"""What every backend promises (`backends/base.py`), held against each of them by one suite.
+"""What every backend promises (`ports.py`), held against each of them by one suite.
 
-A backend is one more name in `BACKENDS` and one more branch in `opened`; what only one of them has is tested in a file
-of its own. Processes are real ones, because what is promised between runs is promised between processes.
+A new backend is one more name in `BACKENDS` and one more branch in `opened`; what only one backend has is tested in a
+file of its own. Processes are real, because promises between runs are promises between processes.
 """
 
 import hashlib

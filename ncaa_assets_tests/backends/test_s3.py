@@ -1,5 +1,5 @@
 """What only the S3 store has: parts, checksums, lost answers, and a sentence for each thing that can be wrong with a
-bucket. What every store promises is in test_backends.py."""
+bucket. What every store promises is in test_contracts.py."""
 
 import hashlib
 import json
@@ -141,8 +141,17 @@ def test_a_copy_within_the_bucket_has_the_whole_contents_checksum_and_type(objec
     assert objects.checksum(KEY) == hashlib.sha256(body(2.5)).hexdigest()
 
 
-@pytest.mark.parametrize("fault", [clouds.error(503, "SlowDown"), clouds.dropped_before, clouds.dropped_after])
-@pytest.mark.parametrize("operation", ["GetObject", "CopyObject", "DeleteObject", "CompleteMultipartUpload"])
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        ("CopyObject", clouds.error(200, "InternalError")),
+        *(
+            (operation, fault)
+            for operation in ("GetObject", "CopyObject", "DeleteObject", "CompleteMultipartUpload")
+            for fault in (clouds.error(503, "SlowDown"), clouds.dropped_before, clouds.dropped_after)
+        ),
+    ],
+)
 def test_a_passing_fault_while_an_upload_is_read_or_copied_passes(
     objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
 ) -> None:

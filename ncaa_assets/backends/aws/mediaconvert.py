@@ -77,7 +77,7 @@ class _Work:
 
     @property
     def name(self) -> str:
-        return self.requests[0].video.id
+        return visible(self.requests[0].video.id, most=80)
 
 
 class MediaConvertTranscoder(Transcoder):
@@ -140,7 +140,11 @@ class MediaConvertTranscoder(Transcoder):
                 return work
         elif work is not None and (job := self._find(work.entry)) is not None:
             if job["Status"] not in _ENDED_BADLY:
-                log.info("%s: MediaConvert job %s is there already and is taken up", request.video.id, job["Id"])
+                log.info(
+                    "%s: MediaConvert job %s is there already and is taken up",
+                    visible(request.video.id, most=80),
+                    job["Id"],
+                )
                 self._record(work, job_id=job["Id"])
                 return work
         elif work is not None and work.entry.job_id is None:

@@ -1,8 +1,8 @@
-"""An archive in an S3 bucket. The bucket is given; nothing here makes one.
+"""An archive in an S3 bucket. The bucket is there already; nothing here makes one.
 
 Every object is sent with a checksum that S3 verifies before it stores anything. Small objects are one PUT; large ones
 go up in parts, two at a time, while the rest is still coming in. Conditional writes are S3's own (If-Match,
-If-None-Match), and a version is the object's ETag. Encryption is the bucket's affair.
+If-None-Match), and a version is the object's ETag. The bucket decides about encryption.
 """
 
 import base64
@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 
 PART = 8 * 1024**2  # bytes; S3 wants 5 MiB at least and takes 10,000 parts, so 80 GB an object
 _PARTS_UNDER_WAY = 2
-# CopyObject takes 5 GB at most, and answers when it is done: at some 100 MB a second, well before the client's timeout.
+# CopyObject takes 5 GB at most and answers only when it is done, which must be before the client's timeout.
 _MOST_COPIED_AT_ONCE = 1024**3
 _BLOCK = 256 * 1024  # bytes of an upload that is read before its commit: asked for at once, and kept
 _MOST_BLOCKS = 16
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
-# 412: what is there is another. 409: it changed while this was written. 404: what was expected is not there at all.
+# 412: another version is there. 409: it changed while this was written. 404: nothing is there.
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", *_MISSING}
 
 
@@ -91,7 +91,7 @@ class S3Store(ObjectStore):
         expect: str | Expect = Expect.ANYTHING,
         keep_replaced: bool = True,
     ) -> str:
-        del keep_replaced  # the bucket's versions keep every one, and its lifecycle ends them
+        del keep_replaced  # the bucket keeps every version until its lifecycle ends it
         name, digest = self._name(key), base64.b64encode(hashlib.sha256(data).digest()).decode()
         with self._errors(key):
             if expect is not Expect.NOTHING and not key.startswith("."):
@@ -109,7 +109,7 @@ class S3Store(ObjectStore):
                     raise
                 there = self._head(name)
                 if was_sent_again(error) and there and there.sha256 == digest:
-                    return there.version  # ours: it arrived at the first try, whose answer did not
+                    return there.version  # this very write: the first try arrived, and its answer was lost
                 raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
             return answer["ETag"]
 
@@ -174,8 +174,7 @@ class S3Store(ObjectStore):
                 raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
 
     def sweep(self, day: str) -> None:
-        # MediaConvert writes below processed_videos/ by uploads of its own, also while nobody holds the day: they are
-        # not ours to end.
+        # Below processed_videos/ MediaConvert has uploads of its own, also while nobody holds the day: those must live.
         with self._errors(day):
             for folder in (f"videos/{day}/", f".tmp/videos/{day}/"):
                 uploads = self._client.get_paginator("list_multipart_uploads")
@@ -217,7 +216,8 @@ class S3Store(ObjectStore):
         return f"s3://{self.bucket}/{self._prefix}{key}"
 
     def _name(self, key: str) -> str:
-        """The object's full key. Keys are ours, never a stranger's; one that leaves the prefix is a defect."""
+        """The object's full key. Keys are made by this program, never by a stranger; one that leaves the prefix is a
+        defect."""
         if not key or key != posixpath.normpath(key) or key.startswith(("/", "..")) or key == ".":
             raise ValueError(f"no key of this store: {key!r}")
         return self._prefix + key
@@ -240,7 +240,7 @@ class S3Store(ObjectStore):
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        """Around every use of the bucket: makes sure once that it is there, and explains what goes wrong."""
+        """Stands around every use of the bucket: makes sure once that it is there, and explains what goes wrong."""
         with explained(f"{self.uri(key)}", {"NoSuchBucket": self._no_bucket()}):
             self._check_bucket()
             yield
@@ -249,8 +249,8 @@ class S3Store(ObjectStore):
         with self._checking:
             if self._is_checked:
                 return
-            # A missing bucket answers a HEAD of an object just as a missing object does; boto3 follows a bucket into
-            # another region by itself, where DynamoDB and MediaConvert would not be.
+            # A HEAD of an object is answered alike for a missing object and a missing bucket. And boto3 follows a
+            # bucket into another region by itself, where DynamoDB and MediaConvert would not be.
             try:
                 answer = self._client.head_bucket(Bucket=self.bucket)
             except ClientError as error:
