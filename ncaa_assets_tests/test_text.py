@@ -1,5 +1,6 @@
 """Texts of others, as they reach a person: one line, visible characters, bounded."""
 
+import json
 import logging
 import subprocess
 import time
@@ -17,6 +18,7 @@ from ncaa_assets.failures import SourceError, one_line
 from ncaa_assets.record.models import Highlight
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
+from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.text import visible
 from ncaa_assets_tests.days import settings_for
 
@@ -119,6 +121,15 @@ def test_an_alert_has_its_four_lines_whatever_happened(caplog: pytest.LogCapture
     with caplog.at_level(logging.ERROR):
         alerts.send(settings_for("http://127.0.0.1:1/highlights"), alert)
     assert is_fit_to_print(caplog.messages[0])
+
+
+def test_the_line_of_a_finished_day_is_one_line_whatever_ended_the_day(caplog: pytest.LogCaptureFixture) -> None:
+    ended = DayRun("run-1", failed_checks=[HOSTILE])
+    with caplog.at_level(logging.INFO):
+        alerts.log_finished_day("2025-03-09", ended, planned=set(), seconds=1, is_sample=False, was_held=False)
+    (line,) = caplog.messages
+    assert is_fit_to_print(line)
+    assert json.loads(line)["result"] == "failed"
 
 
 def test_verify_prints_a_finding_on_its_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
