@@ -4,6 +4,8 @@ An error's message is one sentence that says what happened and what to do next; 
 What is worth another attempt is decided in `retry.py`.
 """
 
+from ncaa_assets.text import visible
+
 
 class BackupError(Exception):
     """Base of all errors whose message is written for the person who runs the backup."""
@@ -97,7 +99,7 @@ def one_line(error: BaseException | None) -> str:
         return "unknown error"
     if not isinstance(error, BackupError):
         error = _innermost(error)
-    text = " ".join(str(error).split())[:300]
+    text = visible(error)
     return (
         text if isinstance(error, BackupError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
     )

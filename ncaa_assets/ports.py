@@ -38,11 +38,21 @@ class ObjectInfo:
 class Upload(ABC):
     """An object on its way: bytes go in by `write`; nothing shows under a key before `commit`.
 
-    A context manager: left without a commit, by an error or by a signal, it takes everything back.
+    A provisional one can be read before that, to decide whether and under which key it is committed. A context manager:
+    left without a commit, by an error or by a signal, it takes everything back.
     """
 
     @abstractmethod
     def write(self, chunk: bytes) -> None: ...
+
+    @abstractmethod
+    def reader(self) -> AbstractContextManager[BinaryIO]:
+        """All that was written, as a file that can be read at any place, until the commit. Nothing can be written after
+        this; it may be asked for several times.
+
+        Raises:
+            ValueError: the upload was not opened as provisional.
+        """
 
     @abstractmethod
     def commit(self, key: str | None = None) -> ObjectInfo:
@@ -96,7 +106,8 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
-        """Opens an object of any size for writing in pieces. `provisional`: the commit may name another key."""
+        """Opens an object of any size for writing in pieces. A `provisional` one can be read before its commit, which
+        may name another key; a large one may cost a copy within the store."""
 
     @abstractmethod
     def download(self, key: str) -> AbstractContextManager[BinaryIO]:

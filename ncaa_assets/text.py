@@ -1,4 +1,60 @@
-"""Words and numbers for people, wherever they are read: in a log, a table, a terminal or the UI."""
+"""Words and numbers for people, wherever they are read: in a log, an alert, an error, a terminal or the UI."""
+
+import unicodedata
+
+# How many characters a sentence of ours may have that quotes such texts; each of those has fewer.
+SENTENCE = 1000
+
+_MARK = "\ufffd"  # �: a character stood here that must not be printed
+_MORE = "…"
+# What Unicode calls default-ignorable (DerivedCoreProperties.txt), so that fonts draw nothing, though its category is
+# a letter's or a mark's: joiners, fillers, variation selectors. Those of category Cf need no list.
+_INVISIBLE = frozenset(
+    map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2065, 0x3164, 0xFFA0])
+) | frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)]))
+_BLANK = "\u2800"  # a braille pattern without dots looks like a space
+
+
+def visible(text: object, *, most: int = 300) -> str:
+    """A text from outside as one line of visible characters, at most `most` of them; a longer text ends in `…`.
+
+    Every text that others wrote (the API, a host, a program, a library's exception, the archive's own documents) passes
+    here on its way to a log, an alert, an error or a terminal. So no title can begin a line of its own, move a cursor,
+    colour a terminal, reverse what stands beside it, or fill a disk. The JSON keeps the text itself, word for word.
+
+    - White space of every kind, and every separator of lines or paragraphs, becomes one space.
+    - Characters that draw nothing and only change what stands around them are left out: marks of direction, joiners,
+      fillers, tags, variation selectors. Text stays readable without them (an emoji that is made of three shows as
+      three), and with them two different texts can look the same.
+    - Any other character that is not printable becomes `�`, because a reader should see that something was there:
+      control characters, halves of surrogate pairs, private use, and what this Python's Unicode does not know. What
+      follows an ESC is ordinary text then.
+
+    The time it takes depends on `most`, never on the length of a string. What is no string is shown as `str` shows it,
+    bytes as UTF-8. The result passes unchanged through a second call.
+    """
+    if isinstance(text, bytes | bytearray | memoryview):
+        text = bytes(text[: 16 * most]).decode("utf-8", "replace")
+    elif not isinstance(text, str):
+        try:
+            text = str(text)
+        except Exception:  # noqa: BLE001 - whatever an object of others raises, a log line must come about
+            text = f"<{type(text).__name__}>"
+    looked_at = text[: 4 * most]  # more than `most`, because some of it may be left out
+    shown = " ".join("".join(map(_shown, looked_at)).split())
+    if len(shown) <= most and len(looked_at) == len(text):
+        return shown
+    return shown[: most - len(_MORE)].rstrip() + _MORE
+
+
+def _shown(character: str) -> str:
+    if character.isspace() or character == _BLANK:
+        return " "
+    if character in _INVISIBLE:
+        return ""
+    if character.isprintable():
+        return character
+    return "" if unicodedata.category(character) == "Cf" else _MARK
 
 
 def size(count: int) -> str:

@@ -8,6 +8,7 @@ from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import D, Document, parse_document
+from ncaa_assets.text import visible
 
 
 def load(store: ObjectStore, kind: type[D], day: str) -> D:
@@ -23,7 +24,7 @@ def load(store: ObjectStore, kind: type[D], day: str) -> D:
         document = parse_document(kind, data)
     except ValueError as error:
         raise StoreError(
-            f"{store.uri(key)} is damaged ({error}). Nothing was changed; put back an earlier version of it "
+            f"{store.uri(key)} is damaged ({visible(error)}). Nothing was changed; put back an earlier version of it "
             "(.history/ keeps them, as the bucket's versions do), then run the day again"
         ) from error
     document._read_at = version

@@ -11,6 +11,7 @@ from ncaa_assets.failures import ObjectMissing, SettingsError, StoreError, Write
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     from ncaa_assets.settings import Settings
@@ -56,7 +57,7 @@ class Identity(BaseModel):
             theirs, ours = getattr(stored, name), getattr(self, name)
             if theirs != ours:
                 raise SettingsError(
-                    f"this archive's {name} is {theirs!r} but the settings say {ours!r}: nothing was written. "
+                    f"this archive's {name} is {visible(theirs)!r} but the settings say {ours!r}: nothing was written. "
                     f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (on aws, "
                     f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )

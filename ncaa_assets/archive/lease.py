@@ -22,6 +22,7 @@ from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, StoreError
 from ncaa_assets.ports import Expect, ObjectStore, Row
 from ncaa_assets.record.models import D, Document
 from ncaa_assets.record.rows import merge_row
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     from ncaa_assets.archive.archive import Archive
@@ -63,7 +64,7 @@ class Holder(BaseModel):
         return self.host.split("/", maxsplit=1)[0]
 
     def __str__(self) -> str:
-        return f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+        return visible(f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)")
 
 
 @dataclass(frozen=True)

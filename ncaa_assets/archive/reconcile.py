@@ -10,7 +10,6 @@ A run's own checks are quick: they hash `QUICK_BYTES` of a day's copies and read
 
 import hashlib
 import re
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ncaa_assets.archive import documents
+from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import NotWhole, read_index
 from ncaa_assets.media.profile import ffmpeg_decode_arguments
@@ -38,6 +38,7 @@ from ncaa_assets.record.models import (
     content_hash,
 )
 from ncaa_assets.record.rows import differing_fields, merge_row, rows_of
+from ncaa_assets.text import visible
 
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.
 # It takes the newest first, so what the run itself copied is always among it unless that alone is more.
@@ -108,15 +109,11 @@ class Decoder:
 
     def complaint(self, path: Path) -> str | None:
         """What ffmpeg says while it decodes a file, on one line; None where it decodes from start to end."""
-        try:
-            done = subprocess.run(  # noqa: S603
-                [self._program, *ffmpeg_decode_arguments(path)],
-                capture_output=True, timeout=self._seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
+        bounds = Bounds(seconds=self._seconds, memory=VIDEO_MEMORY)
+        ended = run([self._program, *ffmpeg_decode_arguments(path)], bounds=bounds, check=False)
+        if ended.timed_out:
             return f"decoding took longer than {self._seconds:.0f} s"
-        said = " ".join(done.stderr.decode("utf-8", "replace").split())
-        return said[:200] if said else None if done.returncode == 0 else f"ffmpeg ended with {done.returncode}"
+        return visible(ended.stderr, most=200) or ended.trouble
 
 
 def unique_ids(day: HighlightsDay) -> Comparison:
@@ -238,7 +235,7 @@ def _row_problem(there: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) 
     for other in others:
         listed = rows_of_day(other).get(row["id"]) if rows_of_day and _is_day(other) else None
         if listed is None:
-            return f"has a row that names {str(other)[:20]}, whose JSON does not list it", False
+            return f"has a row that names {visible(other, most=20)}, whose JSON does not list it", False
         its_rows.append(listed)
     fields = min((differing_fields(there, _merged(its_rows, last)) for last in its_rows), key=len)
     return (_differs(fields), _heals(there, row, _merged(its_rows, row))) if fields else None

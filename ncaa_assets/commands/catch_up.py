@@ -29,6 +29,7 @@ from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.text import SENTENCE, visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -85,7 +86,7 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     states = {day: archive.state(day.isoformat()) for day in days}
     todo = sorted((day for day in days if states[day].why_now(now)), key=lambda day: _need(states[day]))
     for day in todo:
-        click.echo(f"{day} {states[day].why_now(now)}", err=True)
+        click.echo(visible(f"{day} {states[day].why_now(now)}", most=SENTENCE), err=True)
 
     from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
 

@@ -17,6 +17,7 @@ from ncaa_assets.failures import SourceError
 from ncaa_assets.runs.names import SENSOR
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -166,7 +167,7 @@ def _requests_left(settings: Settings, days: Sequence[date]) -> int | None:
         with open_source(settings, read_secret=read_secret) as source:
             left = source.requests_left(days[0].isoformat())
     except SourceError as error:
-        click.secho(f"how many API requests are left could not be asked: {error}", fg="yellow", err=True)
+        click.secho(f"how many API requests are left could not be asked: {visible(error)}", fg="yellow", err=True)
         return None
     if left is not None and left - settings.quota_reserve < len(days):
         click.secho(

@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 import click
 import yaml
 
-from ncaa_assets import __version__
+from ncaa_assets import __version__, child
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.checkup import Line, Mark
@@ -31,7 +30,7 @@ from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source import shape as api_shape
 from ncaa_assets.source.client import A_DAY_WITH_GAMES
 from ncaa_assets.source.open import open_source
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 
 PYTHONS = ((3, 11), (3, 15))  # from, and up to but without, as pyproject.toml has it
 
@@ -66,6 +65,7 @@ def examine() -> int:
 
 def _wrapped(text: str) -> str:
     """In a terminal, text that goes on below itself; in a file or a pipe a line stays a line."""
+    text = visible(text, most=SENTENCE)
     if not sys.stdout.isatty():
         return text
     width = max(60, shutil.get_terminal_size().columns)
@@ -171,20 +171,23 @@ def _ffmpeg() -> Iterator[Line]:
 
     program = ffmpeg_program()
     try:
-        arguments = [program, "-hide_banner", "-encoders"]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-        version = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        yield Line(
-            Mark.FAIL, "ffmpeg", f"{program} does not run ({one_line(error)}); set IMAGEIO_FFMPEG_EXE to another"
+        encoders, version = (
+            child.run([program, *arguments], bounds=child.Bounds(seconds=30), check=False)
+            for arguments in (["-hide_banner", "-encoders"], ["-version"])
         )
+        trouble = next((ended.trouble for ended in (encoders, version) if ended.timed_out), None)
+    except OSError as error:
+        trouble = one_line(error)
+    if trouble is not None:
+        yield Line(Mark.FAIL, "ffmpeg", f"{program} does not run ({trouble}); set IMAGEIO_FFMPEG_EXE to another")
         return
-    lacking = [name for name in ("libx264", "aac") if not re.search(rf"\b{name}\b", done.stdout)]
+    listed = encoders.stdout.decode("utf-8", "replace")
+    lacking = [name for name in ("libx264", "aac") if not re.search(rf"\b{name}\b", listed)]
     if lacking:
         text = f"{program} cannot encode with {' and '.join(lacking)}; unset IMAGEIO_FFMPEG_EXE, or set it to another"
         yield Line(Mark.FAIL, "ffmpeg", text)
         return
-    found = re.search(r"ffmpeg version (\S+)", version.stdout)
+    found = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
     yield Line(Mark.OK, "ffmpeg", f"{found[1] if found else 'of unknown version'} at {program}")
 
 
@@ -273,7 +276,11 @@ def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
     if not found and page.records:
         yield Line(Mark.OK, "answer", f"of the shape that is read. {kinds}lead to video files, the others to web pages")
     if fields := api_shape.new_fields(page):
-        yield Line(Mark.OK, "answer", f"fields that are new, and kept: {', '.join(fields[:10])}")
+        yield Line(
+            Mark.OK,
+            "answer",
+            f"fields that are new, and kept: {', '.join(visible(name, most=40) for name in fields[:10])}",
+        )
 
 
 def _nearest(place: Path) -> Path:

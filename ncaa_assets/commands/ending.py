@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
+from ncaa_assets.text import SENTENCE, visible
 
 DONE = 0
 FAILED = 1  # a day or a check failed or is incomplete
@@ -44,9 +45,9 @@ def _complain(error: Exception, *, debug: bool, code: int) -> int:
     if debug:
         traceback.print_exception(error)
     if isinstance(error, BackupError):
-        click.echo(f"ncaa-assets: {error}", err=True)
+        click.echo(f"ncaa-assets: {visible(error, most=SENTENCE)}", err=True)
     else:
-        text = " ".join(str(error).split())[:500]
+        text = visible(error, most=500)
         hint = "" if debug else "; --debug shows where"
         click.echo(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
     return code

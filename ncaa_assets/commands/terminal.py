@@ -17,7 +17,7 @@ import click
 from ncaa_assets.commands.days import DayResult
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
-from ncaa_assets.text import plural
+from ncaa_assets.text import SENTENCE, plural, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -135,7 +135,7 @@ def say_day(day: DayResult, *, label: str) -> None:
         case Result.SKIPPED:
             click.echo(f"{label} skipped: {day.why}")
         case _:
-            click.secho(f"{label} {day.words}: {day.why}", fg="red", err=True)
+            click.secho(f"{label} {day.words}: {visible(day.why, most=SENTENCE)}", fg="red", err=True)
 
 
 def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:

@@ -18,7 +18,7 @@ from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity,
 from ncaa_assets.commands import ending
 from ncaa_assets.failures import EncodeFailed, SettingsError
 from ncaa_assets.settings import Settings, load_dotenv
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 
 
 @dataclass
@@ -120,7 +120,7 @@ def _decoder(settings: Settings) -> Decoder | None:
     try:
         return Decoder(ffmpeg_program(), seconds=settings.encode_timeout)
     except EncodeFailed as error:
-        click.secho(f"nothing is decoded: {error}", fg="yellow", err=True)
+        click.secho(f"nothing is decoded: {visible(error, most=SENTENCE)}", fg="yellow", err=True)
         return None
 
 
@@ -162,8 +162,8 @@ def _say(finding: Finding) -> None:
     about = f"{finding.day}  {finding.asset:<16}  " if finding.day else f"{'':<10}  {finding.asset:<16}  "
     colour = "red" if finding.severity is Severity.ERROR else "yellow"
     mark = "" if finding.severity is Severity.ERROR else "(the source's, not an error of the archive) "
-    click.echo(about + click.style(f"{finding.key}: {mark}{finding.problem}", fg=colour))
-    click.echo(f"{'':<12}→ {finding.remedy}")
+    click.echo(about + click.style(visible(f"{finding.key}: {mark}{finding.problem}", most=SENTENCE), fg=colour))
+    click.echo(f"{'':<12}→ {visible(finding.remedy, most=SENTENCE)}")
 
 
 def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:

@@ -9,7 +9,7 @@ from ncaa_assets.archive.lease import HeldDay
 from ncaa_assets.failures import BackupError, CopyFailed
 from ncaa_assets.ports import Copier, CopyPlan
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, VideosDay
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 from ncaa_assets.video.plan import plan_copies, skipped
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def _carry_out(
             else:
                 manifest.skipped.append(skipped(outcome, result))
             if isinstance(result, CopyFailed):
-                failed.append(f"{highlight.label}: {result}")
+                failed.append(f"{highlight.label}: {visible(result, most=SENTENCE)}")
             held.save(manifest)
     return copied, unchanged, failed
 

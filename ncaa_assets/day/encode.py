@@ -9,7 +9,7 @@ from ncaa_assets.archive.lease import HeldDay
 from ncaa_assets.failures import BackupError, EncodeFailed
 from ncaa_assets.ports import EncodeRequest, Transcoder
 from ncaa_assets.record.models import CopiedVideo, ProcessedDay, ProcessedVideo, VideosDay
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import SENTENCE, plural, size, visible
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +65,17 @@ def _carry_out(
     with closing(transcoder.encode(todo)) as outcomes:  # a lost lease ends the encodes that are under way
         for outcome in outcomes:
             held.check()
-            result = outcome.result
+            name, result = visible(outcome.request.video.id, most=80), outcome.result
             if isinstance(result, EncodeFailed):
-                log.error("%s not encoded: %s", outcome.request.video.id, result)
-                failed.append(f"{outcome.request.video.id}: {result}")
+                reason = visible(result, most=SENTENCE)
+                log.error("%s not encoded: %s", name, reason)
+                failed.append(f"{name}: {reason}")
                 continue
             if outcome.reused:
-                log.info("%s: the same bytes were encoded before; nothing to pay again", result.id)
+                log.info("%s: the same bytes were encoded before; nothing to pay again", name)
                 reused += 1
             else:
-                log.info("%s encoded in %.1f s: %s", result.id, result.encode_seconds, size(result.bytes))
+                log.info("%s encoded in %.1f s: %s", name, result.encode_seconds, size(result.bytes))
                 encoded.append(result)
             manifest.videos = [output for output in manifest.videos if output.key != result.key]
             manifest.videos.append(result)
@@ -84,7 +85,7 @@ def _carry_out(
 
 def _request(video: CopiedVideo, *, again: bool) -> EncodeRequest:
     base = "processed_" + video.key.rpartition(".")[0]
-    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg", again=again)
+    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg", force=again)
 
 
 def _is_done(request: EncodeRequest, output: ProcessedVideo, settings_hash: str, held: HeldDay) -> bool:

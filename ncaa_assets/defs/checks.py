@@ -17,7 +17,7 @@ from ncaa_assets.archive.reconcile import Comparison, Severity
 from ncaa_assets.defs.metadata import escaped, table
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
-from ncaa_assets.text import plural
+from ncaa_assets.text import plural, visible
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -118,7 +118,7 @@ def _sources(archive: Archive, day: str) -> VideosDay:
 
 
 def _result(compared: Comparison, good: str, *, severity: Severity = Severity.ERROR) -> dg.AssetCheckResult:
-    wrong = [f"{finding.key}: {finding.problem}" for finding in compared.findings]
+    wrong = [visible(f"{finding.key}: {finding.problem}", most=500) for finding in compared.findings]
     metadata: dict[str, Any] = {"compared": len(compared.evidence), "wrong": len(wrong)}
     if compared.findings:
         metadata["findings"] = dg.MetadataValue.md(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlsplit
 
 from ncaa_assets.record.models import Highlight, RecordHistory, SkippedVideo
+from ncaa_assets.text import visible
 
 _MOST_ROWS = 100
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
@@ -16,9 +17,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
 
 def escaped(text: str | None, *, most: int = 120) -> str:
     """Text on one line that Markdown shows as it is, cut at `most` characters."""
-    line = " ".join((text or "").split())
-    line = line if len(line) <= most else line[: most - 1] + "…"
-    return _MARKDOWN.sub(r"\\\1", line)
+    return _MARKDOWN.sub(r"\\\1", visible(text or "", most=most))
 
 
 def link(text: str | None, url: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr, TypeAdapter, ValidationError, model_validator
 
 from ncaa_assets.record import json_text
+from ncaa_assets.text import visible
 
 SCHEMA_VERSION = 1
 
@@ -68,7 +69,8 @@ class Highlight(BaseModel):
     @property
     def label(self) -> str:
         """What to call it in a log line."""
-        return f"{self.id} “{self.title}”" if self.title else self.id
+        key, title = visible(self.id, most=80), visible(self.title or "", most=120)
+        return f"{key} “{title}”" if title else key
 
 
 def content_hash(record: object) -> str:
@@ -153,7 +155,8 @@ class HighlightsDay(Document):
     def _every_record_is_kept_track_of(self) -> Self:
         for record in self.data:
             if Highlight.parse(record).id not in self.backup.records:
-                raise ValueError(f"record {Highlight.parse(record).id} has no entry under backup.records")
+                key = visible(Highlight.parse(record).id, most=80)
+                raise ValueError(f"record {key} has no entry under backup.records")
         return self
 
     def highlights(self) -> list[tuple[Highlight, dict[str, Any]]]:
@@ -260,7 +263,7 @@ def parse_document(kind: type[D], data: bytes) -> D:
         return TypeAdapter(kind).validate_python(raw)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
-        raise ValueError(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}") from None
+        raise ValueError(visible(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")) from None
 
 
 def _kind(value: object) -> str:

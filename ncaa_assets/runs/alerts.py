@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from ncaa_assets.failures import AlertNotSent
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
+from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
 # What SNS takes: "Publish" in its API reference.
 _MOST_SUBJECT_CHARACTERS = 100
 _MOST_MESSAGE_BYTES = 256 * 1024
+_MOST_LINE = 20_000  # characters: every day of a long range, each with its sentence
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,13 @@ class Alert:
     def subject(self) -> str:
         """One line of ASCII, as a mail's subject has to be."""
         text = f"ncaa_assets: {self.job}{f' of {self.day}' if self.day else ''} failed"
-        return " ".join(text.encode("ascii", "replace").decode().split())[:_MOST_SUBJECT_CHARACTERS]
+        return visible(text, most=_MOST_SUBJECT_CHARACTERS).encode("ascii", "replace").decode()
 
     @property
     def text(self) -> str:
         """The whole of it, line by line."""
-        lines = [f"job:   {self.job}", f"day:   {self.day or 'none'}", f"error: {self.sentence}", f"look:  {self.link}"]
-        return "\n".join(lines)
+        lines = {"job:  ": self.job, "day:  ": self.day or "none", "error:": self.sentence, "look: ": self.link}
+        return "\n".join(f"{name} {visible(text, most=_MOST_LINE)}" for name, text in lines.items())
 
 
 def run_link(settings: Settings, run_id: str) -> str:
@@ -48,7 +50,8 @@ def send(settings: Settings, alert: Alert) -> None:
     Raises:
         AlertNotSent: the topic did not take it; the log has it all the same.
     """
-    log.error("ALERT %s%s: %s (%s)", alert.job, f" {alert.day}" if alert.day else "", alert.sentence, alert.link)
+    of_day = f" {alert.day}" if alert.day else ""
+    log.error("ALERT %s", visible(f"{alert.job}{of_day}: {alert.sentence} ({alert.link})", most=_MOST_LINE))
     if settings.ncaa_deployment == "aws" and settings.alert_topic_arn is not None:
         _publish(settings.alert_topic_arn, alert)
 

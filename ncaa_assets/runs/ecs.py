@@ -25,6 +25,7 @@ from ncaa_assets.runs.dagster_private import (
     serializable_error_info_from_exc_info,
 )
 from ncaa_assets.runs.outcome import DayRun, RunError, recall
+from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, seen
         case WorkerStatus.SUCCESS:  # its exit code is 0 whatever became of the run
             return "its task ended"
         case WorkerStatus.FAILED:
-            return " ".join((health.msg or "its task failed").split())[:600].rstrip(".")
+            return visible(health.msg or "its task failed", most=600).rstrip(".")
     if datetime.now(UTC) - seen > _PATIENCE:
         return f"ECS has known nothing of its task for {_PATIENCE.total_seconds() / 60:.0f} minutes"
     raise _OutOfSight

@@ -17,6 +17,7 @@ from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.failures import BackupError, SettingsError, StoreError, one_line
 from ncaa_assets.runs.dagster_private import InstigatorStatus
 from ncaa_assets.runs.names import PARTITION_TAG
+from ncaa_assets.text import visible
 
 CONFIGURATION = "dagster.yaml"
 _ALIVE_SECONDS = 120  # a daemon's heartbeats are 30 s apart
@@ -76,7 +77,7 @@ def _what_is_wrong(error: dg.DagsterInvalidConfigError | yaml.YAMLError) -> str:
     if unset := re.search(r'environment variable "?(\w+)', str(error)):
         return f"names {unset[1]}, which is unset; set it"
     found = error.errors[0].message if isinstance(error, dg.DagsterInvalidConfigError) else str(error)
-    return f"is not as Dagster wants it ({' '.join(found.split())[:200]}); mend it"
+    return f"is not as Dagster wants it ({visible(found, most=200)}); mend it"
 
 
 def launches_on_ecs(instance: dg.DagsterInstance) -> bool:

@@ -14,6 +14,7 @@ from ncaa_assets.failures import BackupError
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.dagster_private import SerializableErrorInfo
 from ncaa_assets.runs.results import Result
+from ncaa_assets.text import SENTENCE, visible
 
 REQUESTS_LEFT = "api_requests_left_today"  # the name of a number in the metadata of `highlights`
 
@@ -53,7 +54,7 @@ class RunError:
         cause = error
         while (kind := _kind(cause)) is None and cause.cause is not None:
             cause = cause.cause
-        message = " ".join(cause.message.split())
+        message = visible(cause.message, most=SENTENCE)
         if kind is not None:
             message = message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
         return cls(step, kind, message, error.to_string(), is_check=error.cls_name == "DagsterAssetCheckFailedError")
@@ -63,7 +64,7 @@ class RunError:
         that was asked for."""
         if self.kind is not None:
             return self.message
-        return f"unexpected {self.message[:500]}" + ("" if debug else "; --debug shows where")
+        return f"unexpected {visible(self.message, most=500)}" + ("" if debug else "; --debug shows where")
 
 
 def _kind(error: SerializableErrorInfo) -> type[BackupError] | None:
@@ -144,7 +145,8 @@ class DayRun:
             case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 check = event.asset_check_evaluation_data
                 if not check.passed:
-                    text = f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}"
+                    asset = check.asset_key.to_user_string()
+                    text = visible(f"{asset}: {check.check_name}: {check.description}", most=SENTENCE)
                     is_error = check.severity == dg.AssetCheckSeverity.ERROR
                     (self.failed_checks if is_error else self.warnings).append(text)
             case dg.DagsterEventType.STEP_FAILURE:
@@ -156,21 +158,20 @@ class DayRun:
                 error = failure.error if failure is not None else None
                 if error is not None and error.cls_name not in _INTERRUPTED and not self.errors:
                     self.errors.append(RunError.of("", error))
-                self.reported = self._crash or event.message
+                self.reported = self._crash or visible(event.message, most=SENTENCE)
             case dg.DagsterEventType.RUN_SUCCESS:
                 self.succeeded = True
             case dg.DagsterEventType.RUN_CANCELED:
                 self.cancelled = True
             case dg.DagsterEventType.ENGINE_EVENT:
                 if crash := _CRASH.search(event.message or ""):
-                    self._crash = (
-                        f"its process {crash[1]}; what it had done is kept, and the next run goes on from there"
-                    )
+                    kept = "what it had done is kept, and the next run goes on from there"
+                    self._crash = f"its process {visible(crash[1])}; {kept}"
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:
         asset = materialization.asset_key.to_user_string()
         summary = materialization.metadata.get("summary")
-        self.summaries[asset] = str(summary.value) if summary else ""
+        self.summaries[asset] = visible(summary.value, most=SENTENCE) if summary else ""
         self.numbers[asset] = {
             name: cast("float", value.value)
             for name, value in materialization.metadata.items()

@@ -25,6 +25,7 @@ from ncaa_assets.retry import (
     status_is_transient,
 )
 from ncaa_assets.source.listing import PAGE, Listing, quota_limit, quota_remaining, read_page
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     import requests
@@ -117,7 +118,7 @@ class HighlightsApi(Source):
             records=page.records,
             total=page.total,
             restriction=page.restriction,
-            plan=self._without_key(tier)[:40] if isinstance(tier, str) else None,
+            plan=visible(self._without_key(tier), most=40) if isinstance(tier, str) else None,
             quota_limit=quota_limit(answer),
             quota_remaining=quota_remaining(answer),
             seconds=seconds,
@@ -212,9 +213,10 @@ class HighlightsApi(Source):
         return SourceError(text, transient=is_transient(error))
 
     def _without_key(self, text: str) -> str:
-        """A server's text without the key, where it repeats the key. A key of fewer than 8 characters is left in: it is
-        a word and no secret."""
-        return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
+        """A server's text, fit to print, and without the key where it repeats the key. A key of fewer than 8 characters
+        is left in: it is a word and no secret."""
+        text = visible(text, most=2000)  # first, so that no invisible character hides the key
+        return visible(text.replace(self.key, "[key]") if len(self.key) >= 8 else text)
 
 
 def _body(answer: "requests.Response") -> bytes:
@@ -242,7 +244,7 @@ def _message(answer: "requests.Response", without_key: Callable[[str], str]) -> 
         return ""
     message = body.get("message", "") if isinstance(body, dict) else ""
     text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
-    return without_key(" ".join(text.split()))[:300].rstrip(".")
+    return without_key(text).rstrip(".")
 
 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from ncaa_assets.ports import FirstPage
 from ncaa_assets.record.models import Highlight
 from ncaa_assets.source.listing import PAGE
+from ncaa_assets.text import visible
 
 _TYPES = {"VERIFIED", "UNVERIFIED"}
 _TEXT_OR_NULL = ("description", "imgUrl", "embedUrl", "channel", "source", "category")
@@ -145,5 +146,4 @@ def _of(count: int, records: Sequence[Any]) -> str:
 def _short(value: object) -> str:
     if value is None:
         return "missing"
-    text = " ".join(str(value).split())
-    return text if len(text) <= 40 else text[:39] + "…"
+    return visible(value, most=40)

@@ -22,6 +22,7 @@ from ncaa_assets.media.isobmff import NotWhole
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
 from ncaa_assets.record.models import CopiedVideo, Highlight, now, safe_name
 from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable
+from ncaa_assets.text import SENTENCE, visible
 from ncaa_assets.video.body import Body, PageReader
 from ncaa_assets.video.host import open_host
 from ncaa_assets.video.pace import paced
@@ -114,10 +115,10 @@ class VideoCopier(Copier):
         try:
             return CopyOutcome(task.candidate, self._copy(task))
         except VideoRefused as error:
-            log.info("%s not copied: %s", task.label, error)
+            log.info("%s not copied: %s", task.label, visible(error, most=SENTENCE))
             return CopyOutcome(task.candidate, error)
         except CopyFailed as error:
-            log.warning("%s not copied: %s", task.label, error)
+            log.warning("%s not copied: %s", task.label, visible(error, most=SENTENCE))
             return CopyOutcome(task.candidate, error)
 
     def _copy(self, task: _Task) -> CopiedVideo:
@@ -140,8 +141,8 @@ class VideoCopier(Copier):
                     "its host cannot be reached (its name cannot be looked up now, or it refuses connections)"
                 ) from error
             if is_transient(error):
-                raise CopyFailed(f"the connection broke ({one_line(error)[:200]})") from error
-            raise VideoRefused(f"it cannot be asked for ({one_line(error)[:200]})", kind="gone") from error
+                raise CopyFailed(f"the connection broke ({visible(one_line(error), most=200)})") from error
+            raise VideoRefused(f"it cannot be asked for ({visible(one_line(error), most=200)})", kind="gone") from error
 
     def _copy_once(self, task: _Task) -> CopiedVideo:
         url = task.highlight.url
@@ -277,5 +278,5 @@ def _container(start: bytes, content_type: str) -> str:
         return container
     if looks_like_page(start) or "html" in content_type.lower():
         raise VideoRefused("it is a web page, not a video file", kind="page")
-    called = f" (the host calls it {content_type.split(';', maxsplit=1)[0][:60]})" if content_type else ""
+    called = f" (the host calls it {visible(content_type.split(';', maxsplit=1)[0], most=60)})" if content_type else ""
     raise VideoRefused(f"its bytes are no MP4, QuickTime, WebM or MPEG-TS video{called}", kind="not-video")

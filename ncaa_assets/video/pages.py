@@ -8,10 +8,6 @@ to start a program. Its output comes back by a pipe and is verified like any oth
 """
 
 import json
-import os
-import resource
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,17 +17,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ncaa_assets.child import Bounds, Child
 from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line
 from ncaa_assets.retry import status_is_transient
+from ncaa_assets.text import SENTENCE, visible
 from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
 _VERDICT = "verdict.json"
-_MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp still looks for the video: it reads each into memory
+_MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp looks for the video, because it reads each into memory
 _MOST_MEMORY = 2 * 1024**3
 # One file with picture and sound: there is no ffmpeg to join two. Whole files first, then HLS that yt-dlp reads itself.
 _FORMATS = "b[ext=mp4][protocol~='^https?$']/b[protocol~='^https?$']/b[protocol=m3u8_native]"
-_CHILD_SETTINGS = {"LC_ALL": "C.UTF-8", "YTDLP_NO_PLUGINS": "1"}
 _STARTS_A_PROGRAM = {
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
     "os.startfile",
@@ -40,8 +37,8 @@ _STARTS_A_PROGRAM = {
 
 @dataclass(frozen=True)
 class _Verdict:
-    """How the child ended: `done`, `failed` for a passing reason, or the kind of a refusal; why; and for `done`,
-    whether every answer that the video came in told its end."""
+    """How the child ended: `done`, `failed` for a passing reason, or the kind of a refusal, with the reason; and for
+    `done`, whether every answer that the video came in told its end."""
 
     kind: str
     reason: str = ""
@@ -54,86 +51,74 @@ class YtDlpReader:
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[Child] = set()
         self._ended = False
 
     @contextmanager
     def open(self, url: str, *, max_bytes: int) -> Iterator[Body]:
         """The page's video on its way; `body.PageReader` says what it raises."""
         with tempfile.TemporaryDirectory(prefix="ncaa-assets-page-") as folder:
-            process = self._start(folder, {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)})
+            task = {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)}
             told: list[bool] = []
-            try:
+            with self._started(Path(folder), task, max_bytes=max_bytes) as child:
                 yield Body(
-                    pieces=_pieces(process, Path(folder), told),
+                    pieces=_pieces(child, Path(folder), told),
                     content_type="",
                     promised=None,
                     tells_its_end=lambda: told == [True],
-                    break_off=lambda: self._kill(process),
+                    break_off=child.kill,
                 )
-            finally:
-                self._kill(process)
-                process.wait()
-                if process.stdout:
-                    process.stdout.close()
-                with self._lock:
-                    self._running.discard(process)
 
     def end(self) -> None:
         """Ends every child, now and from now on."""
         with self._lock:
             self._ended = True
             running = list(self._running)
-        for process in running:
-            self._kill(process)
+        for child in running:
+            child.kill()
 
-    def _start(self, folder: str, task: dict[str, Any]) -> "subprocess.Popen[bytes]":
+    @contextmanager
+    def _started(self, folder: Path, task: dict[str, Any], *, max_bytes: int) -> Iterator[Child]:
         package = str(Path(__file__).parents[2])
-        with Path(folder, "stderr").open("wb") as stderr:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter on this very file; the URL goes by its stdin
-                [sys.executable, "-P", "-m", __name__],
-                cwd=folder,
-                env={"HOME": folder, "PATH": folder, "PYTHONPATH": package, "TMPDIR": folder, **_CHILD_SETTINGS},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                bufsize=0,
-                pipesize=CHUNK,
-                start_new_session=True,
-            )
-        with self._lock:
-            self._running.add(process)
-            ended = self._ended
-        if ended:
-            self._kill(process)
-        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
-        with suppress(BrokenPipeError), process.stdin:  # it ended already; its missing verdict says so
-            process.stdin.write(json.dumps(task).encode())
-        return process
-
-    def _kill(self, process: "subprocess.Popen[bytes]") -> None:
-        # What ended at this very moment is no group any more, or to macOS none of ours.
-        with self._lock, suppress(ProcessLookupError, PermissionError):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+        child = Child(
+            [sys.executable, "-P", "-m", __name__],  # our own interpreter on this very file; the URL goes by its stdin
+            bounds=Bounds(seconds=None, memory=_MOST_MEMORY, file_size=max_bytes),
+            environment={
+                "HOME": str(folder), "PATH": str(folder), "PYTHONPATH": package, "TMPDIR": str(folder),
+                "YTDLP_NO_PLUGINS": "1",
+            },
+            folder=folder,
+            feed=True,
+            pipe_size=CHUNK,
+        )  # fmt: skip
+        with child:
+            with self._lock:
+                self._running.add(child)
+                ended = self._ended
+            try:
+                if ended:
+                    child.kill()
+                with suppress(BrokenPipeError), child.stdin as pipe:  # ended already: its missing verdict says so
+                    pipe.write(json.dumps(task).encode())
+                yield child
+            finally:
+                with self._lock:
+                    self._running.discard(child)
 
 
-def _pieces(process: "subprocess.Popen[bytes]", folder: Path, told: list[bool]) -> Iterator[bytes]:
-    """The child's output, and at its end the error that it ended with, if any."""
-    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-    while piece := process.stdout.read(CHUNK):
+def _pieces(child: Child, folder: Path, told: list[bool]) -> Iterator[bytes]:
+    """The child's output; at its end, the error that it ended with is raised."""
+    while piece := child.stdout.read1(CHUNK):
         yield piece
-    process.wait()
+    ended = child.wait()
     try:
         verdict = _Verdict(**json.loads((folder / _VERDICT).read_bytes()))
     except (OSError, ValueError, TypeError):
-        said = (folder / "stderr").read_text("utf-8", "replace").strip().splitlines()
-        why = said[-1][:200] if said else f"status {process.returncode}"
-        raise CopyFailed(f"yt-dlp ended without a result ({why})") from None
+        raise CopyFailed(f"yt-dlp ended without a result ({ended.last_line or ended.trouble})") from None
     if verdict.kind == "failed":
-        raise CopyFailed(verdict.reason)
+        raise CopyFailed(visible(verdict.reason, most=SENTENCE))  # the child's words: it may be another's by now
     if verdict.kind != "done":
-        raise VideoRefused(verdict.reason, kind=verdict.kind)
+        raise VideoRefused(visible(verdict.reason, most=SENTENCE), kind=visible(verdict.kind, most=20))
     told.append(verdict.told_its_end)
 
 
@@ -151,9 +136,9 @@ def main() -> None:
     Path(_VERDICT).write_text(json.dumps(asdict(verdict)), "utf-8")
 
 
-def _fence(policy: HostPolicy, max_bytes: int) -> None:
-    """Nothing in this process, whatever code it runs, reaches a host that the policy does not allow, starts a program,
-    or fills the memory or the disk."""
+def _fence(policy: HostPolicy) -> None:
+    """Nothing in this process, whatever code it runs, reaches a host that the policy does not allow or starts a
+    program."""
 
     def judge(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _STARTS_A_PROGRAM:
@@ -164,10 +149,6 @@ def _fence(policy: HostPolicy, max_bytes: int) -> None:
                 raise PermissionError("no connection to an address that is not public")
 
     sys.addaudithook(judge)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # macOS refuses it
-        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
 
 
 def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
@@ -177,14 +158,14 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
     from yt_dlp import networking  # noqa: PLC0415
     from yt_dlp.networking import exceptions  # noqa: PLC0415
 
-    _fence(policy, max_bytes)
+    _fence(policy)
     session = new_session(policy, pool=4)
     most = [_MOST_PAGE_BYTES]
     refusals: list[VideoRefused] = []
     told: list[bool] = []
 
     downloading = False
-    troubles: list[Exception] = []  # of the download alone: while yt-dlp looks for the video, many mean nothing
+    troubles: list[Exception] = []  # of the download alone: while yt-dlp looks for the video, many errors mean nothing
 
     def refused(error: VideoRefused) -> Exception:
         refusals.append(error)
@@ -217,7 +198,7 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
             return b"".join(pieces)
 
     class GuardedRH(networking.RequestHandler):  # type: ignore[misc]
-        """Every request of yt-dlp's, as `safe_http` makes it; proxies are accepted and not used."""
+        """Makes every request of yt-dlp through `safe_http`; proxies are accepted and not used."""
 
         _SUPPORTED_URL_SCHEMES = ("http", "https")
         _SUPPORTED_PROXY_SCHEMES = None
@@ -301,9 +282,9 @@ def _verdict(errors: list[BaseException], refusals: list[VideoRefused]) -> _Verd
             kind = "failed" if status_is_transient(one.status) else "gone"
             return _Verdict(kind, f"its page's host answers yt-dlp with status {one.status}")
         if isinstance(one, TransportError | ConnectionError | TimeoutError):
-            return _Verdict("failed", f"the connection of yt-dlp broke ({one_line(one)[:200]})")
-    said = " ".join(str(errors[0]).removeprefix("ERROR: ").split())
-    return _Verdict("unresolved", f"yt-dlp finds no video in its page ({said.split('; please report')[0][:200]})")
+            return _Verdict("failed", f"the connection of yt-dlp broke ({visible(one_line(one), most=200)})")
+    reason = visible(errors[0], most=SENTENCE).removeprefix("ERROR: ").split("; please report")[0]
+    return _Verdict("unresolved", f"yt-dlp finds no video in its page ({visible(reason, most=200)})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

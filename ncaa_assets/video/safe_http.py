@@ -25,6 +25,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from ncaa_assets import USER_AGENT
 from ncaa_assets.failures import VideoRefused
+from ncaa_assets.text import visible
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -99,7 +100,7 @@ def open_url(
             elsewhere = urlsplit(to)[:2] != urlsplit(url)[:2]
         except ValueError as error:
             raise VideoRefused(
-                f"it redirects to an address that cannot be understood ({error})", kind="unsafe"
+                f"it redirects to an address that cannot be understood ({visible(error)})", kind="unsafe"
             ) from None
         if elsewhere:
             headers = {name: value for name, value in (headers or {}).items() if name.lower() not in _FIRST_HOST_ONLY}
@@ -154,10 +155,11 @@ def _check_address(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise VideoRefused(f"its address cannot be understood ({error})", kind="unsafe") from None
+        raise VideoRefused(f"its address cannot be understood ({visible(error)})", kind="unsafe") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise VideoRefused(
-            f"only http and https addresses are copied, not {parts.scheme or 'no scheme'}:", kind="unsafe"
+            f"only http and https addresses are copied, not {visible(parts.scheme, most=40) or 'no scheme'}:",
+            kind="unsafe",
         )
     if parts.username or parts.password:
         raise VideoRefused("its address holds a user name or password", kind="unsafe")
@@ -238,14 +240,14 @@ class _Guarded:
             found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             if error.errno in _NO_SUCH_NAME:
-                raise VideoRefused(f"there is no host {host}", kind="gone") from None
+                raise VideoRefused(f"there is no host {visible(host)}", kind="gone") from None
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         except UnicodeError as error:
-            raise VideoRefused(f"{host} is no host name ({error})", kind="unsafe") from None
+            raise VideoRefused(f"{visible(host)} is no host name ({visible(error)})", kind="unsafe") from None
         for *_, address in found:
             if not self.policy.allows(str(address[0]), host.lower(), self.port):
                 # No address in the sentence: what a name resolves to inside a network is that network's business.
-                raise VideoRefused(f"{host} is not a public address", kind="unsafe")
+                raise VideoRefused(f"{visible(host)} is not a public address", kind="unsafe")
         last: OSError | None = None
         for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
             try:

@@ -1,12 +1,13 @@
-"""What every backend promises (`backends/base.py`), held against each of them by one suite.
+"""What every backend promises (`ports.py`), held against each of them by one suite.
 
-A backend is one more name in `BACKENDS` and one more branch in `opened`; what only one of them has is tested in a file
-of its own. Processes are real ones, because what is promised between runs is promised between processes.
+A new backend is one more name in `BACKENDS` and one more branch in `opened`; what only one backend has is tested in a
+file of its own. Processes are real, because promises between runs are promises between processes.
 """
 
 import hashlib
 import multiprocessing
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
-from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row
+from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row, Upload
 from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import merge_row
 from ncaa_assets.retry import RetryPolicy
@@ -232,6 +233,113 @@ def test_an_upload_can_be_committed_under_another_key(objects: ObjectStore) -> N
         upload.write(b"a")
         assert upload.commit(f"videos/{DAY}/1.abcd.mp4").key == f"videos/{DAY}/1.abcd.mp4"
     assert keys(objects) == [f"videos/{DAY}/1.abcd.mp4"]
+
+
+SIZES = {"empty": 0, "small": 300_000, "a part": 8 * 1024**2, "parts": 9 * 1024**2 + 7, "many parts": 25 * 1024**2}
+
+
+def written(objects: ObjectStore, key: str, size: int) -> tuple[Upload, bytes]:
+    data = random.Random(size).randbytes(size)  # noqa: S311
+    upload = objects.upload(key, content_type="video/mp4", provisional=True)
+    for start in range(0, size, 1024**2):
+        upload.write(data[start : start + 1024**2])
+    return upload, data
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_an_upload_can_be_read_anywhere_before_it_shows(objects: ObjectStore, size: int) -> None:
+    key = f"videos/{DAY}/1.mp4"
+    opened_upload, data = written(objects, key, size)
+    with opened_upload as upload:
+        for _ in range(2):
+            with upload.reader() as file:
+                for at in (0, 1, size // 2, max(0, size - 65536), max(0, size - 1), size, size + 10):
+                    assert file.seek(at) == at
+                    assert file.read(65536) == data[at : at + 65536]
+                    assert file.tell() == max(at, min(at + 65536, size))
+                assert file.seek(0, os.SEEK_END) == size
+                assert file.read(1) == b""
+                file.seek(-min(size, 100), os.SEEK_CUR)
+                assert file.read() == data[max(0, size - 100) :]
+                file.seek(0)
+                assert file.read() == data
+        assert keys(objects) == []
+        assert objects.info(key) is None
+        assert upload.commit().size == size
+    assert keys(objects) == [key]
+    with objects.download(key) as stored:
+        assert stored.read() == data
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_an_upload_that_was_read_is_committed_under_the_key_that_this_decides(objects: ObjectStore, size: int) -> None:
+    objects.write(f"videos/{DAY}/1.mp4", b"old")
+    opened_upload, data = written(objects, f"videos/{DAY}/1.mp4", size)
+    with opened_upload as upload:
+        with upload.reader() as file:
+            file.read(10)
+        info = upload.commit(f"videos/{DAY}/1.abcd.mp4")
+    assert info == objects.info(f"videos/{DAY}/1.abcd.mp4")
+    assert info.size == size
+    assert objects.read(info.key)[0] == data
+    assert objects.read(f"videos/{DAY}/1.mp4")[0] == b"old"
+    assert keys(objects) == [f"videos/{DAY}/1.abcd.mp4", f"videos/{DAY}/1.mp4"]
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_an_upload_that_was_read_and_not_committed_leaves_nothing(backend: Backend, size: int) -> None:
+    store = backend.store
+    opened_upload, _ = written(store, f"videos/{DAY}/1.mp4", size)
+    with pytest.raises(RuntimeError), opened_upload as upload:
+        with upload.reader() as file:
+            file.read(10)
+        raise RuntimeError
+    assert keys(store) == []
+    assert housekeeping(backend) == []
+    upload.abort()
+
+
+def read_and_die(number: int, backend: Backend) -> None:
+    opened_upload, _ = written(backend.store, f"videos/{DAY}/1.mp4", SIZES["parts"])
+    with opened_upload.reader() as file:
+        file.read(10)
+        os._exit(0)
+
+
+def test_what_a_killed_reader_left_is_swept(backend: Backend) -> None:
+    in_processes(1, read_and_die, backend)
+    store = backend.store
+    assert keys(store) == []
+    assert len(housekeeping(backend)) == 1
+    store.sweep("2025-03-10")
+    assert len(housekeeping(backend)) == 1
+    store.sweep(DAY)
+    assert housekeeping(backend) == []
+
+
+def housekeeping(backend: Backend) -> list[str]:
+    """What lies under `.tmp/`, which no list of a store shows."""
+    if backend.name == "local":
+        return sorted(path.name for path in (Path(backend.place) / ".tmp").iterdir())
+    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{backend.place}/.tmp/")
+    return [one["Key"] for one in listed.get("Contents", [])]
+
+
+def test_reading_an_upload_ends_its_writing(objects: ObjectStore) -> None:
+    """A store may have to make one object of it first."""
+    with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
+        upload.write(b"all")
+        with upload.reader() as file:
+            assert file.read() == b"all"
+        with pytest.raises(ValueError, match="takes no more"):
+            upload.write(b"more")
+
+
+def test_only_a_provisional_upload_can_be_read(objects: ObjectStore) -> None:
+    with objects.upload(KEY, content_type="video/mp4") as upload:
+        upload.write(b"x")
+        with pytest.raises(ValueError, match="provisional"), upload.reader():
+            pass
 
 
 def test_an_upload_replaces_what_stands_there_only_with_its_commit(objects: ObjectStore) -> None:

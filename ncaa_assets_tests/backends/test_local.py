@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ import pytest
 from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder, ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.child import Child
 from ncaa_assets.failures import EncodeFailed, ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import BoxReader
 from ncaa_assets.media.profile import PROFILE
@@ -468,7 +470,7 @@ def long_source(tmp_path: Path) -> Path:
     return path
 
 
-def lives(process: "subprocess.Popen[bytes]") -> bool:
+def lives(process: Child) -> bool:
     try:
         os.kill(process.pid, 0)
     except ProcessLookupError:
@@ -492,6 +494,33 @@ def test_closing_the_iterator_early_kills_ffmpeg_and_leaves_nothing(
     assert not any(lives(process) for process in running)
     assert [path.name for path in (store.root / ".tmp").iterdir()] == []
     assert files(store.root / "processed_videos") == [f"{DAY}/quick.jpg", f"{DAY}/quick.mp4"]
+
+
+_ENCODES = """
+import sys, threading
+from pathlib import Path
+from ncaa_assets_tests.backends.test_local import LocalStore, put, request, transcoder
+store, one = LocalStore(Path(sys.argv[1])), None
+one = transcoder(store)
+def tell():
+    while not one._running:
+        pass
+    print(next(iter(one._running)).pid, flush=True)
+threading.Thread(target=tell, daemon=True).start()
+list(one.encode([request(put(store, "1", Path(sys.argv[2])))]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no signal comes with a parent's death")
+def test_ffmpeg_ends_with_a_run_that_is_killed(store: LocalStore, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _ENCODES, str(store.root), str(long_source(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        pid = int(run.stdout.readline())
+        assert Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+        run.kill()
+        run.wait()
+        wait_until(lambda: not Path(f"/proc/{pid}").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def under_id(video: CopiedVideo, number: str) -> CopiedVideo:

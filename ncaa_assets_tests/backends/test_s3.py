@@ -1,5 +1,5 @@
 """What only the S3 store has: parts, checksums, lost answers, and a sentence for each thing that can be wrong with a
-bucket. What every store promises is in test_backends.py."""
+bucket. What every store promises is in test_contracts.py."""
 
 import hashlib
 import json
@@ -109,6 +109,79 @@ def test_a_provisional_upload_appears_under_the_key_of_its_commit_alone(
     assert everything(cloud) == [f"{PREFIX}/{info.key}", f"{PREFIX}/{KEY}"]
 
 
+def test_reading_the_facts_of_a_large_upload_takes_a_request_a_place(objects: S3Store, cloud: Cloud) -> None:
+    """As MediaInfo reads an MP4 whose index is at its end: the head, box after box, the end, and the index."""
+    data = body(10)
+    with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
+        upload.write(data)
+        with upload.reader() as file:
+            for at in (0, 65536, 131072, 16, len(data) - 65536, len(data) - 131072, len(data) - 100, 0):
+                file.seek(at)
+                assert file.read(65536) == data[at : at + 65536]
+            assert cloud.times("GetObject") == 2
+        assert upload.commit().size == len(data)
+    assert cloud.times("CopyObject") == 1
+    assert cloud.times("DeleteObject") == 1
+    assert everything(cloud) == [f"{PREFIX}/{KEY}"]
+
+
+def test_a_small_upload_is_read_and_committed_by_one_request(objects: S3Store, cloud: Cloud) -> None:
+    objects.info(KEY)
+    with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
+        upload.write(body(0.5))
+        with upload.reader() as file:
+            assert file.read() == body(0.5)
+        upload.commit()
+    assert (cloud.times("PutObject"), cloud.times("GetObject"), cloud.times("CopyObject")) == (1, 0, 0)
+
+
+def test_a_copy_within_the_bucket_has_the_whole_contents_checksum_and_type(objects: S3Store, cloud: Cloud) -> None:
+    with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
+        upload.write(body(2.5))
+        upload.commit()
+    assert stored(cloud)["ContentType"] == "video/mp4"
+    assert objects.checksum(KEY) == hashlib.sha256(body(2.5)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        ("CopyObject", clouds.error(200, "InternalError")),
+        *(
+            (operation, fault)
+            for operation in ("GetObject", "CopyObject", "DeleteObject", "CompleteMultipartUpload")
+            for fault in (clouds.error(503, "SlowDown"), clouds.dropped_before, clouds.dropped_after)
+        ),
+    ],
+)
+def test_a_passing_fault_while_an_upload_is_read_or_copied_passes(
+    objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
+) -> None:
+    cloud.fail(operation, fault)
+    with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
+        upload.write(body(1.5))
+        with upload.reader() as file:
+            assert file.read(10) == body(1.5)[:10]
+        upload.commit()
+    assert stored(cloud)["Bytes"] == body(1.5)
+    assert everything(cloud) == [f"{PREFIX}/{KEY}"]
+
+
+def test_an_upload_that_cannot_be_removed_is_told_and_swept_by_the_next_run(
+    objects: S3Store, cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
+        upload.write(body(1.5))
+        with upload.reader():
+            pass
+        cloud.fail("DeleteObject", clouds.error(400, "ExpiredToken", times=None))
+    assert "the day's next run removes it" in caplog.text
+    cloud.mend()
+    assert len(everything(cloud)) == 1
+    objects.sweep(DAY)
+    assert everything(cloud) == []
+
+
 def test_an_upload_that_was_opened_for_one_key_is_not_committed_under_another(objects: S3Store, cloud: Cloud) -> None:
     with pytest.raises(ValueError, match="provisional"), objects.upload(KEY, content_type="video/mp4") as upload:
         upload.write(b"x")
@@ -146,7 +219,7 @@ def test_a_sweep_ends_the_uploads_of_the_dead_and_no_other(objects: S3Store, clo
 _UPLOAD = """
 import json, resource, sys
 import boto3
-from ncaa_assets.backends.s3 import S3Store
+from ncaa_assets.backends.aws.s3 import S3Store
 store = S3Store(boto3.client("s3"), sys.argv[1])
 chunk = bytes(256 * 1024)
 

@@ -19,6 +19,7 @@ from ncaa_assets.source import client as highlights_api
 from ncaa_assets.source.client import HighlightsApi
 from ncaa_assets.source.listing import MOST_PAGES
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.test_text import HOSTILE, is_fit_to_print
 
 KEY = "5f0c-a-secret-9e1d"
 DAY = "2025-03-09"
@@ -586,3 +587,25 @@ def test_the_pages_of_a_day_come_over_one_connection(server: ScriptedServer) -> 
     assert len(fetch(server, answer).records) == 100
     assert server.times(PATH) == 3
     assert len(ports) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply({"message": HOSTILE}, status=403),
+        reply({"message": [HOSTILE, HOSTILE]}, status=400),
+        reply({HOSTILE: 1}),
+        Reply(b"<html>", content_type="text/\x9b31m"),
+    ],
+    ids=["message", "messages", "field", "type"],
+)
+def test_what_the_api_says_is_one_visible_line_of_an_error(server: ScriptedServer, answer: Reply) -> None:
+    assert is_fit_to_print(str(refused(server, answer)))
+
+
+def test_what_the_plan_says_is_one_visible_line_of_a_problem(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetched = fetch(server, page([record(1)], 1, plan=HOSTILE))
+    assert all(map(is_fit_to_print, [*fetched.problems, *caplog.messages]))
+    assert fetched.problems != []

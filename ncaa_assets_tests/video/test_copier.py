@@ -7,6 +7,7 @@ The host is a real server on loopback, trusted by its exact origin, so that ever
 import gzip
 import hashlib
 import itertools
+import logging
 import socket
 import threading
 import time
@@ -31,6 +32,8 @@ from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer
+from ncaa_assets_tests.test_text import HOSTILE as HOSTILE_TITLE
+from ncaa_assets_tests.test_text import is_fit_to_print
 from ncaa_assets_tests.video.copies import (
     DAY,
     HTML,
@@ -659,3 +662,18 @@ def test_closing_the_copier_ends_a_wait_between_two_attempts(store: LocalStore, 
     under_way.close()
     assert ended.wait(2)
     assert server.times("/clip") == 1
+
+
+def test_a_title_and_a_hosts_words_stay_within_their_line_of_the_log(
+    store: LocalStore, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = "text/\x9b31m;x"  # what a header can hold: control characters of Latin-1
+    url = server.on("/1.mp4", Reply(b"junk" * 2000, content_type=kind))
+    named = Highlight(id="1", url=url, title=HOSTILE_TITLE)
+    plan = plan_copies([named], VideosDay(date=DAY), have=lambda _: True, count=None, force=False)
+    with caplog.at_level(logging.INFO):
+        (outcome,) = copier(store, server).copy(DAY, plan)
+    assert caplog.messages != []
+    assert all(map(is_fit_to_print, caplog.messages))
+    assert is_fit_to_print(str(outcome.result))
+    assert plan.fresh[0].highlight.title == HOSTILE_TITLE, "the record keeps it word for word"

@@ -15,13 +15,14 @@ import pytest
 
 from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.child import Bounds, run
 from ncaa_assets.failures import CopyFailed, RunEnded
 from ncaa_assets.ports import CopyOutcome
 from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.video import host, pace
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
-from ncaa_assets.video.pages import YtDlpReader
+from ncaa_assets.video.pages import _MOST_MEMORY, YtDlpReader
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.days import DAY, KEY, command, record, serve_listing
@@ -264,7 +265,7 @@ def test_closing_the_copier_ends_the_child(
     under_way.close()
     assert ended.wait(20)
     thread.join()
-    assert child.returncode == -9
+    assert child.wait().status == -9
     assert [path for path in store.root.rglob("*") if path.is_file()] == []
 
 
@@ -272,7 +273,7 @@ FENCED = """
 import os, socket, subprocess, sys
 from ncaa_assets.video.pages import _fence
 from ncaa_assets.video.safe_http import HostPolicy
-_fence(HostPolicy(trusted_origin=("127.0.0.1", int(sys.argv[1]))), 1000)
+_fence(HostPolicy(trusted_origin=("127.0.0.1", int(sys.argv[1]))))
 def refused(name, attempt):
     try:
         attempt()
@@ -299,13 +300,11 @@ print("trusted")
 def test_the_child_reaches_no_other_host_starts_no_program_and_fills_no_disk(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as trusted, socket.create_server(("127.0.0.1", 0)) as other:
         ports = [str(one.getsockname()[1]) for one in (trusted, other)]
-        done = subprocess.run(
-            [sys.executable, "-c", FENCED, *ports], capture_output=True, text=True, check=False, cwd=tmp_path
-        )
+        bounds = Bounds(seconds=60, memory=_MOST_MEMORY, file_size=1000)
+        ended = run([sys.executable, "-c", FENCED, *ports], bounds=bounds, check=False)
     names = ("tcp", "udp", "unix", "popen", "system", "fork", "spawn", "exec")
-    assert done.stdout.splitlines() == [f"{name} PermissionError" for name in names] + ["disk OSError", "trusted"], (
-        done.stderr
-    )
+    told = ended.stdout.decode().splitlines()
+    assert told == [f"{name} PermissionError" for name in names] + ["disk OSError", "trusted"], ended.stderr
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import boto3
 import botocore.exceptions as boto_errors
 
 from ncaa_assets.failures import SettingsError, StoreError, one_line
+from ncaa_assets.text import visible
 
 # The codes by which services name the same trouble ("Common errors" and each service's error list in AWS's API
 # references).
@@ -27,7 +28,9 @@ _BUSY = {
 
 def code_of(error: Exception) -> str:
     """AWS's name of an error, or an empty string where no service answered."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, boto_errors.ClientError) else ""
+    if not isinstance(error, boto_errors.ClientError):
+        return ""
+    return visible(error.response.get("Error", {}).get("Code", ""), most=80)
 
 
 def is_denied(error: BaseException | None) -> bool:
@@ -103,7 +106,7 @@ def _ours(what: str, error: Exception, known: Mapping[str, str], kind: type[Stor
 
 
 def _answered(what: str, error: boto_errors.ClientError, code: str) -> str:
-    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:300]
+    message = visible(error.response.get("Error", {}).get("Message", ""))
     operation = error.operation_name
     if code in _EXPIRED:
         return f"the AWS credentials have expired ({operation}); renew them (`aws sso login`), then run it again"

@@ -30,6 +30,7 @@ from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconve
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import SCHEMA_VERSION, Poster, ProcessedVideo, now
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     from types_boto3_mediaconvert import MediaConvertClient
@@ -76,7 +77,7 @@ class _Work:
 
     @property
     def name(self) -> str:
-        return self.requests[0].video.id
+        return visible(self.requests[0].video.id, most=80)
 
 
 class MediaConvertTranscoder(Transcoder):
@@ -139,7 +140,11 @@ class MediaConvertTranscoder(Transcoder):
                 return work
         elif work is not None and (job := self._find(work.entry)) is not None:
             if job["Status"] not in _ENDED_BADLY:
-                log.info("%s: MediaConvert job %s is there already and is taken up", request.video.id, job["Id"])
+                log.info(
+                    "%s: MediaConvert job %s is there already and is taken up",
+                    visible(request.video.id, most=80),
+                    job["Id"],
+                )
                 self._record(work, job_id=job["Id"])
                 return work
         elif work is not None and work.entry.job_id is None:
@@ -317,7 +322,7 @@ class MediaConvertTranscoder(Transcoder):
             return f"MediaConvert job {job['Id']} was canceled; run the day again to encode it after all: {url}"
         return (
             f"MediaConvert job {job['Id']} failed with error {job.get('ErrorCode', 'of no number')}: "
-            f"{' '.join(str(job.get('ErrorMessage', 'no message')).split())[:400]} ({url}); when that is mended, run "
+            f"{visible(job.get('ErrorMessage', 'no message'), most=400)} ({url}); when that is mended, run "
             "the day again (a failed job is not billed)"
         )
 

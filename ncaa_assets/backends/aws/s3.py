@@ -1,21 +1,23 @@
-"""An archive in an S3 bucket. The bucket is given; nothing here makes one.
+"""An archive in an S3 bucket. The bucket is there already; nothing here makes one.
 
 Every object is sent with a checksum that S3 verifies before it stores anything. Small objects are one PUT; large ones
 go up in parts, two at a time, while the rest is still coming in. Conditional writes are S3's own (If-Match,
-If-None-Match), and a version is the object's ETag. Encryption is the bucket's affair.
+If-None-Match), and a version is the object's ETag. The bucket decides about encryption.
 """
 
 import base64
 import hashlib
+import io
 import logging
+import os
 import posixpath
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from uuid import uuid4
 
@@ -29,14 +31,19 @@ from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CopySourceTypeDef
 
 log = logging.getLogger(__name__)
 
 PART = 8 * 1024**2  # bytes; S3 wants 5 MiB at least and takes 10,000 parts, so 80 GB an object
 _PARTS_UNDER_WAY = 2
+# CopyObject takes 5 GB at most and answers only when it is done, which must be before the client's timeout.
+_MOST_COPIED_AT_ONCE = 1024**3
+_BLOCK = 256 * 1024  # bytes of an upload that is read before its commit: asked for at once, and kept
+_MOST_BLOCKS = 16
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
-# 412: what is there is another. 409: it changed while this was written. 404: what was expected is not there at all.
+# 412: another version is there. 409: it changed while this was written. 404: nothing is there.
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", *_MISSING}
 
 
@@ -85,7 +92,7 @@ class S3Store(ObjectStore):
         expect: str | Expect = Expect.ANYTHING,
         keep_replaced: bool = True,
     ) -> str:
-        del keep_replaced  # the bucket's versions keep every one, and its lifecycle ends them
+        del keep_replaced  # the bucket keeps every version until its lifecycle ends it
         name, digest = self._name(key), base64.b64encode(hashlib.sha256(data).digest()).decode()
         with self._errors(key):
             if expect is not Expect.NOTHING and not key.startswith("."):
@@ -103,7 +110,7 @@ class S3Store(ObjectStore):
                     raise
                 there = self._head(name)
                 if was_sent_again(error) and there and there.sha256 == digest:
-                    return there.version  # ours: it arrived at the first try, whose answer did not
+                    return there.version  # this very write: the first try arrived, and its answer was lost
                 raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
             return answer["ETag"]
 
@@ -168,8 +175,7 @@ class S3Store(ObjectStore):
                 raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
 
     def sweep(self, day: str) -> None:
-        # MediaConvert writes below processed_videos/ by uploads of its own, also while nobody holds the day: they are
-        # not ours to end.
+        # Below processed_videos/ MediaConvert has uploads of its own, also while nobody holds the day: those must live.
         with self._errors(day):
             for folder in (f"videos/{day}/", f".tmp/videos/{day}/"):
                 uploads = self._client.get_paginator("list_multipart_uploads")
@@ -182,14 +188,22 @@ class S3Store(ObjectStore):
                     self._client.delete_object(Bucket=self.bucket, Key=left["Key"])
 
     def copy(self, source: str, target: str) -> ObjectInfo:
-        """Copies an object within the bucket, whatever its size.
+        """Copies an object within the bucket, whatever its size. Up to a gigabyte is one request, for which S3 computes
+        the copy's sha256, whatever the original was sent with.
 
         Raises:
             ObjectMissing: there is none.
         """
+        place: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self._name(source)}
         with self._errors(source):
             try:
-                self._client.copy({"Bucket": self.bucket, "Key": self._name(source)}, self.bucket, self._name(target))
+                there = self._head(self._name(source))
+                if there is not None and there.size > _MOST_COPIED_AT_ONCE:
+                    self._client.copy(place, self.bucket, self._name(target))
+                else:
+                    self._client.copy_object(
+                        Bucket=self.bucket, Key=self._name(target), CopySource=place, ChecksumAlgorithm="SHA256"
+                    )
             except ClientError as error:
                 if code_of(error) in _MISSING:
                     raise ObjectMissing(f"there is no {self.uri(source)}") from error
@@ -203,7 +217,8 @@ class S3Store(ObjectStore):
         return f"s3://{self.bucket}/{self._prefix}{key}"
 
     def _name(self, key: str) -> str:
-        """The object's full key. Keys are ours, never a stranger's; one that leaves the prefix is a defect."""
+        """The object's full key. Keys are made by this program, never by a stranger; one that leaves the prefix is a
+        defect."""
         if not key or key != posixpath.normpath(key) or key.startswith(("/", "..")) or key == ".":
             raise ValueError(f"no key of this store: {key!r}")
         return self._prefix + key
@@ -226,7 +241,7 @@ class S3Store(ObjectStore):
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        """Around every use of the bucket: makes sure once that it is there, and explains what goes wrong."""
+        """Stands around every use of the bucket: makes sure once that it is there, and explains what goes wrong."""
         with explained(f"{self.uri(key)}", {"NoSuchBucket": self._no_bucket()}):
             self._check_bucket()
             yield
@@ -235,8 +250,8 @@ class S3Store(ObjectStore):
         with self._checking:
             if self._is_checked:
                 return
-            # A missing bucket answers a HEAD of an object just as a missing object does; boto3 follows a bucket into
-            # another region by itself, where DynamoDB and MediaConvert would not be.
+            # A HEAD of an object is answered alike for a missing object and a missing bucket. And boto3 follows a
+            # bucket into another region by itself, where DynamoDB and MediaConvert would not be.
             try:
                 answer = self._client.head_bucket(Bucket=self.bucket)
             except ClientError as error:
@@ -264,7 +279,11 @@ class S3Store(ObjectStore):
 
 class _S3Upload(Upload):
     """One object on its way up. Holds at most one part and two under way, whatever the object's size; what fits into
-    one part goes up by a single PUT at the commit."""
+    one part goes up by a single PUT at the commit.
+
+    S3 shows the parts of an upload to nobody before they are one object. So a large provisional upload is completed
+    under `.tmp/` when it is read or committed, and the commit copies it to its key within the bucket.
+    """
 
     def __init__(self, store: S3Store, key: str, opened: str, content_type: str) -> None:
         self._store, self._client = store, store._client
@@ -275,20 +294,43 @@ class _S3Upload(Upload):
         self._pool: ThreadPoolExecutor | None = None
         self._parts: list[dict[str, Any]] = []
         self._under_way: set[Future[None]] = set()
+        self._version: str | None = None  # once its parts are one object
+        self._is_sealed = False
+
+    @property
+    def _is_provisional(self) -> bool:
+        return self._opened.startswith(".tmp/")
 
     def write(self, chunk: bytes) -> None:
+        if self._is_sealed:
+            raise ValueError(f"the upload of {self._key} was read already, and takes no more")
         self._buffer += chunk
         while len(self._buffer) >= PART:
             part = bytes(memoryview(self._buffer)[:PART])
             del self._buffer[:PART]
             self._send(part)
 
+    @contextmanager
+    def reader(self) -> Iterator[BinaryIO]:
+        if not self._is_provisional:
+            raise ValueError(f"the upload of {self._key} was not opened as provisional")
+        self._is_sealed = True
+        if self._upload_id is None and self._version is None:
+            yield io.BytesIO(self._buffer)
+            return
+        with self._store._errors(self._key):
+            self._complete()
+        yield cast(
+            "BinaryIO",
+            _Ranges(partial(self._store._retry(what=f"reading {self._opened}"), self._read_range), self._size),
+        )
+
     def commit(self, key: str | None = None) -> ObjectInfo:
         key = key or self._key
-        if key != self._opened and not self._opened.startswith(".tmp/"):
+        if key != self._opened and not self._is_provisional:
             raise ValueError(f"the upload of {self._opened} was not opened as provisional")
         with self._store._errors(key):
-            if self._upload_id is None:
+            if self._upload_id is None and self._version is None:
                 data = bytes(self._buffer)
                 version = self._client.put_object(
                     Bucket=self._store.bucket, Key=self._store._name(key), Body=data, ContentType=self._content_type,
@@ -301,11 +343,18 @@ class _S3Upload(Upload):
                 return ObjectInfo(key=key, size=self._size, version=version)
             info = self._store.copy(self._opened, key)
             self._store.delete(self._opened)
+            self._version = None
             return info
 
     def abort(self) -> None:
         self._buffer.clear()
         self._shut()
+        if self._version is not None and self._is_provisional:
+            self._version = None
+            try:
+                self._store.delete(self._opened)
+            except (StoreError, SettingsError) as error:
+                log.warning("an upload of %s was not removed (%s); the day's next run removes it", self._key, error)
         if self._upload_id is not None:
             # After the parts under way have ended: S3 keeps, and bills, a part that arrives after the abort.
             upload_id, self._upload_id = self._upload_id, None
@@ -342,8 +391,22 @@ class _S3Upload(Upload):
         )  # fmt: skip
         entry["ETag"], entry["ChecksumCRC32"] = answer["ETag"], checksum
 
+    def _read_range(self, start: int, end: int) -> bytes:
+        """The bytes from `start` up to, and without, `end`."""
+        with self._store._errors(self._opened):
+            name, wanted = self._store._name(self._opened), f"bytes={start}-{end - 1}"
+            try:
+                with closing(
+                    self._client.get_object(Bucket=self._store.bucket, Key=name, Range=wanted)["Body"]
+                ) as body:
+                    return body.read()
+            except _BROKEN as error:  # botocore asks again for an answer that never began, not for one that broke off
+                raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
+
     def _complete(self) -> str:
-        """Makes the parts one object under the key that the upload was opened with; returns its version."""
+        """Makes the parts one object under the key that the upload was opened with, once; returns its version."""
+        if self._version is not None:
+            return self._version
         if self._buffer:
             self._send(bytes(self._buffer))
             self._buffer.clear()
@@ -363,7 +426,7 @@ class _S3Upload(Upload):
             if there is None or there.size != self._size:
                 raise
             version = there.version
-        self._upload_id = None
+        self._upload_id, self._version = None, version
         return version
 
     def _shut(self) -> None:
@@ -371,6 +434,52 @@ class _S3Upload(Upload):
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
         self._under_way = set()
+
+
+class _Ranges(io.RawIOBase):
+    """An object that can be read at any place by ranged requests: one for each block that is touched, however often it
+    is read while it is among the last few, and one for a read of more than a block."""
+
+    def __init__(self, read_range: Callable[[int, int], bytes], size: int) -> None:
+        super().__init__()
+        self._read_range, self._size, self._at = read_range, size, 0
+        self._block = lru_cache(_MOST_BLOCKS)(self._read_block)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise ValueError("before the beginning")
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer, but for the end of the object: some readers take a short read for the end."""
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self._size - self._at))
+        if wanted > _BLOCK:
+            view[:wanted] = self._read_range(self._at, self._at + wanted)
+            self._at += wanted
+            return wanted
+        done = 0
+        while done < wanted:
+            block, start = divmod(self._at, _BLOCK)
+            piece = self._block(block)[start : start + wanted - done]
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+            self._at += len(piece)
+        return wanted
+
+    def _read_block(self, number: int) -> bytes:
+        return self._read_range(number * _BLOCK, min((number + 1) * _BLOCK, self._size))
 
 
 # What botocore and urllib3 raise when an answer breaks off while its body is read.

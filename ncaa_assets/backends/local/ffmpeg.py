@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -11,11 +10,13 @@ from pathlib import Path
 
 from ncaa_assets.at_once import at_once
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.child import VIDEO_MEMORY, Bounds, Child
 from ncaa_assets.failures import BackupError, EncodeFailed, RunEnded
 from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
 from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
 from ncaa_assets.record.models import Poster, ProcessedVideo, now
+from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class FfmpegTranscoder(Transcoder):
         self._store, self._profile = store, profile
         self._concurrency, self._timeout = concurrency, timeout
         self._ending = threading.Event()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[Child] = set()
 
     def settings_hash(self) -> str:
         return ffmpeg_settings_hash(self._profile)
@@ -121,50 +122,41 @@ class FfmpegTranscoder(Transcoder):
         raise EncodeFailed(f"ffmpeg made no poster of {name}")
 
     def _run(self, program: str, arguments: list[str], name: str, *, seconds: float | None = None) -> None:
-        """Runs ffmpeg to its end, saying every ten seconds how far it is."""
-        # A session of its own: Ctrl-C in the terminal must not make ffmpeg finish a short file that looks whole.
-        process = subprocess.Popen(  # noqa: S603
-            [program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
-        self._running.add(process)
-        if self._ending.is_set():
-            process.kill()
-        timer = threading.Timer(self._timeout, process.kill)
-        timer.start()
-        started = said = time.monotonic()
-        errors = bytearray()
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr.read() if process.stderr else b""))
-        reader.start()
-        try:
-            assert process.stdout is not None  # noqa: S101 - a pipe, as asked for above
-            for line in process.stdout:
-                name_, _, value = line.decode("ascii", "replace").strip().partition("=")
-                if name_ == "out_time_us" and value.isdigit() and time.monotonic() - said >= 10:
-                    said = time.monotonic()
-                    done = int(value) / 1e6
-                    share = f"{min(99, 100 * done / seconds):.0f} %" if seconds else f"{done:.0f} s of video"
-                    log.info("encoding %s: %s after %.0f s", name, share, said - started)
-            code = process.wait()
-        finally:
-            timer.cancel()
-            process.kill()
-            process.wait()
-            reader.join()
-            self._running.discard(process)
+        """Runs ffmpeg to its end and logs every ten seconds how far it is.
+
+        Raises:
+            RunEnded: the run was ended meanwhile.
+            EncodeFailed: ffmpeg failed, or took longer than `ENCODE_TIMEOUT`.
+        """
+        started = logged = time.monotonic()
+        with Child([program, *arguments], bounds=Bounds(seconds=self._timeout, memory=VIDEO_MEMORY)) as child:
+            self._running.add(child)
+            try:
+                if self._ending.is_set():
+                    child.kill()
+                for line in child.stdout:
+                    field, _, value = line.decode("ascii", "replace").strip().partition("=")
+                    if field == "out_time_us" and value.isdigit() and time.monotonic() - logged >= 10:
+                        logged = time.monotonic()
+                        done = int(value) / 1e6
+                        share = f"{min(99, 100 * done / seconds):.0f} %" if seconds else f"{done:.0f} s of video"
+                        log.info("encoding %s: %s after %.0f s", visible(name, most=80), share, logged - started)
+                ended = child.wait()
+            finally:
+                self._running.discard(child)
         if self._ending.is_set():
             raise RunEnded("the run was ended")
-        if code and time.monotonic() - started >= self._timeout:
+        if ended.timed_out:
             raise EncodeFailed(
                 f"encoding took longer than ENCODE_TIMEOUT ({self._timeout:.0f} s) and was ended; set it higher, "
                 "then run the day again"
             )
-        if code:
-            last = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-            if "No space left on device" in errors.decode("utf-8", "replace"):
-                raise EncodeFailed(
-                    f"the disk that holds {self._store.root} is full; free some space, then run the day again"
-                )
-            raise EncodeFailed(f"ffmpeg cannot encode it ({last[-1][:300]})")
+        if "No space left on device" in ended.stderr and ended.status:
+            raise EncodeFailed(
+                f"the disk that holds {self._store.root} is full; free some space, then run the day again"
+            )
+        if ended.trouble is not None:
+            raise EncodeFailed(f"ffmpeg cannot encode it ({ended.last_line or ended.trouble})")
 
 
 def _read_movie(path: Path) -> tuple[Movie, str]:

@@ -1,5 +1,5 @@
-"""The embedded backend: a folder, a SQLite file in it, and ffmpeg. A product, not a mock: a person without any account
-keeps a real archive with it, and can read every part of it with everyday tools.
+"""An archive in a folder. A product, not a mock: a person without any account keeps a real archive in it, and can read
+every part of it with everyday tools.
 """
 
 import contextlib
@@ -19,16 +19,11 @@ from uuid import uuid4
 import filelock
 
 from ncaa_assets.failures import ObjectMissing, StoreError, WriteConflict
-from ncaa_assets.ports import (
-    Expect,
-    ObjectInfo,
-    ObjectStore,
-    Upload,
-)
+from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload
 
 log = logging.getLogger(__name__)
 
-SQLITE_NAME = "highlights.sqlite"  # the table's file lies in the folder, and is no object
+SQLITE_NAME = "highlights.sqlite"  # the table's file lies in the folder too, and is no object
 
 _WRITE_BACK = 8 * 1024**2  # bytes of an upload between two nudges to write them to the disk
 
@@ -36,9 +31,9 @@ _WRITE_BACK = 8 * 1024**2  # bytes of an upload between two nudges to write them
 class LocalStore(ObjectStore):
     """Objects as files below one folder.
 
-    A version is the sha256 of the content. Whole-or-absent comes from a temporary file in `.tmp/` that is renamed; a
-    replaced document moves to `.history/<name>/<time>.json`. A lock file makes conditional writes safe between
-    processes; the operating system frees it when its holder dies.
+    A version is the sha256 of the content. Each object is written to a temporary file in `.tmp/` and renamed, so it is
+    there whole or not at all. A replaced document is kept as `.history/<name>/<time>.json`. A lock file makes
+    conditional writes safe between processes; the operating system frees it when its holder dies.
     """
 
     def __init__(self, root: Path) -> None:
@@ -74,9 +69,9 @@ class LocalStore(ObjectStore):
         return _version(data)
 
     def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
-        del content_type, provisional  # every upload is a temporary file until its commit
+        del content_type  # a file's is its ending
         with self._writing(key):
-            return _LocalUpload(self, key)
+            return _LocalUpload(self, key, is_provisional=provisional)
 
     @contextmanager
     def download(self, key: str) -> Iterator[BinaryIO]:
@@ -105,7 +100,7 @@ class LocalStore(ObjectStore):
 
     def sweep(self, day: str) -> None:
         with self._writing(day), self._locked():
-            # Documents and leases are written under the lock that is held here, so theirs are nobody's any more.
+            # Whoever writes a document or a lease holds this lock, so the temporary files of those have no writer now.
             for path in (self.root / ".tmp").glob("*"):
                 parts = path.name.lstrip(".").split(".")  # the key's, as `scratch` joins them
                 if parts[1:2] == [day] or parts[:2] == ["archive", "json"]:
@@ -115,7 +110,8 @@ class LocalStore(ObjectStore):
         return str(self.path(key))
 
     def path(self, key: str) -> Path:
-        """The file of a key. Keys are ours, never a stranger's; one that would leave the folder is a defect."""
+        """The file of a key. Keys are made by this program, never by a stranger; one that leaves the folder is a
+        defect."""
         path = self.root / key
         if path != Path(os.path.normpath(path)) or self.root not in path.parents:
             raise ValueError(f"no key of this store: {key!r}")
@@ -123,7 +119,7 @@ class LocalStore(ObjectStore):
 
     def scratch(self, key: str) -> Path:
         """A new path under `.tmp/` for a tool that writes files by name; `adopt` turns it into an object."""
-        self.path(key)  # a key that is none is refused before anything is written
+        self.path(key)  # refuses a wrong key before anything is written
         with self._writing(key):
             folder = self.root / ".tmp"
             folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +134,7 @@ class LocalStore(ObjectStore):
             return _info(key, self.path(key))
 
     def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects of a folder in the order of their keys: a folder's name sorts with the `/` that follows it."""
+        """The objects of a folder in the order of their keys, for which a folder's name ends with its `/`."""
         try:
             with os.scandir(self.root / folder) as entries:
                 found = sorted(
@@ -162,7 +158,7 @@ class LocalStore(ObjectStore):
             with path.open("xb") as file:
                 yield path, file
         finally:
-            path.unlink(missing_ok=True)  # renamed: nothing is left to remove
+            path.unlink(missing_ok=True)  # after a rename nothing is left here
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -226,13 +222,18 @@ class LocalStore(ObjectStore):
 
 
 class _LocalUpload(Upload):
-    def __init__(self, store: LocalStore, key: str) -> None:
-        self._store, self._key = store, key
+    """A temporary file until its commit, which renames it."""
+
+    def __init__(self, store: LocalStore, key: str, *, is_provisional: bool) -> None:
+        self._store, self._key, self._is_provisional = store, key, is_provisional
+        self._is_sealed = False
         self._path = store.scratch(key)
         self._file = self._path.open("xb", buffering=0)  # pieces are large already
         self._size = self._on_its_way = 0
 
     def write(self, chunk: bytes) -> None:
+        if self._is_sealed:
+            raise ValueError(f"the upload of {self._key} was read already, and takes no more")
         with self._store._writing(self._key):
             view = memoryview(chunk)
             while view:
@@ -242,11 +243,21 @@ class _LocalUpload(Upload):
                 self._start_write_back()
 
     def _start_write_back(self) -> None:
-        """Lets Linux write to the disk what came so far while more comes; without it everything waits for `commit`,
-        whose sync took a quarter of a copy's time on a fast disk and would take most of it on a slow one."""
+        """Has Linux write to the disk what came so far, while more comes. Without it the sync in `commit` has
+        everything to write: a quarter of a copy's time on a fast disk (measured), most of it on a slow one."""
         if sys.platform == "linux":
             done, self._on_its_way = self._on_its_way, self._size
             os.posix_fadvise(self._file.fileno(), done, self._size - done, os.POSIX_FADV_DONTNEED)
+
+    @contextmanager
+    def reader(self) -> Iterator[BinaryIO]:
+        if not self._is_provisional:
+            raise ValueError(f"the upload of {self._key} was not opened as provisional")
+        self._is_sealed = True
+        with self._store._reading(self._key):
+            file = self._path.open("rb")
+        with file:
+            yield file
 
     def commit(self, key: str | None = None) -> ObjectInfo:
         with self._store._writing(self._key):
@@ -269,7 +280,7 @@ def _version(data: bytes) -> str:
 
 
 def explain(error: OSError, root: Path, key: str) -> NoReturn:
-    """Turns an error of the file system into one that says what to do."""
+    """Raises an error of the file system as one that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         text = f"the disk that holds {root} is full; free some space, then run the day again (nothing was stored half)"
     elif error.errno == errno.EROFS:

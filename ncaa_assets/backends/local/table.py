@@ -12,6 +12,7 @@ from ncaa_assets.backends.local.store import explain
 from ncaa_assets.failures import StoreError
 from ncaa_assets.ports import HighlightTable, MergeRow, Row
 from ncaa_assets.record import json_text
+from ncaa_assets.text import visible
 
 _BATCH = 500  # SQLite allowed 999 parameters before 3.32
 
@@ -86,7 +87,7 @@ class SqliteTable(HighlightTable):
             row = json_text.loads(item)
         except ValueError as error:
             raise StoreError(
-                f"a row of {self.path} was edited into what is no JSON ({error}); delete those for which "
+                f"a row of {self.path} was edited into what is no JSON ({visible(error)}); delete those for which "
                 "json_valid(item) is 0, then run their days again, which writes them anew"
             ) from error
         return row if isinstance(row, dict) else {}
@@ -110,8 +111,8 @@ class SqliteTable(HighlightTable):
             explain(error, self.path.parent, self.path.name)
         except (sqlite3.Error, filelock.Timeout) as error:
             raise StoreError(
-                f"the table {self.path} cannot be used ({error}); see that its disk has space and may be written, "
-                "then run the day again. Its rows can always be made again from the JSON"
+                f"the table {self.path} cannot be used ({visible(error)}); see that its disk has space and may be "
+                "written, then run the day again. Its rows can always be made again from the JSON"
             ) from error
 
     @contextmanager

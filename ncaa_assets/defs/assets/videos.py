@@ -13,7 +13,7 @@ from ncaa_assets.defs.metadata import escaped, link, skipped_table, table
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.ports import Copier
 from ncaa_assets.record.models import HighlightsDay, SkippedVideo, VideosDay, content_hash
-from ncaa_assets.text import plural, size
+from ncaa_assets.text import plural, size, visible
 
 
 class CopyConfig(dg.Config):
@@ -102,5 +102,5 @@ def _skips(skips: list[SkippedVideo]) -> str:
         "gone": "not available",
         "too-large": "too large",
     }
-    reasons = ", ".join(f"{skip.id} is {names.get(skip.kind, 'no video')}" for skip in skips[:3])
+    reasons = ", ".join(f"{visible(skip.id, most=80)} is {names.get(skip.kind, 'no video')}" for skip in skips[:3])
     return f"; skipped: {reasons}" + (f" and {len(skips) - 3} more" if len(skips) > 3 else "")

@@ -1,11 +1,11 @@
 """The sample API's clips: three seconds of ffmpeg's test picture each, made when they are first asked for."""
 
 import os
-import subprocess
 import threading
 from pathlib import Path
 
 from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.child import Bounds, ChildFailed, run
 from ncaa_assets.failures import EncodeFailed
 
 _one_at_a_time = threading.Lock()
@@ -24,7 +24,7 @@ def make_clip(path: Path, *, seed: int = 0, seconds: float = 3, sound: bool = Tr
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         tone = ["-f", "lavfi", "-i", f"sine=frequency={220 + seed % 12 * 40}:sample_rate=48000:duration={seconds}"]
         try:
-            subprocess.run(  # noqa: S603
+            run(
                 [
                     ffmpeg_program(), "-hide_banner", "-nostdin", "-loglevel", "error", "-y",
                     "-f", "lavfi", "-i", f"testsrc2=size={height * 16 // 18 * 2}x{height}:rate=30:duration={seconds}",
@@ -32,14 +32,11 @@ def make_clip(path: Path, *, seed: int = 0, seconds: float = 3, sound: bool = Tr
                     "-vf", f"hue=h={seed * 47 % 360}", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p",
                     "-c:a", "aac", "-b:a", "96k", "-f", "mp4", str(temporary),
                 ],
-                check=True,
-                capture_output=True,
-                start_new_session=True,
+                bounds=Bounds(seconds=600),
             )  # fmt: skip
             temporary.replace(path)
-        except subprocess.CalledProcessError as error:
-            said = error.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-            raise EncodeFailed(f"ffmpeg cannot make a clip ({said[-1][:200]})") from error
+        except ChildFailed as error:
+            raise EncodeFailed(f"ffmpeg cannot make a clip ({error})") from error
         finally:
             temporary.unlink(missing_ok=True)
     return path

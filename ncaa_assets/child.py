@@ -1,0 +1,311 @@
+"""The one way to run a program on strangers' bytes: ffmpeg, yt-dlp, whatever reads a file that the world sent.
+
+Such a program is taken for one that a file may have taken over. So it gets an environment of its own without keys, no
+input but what it is given, bounds on time, memory and files, and it never outlives this process.
+
+On macOS two of these are missing: there is no bound on memory (the system refuses RLIMIT_AS), and a program goes on
+after a `kill -9` of this process until it is done or has used up its bound on processor time.
+"""
+
+import io
+import math
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+from ncaa_assets.text import visible
+
+# Address space for a program that decodes or encodes video: an encode at 1080p takes 1.4 GB of it on two cores (and
+# uses 0.5), a large picture some times that, and each further core has stacks and heaps for its threads.
+VIDEO_MEMORY = 4 * 1024**3 + (os.cpu_count() or 1) * 256 * 1024**2
+
+_START = str(Path(__file__).with_name("child_start.py"))
+_CAPTURED = 64 * 1024  # bytes of stderr that are kept from its start, and as many from its end
+_ENDS_WITHIN = 5.0  # seconds; what was killed may hang in the kernel, and a helper of its own may hold its pipes open
+# Without these of ours, a program that can be run here may not start; no other variable is handed on.
+_HANDED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a program may use at most: seconds until it is ended, bytes of address space (which counts what is reserved,
+    some times what is used), bytes of one file that it writes. None: no bound."""
+
+    seconds: float | None
+    memory: int | None = None
+    file_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended. `status` is its exit status, or the negative number of the signal that ended it; `stderr`
+    its start and end where there was a lot of it; `stdout` is empty where the caller read it."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+    timed_out: bool
+
+    @property
+    def last_line(self) -> str:
+        """The last thing that it said on stderr, fit to print; empty where it said nothing."""
+        return visible((self.stderr.strip().splitlines() or [""])[-1])
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong, for a sentence about the program; None where it ended with 0 in time."""
+        if self.timed_out:
+            return "it took too long and was ended"
+        if self.status < 0:
+            return f"it was ended by {_signal_name(-self.status)}"
+        if self.status:
+            return f"it ended with status {self.status}" + (f": {self.last_line}" if self.last_line else "")
+        return None
+
+
+class ChildFailed(Exception):
+    """A program did not end with 0 in time; the message says what happened, `ended` all that is known of it."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.trouble or "it ended well")
+        self.ended = ended
+
+
+class Child:
+    """A program while it runs. A context manager that ends it, if it still runs, when it is left.
+
+    `stdout` is a pipe, to be read by the caller; `stdin` is one with `feed`, else empty. What comes on stderr is kept
+    within bounds. The program has a session of its own, so a Ctrl-C in the terminal does not reach it, and `kill` ends
+    it with everything that it started. On Linux the kernel kills it when this process ends, however that happens.
+
+    Raises:
+        OSError: there is no such program, or it cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        bounds: Bounds,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        feed: bool = False,
+        pipe_size: int = -1,
+    ) -> None:
+        program = shutil.which(command[0])
+        if program is None:
+            raise FileNotFoundError(f"{command[0]} is no program that can be run")
+        reading, writing = os.pipe()
+        try:
+            started = [
+                sys.executable, "-I", "-S", _START, str(os.getpid()), str(writing), _limits(bounds),
+                os.path.abspath(program), *command[1:],  # noqa: PTH100 - a link stays one: a venv's Python is a link
+            ]  # fmt: skip
+            self._process = _starter.start(
+                lambda: subprocess.Popen(  # noqa: S603
+                    started,
+                    env=_minimal_environment() | dict(environment or {}),
+                    cwd=folder,
+                    stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pipesize=pipe_size,
+                    pass_fds=(writing,),
+                    start_new_session=True,
+                )
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._timed_out = False
+        self._errors = bytearray()
+        self._killing = threading.Lock()
+        self._watch: threading.Timer | None = None
+        self._reader = threading.Thread(target=self._read_errors, name="stderr", daemon=True)
+        self._reader.start()
+        try:
+            with open(reading, "rb") as report:  # noqa: PTH123 - a descriptor
+                failed = report.read()  # ends when the program begins
+            if failed:
+                raise OSError(int(failed), os.strerror(int(failed)), program)
+            if bounds.seconds is not None:
+                self._watch = threading.Timer(bounds.seconds, self._time_out)
+                self._watch.daemon = True
+                self._watch.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None, "without `feed` there is no pipe"  # noqa: S101
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> io.BufferedReader:
+        return cast("io.BufferedReader", self._process.stdout)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """Ends it at once, with all that it started; harmless where it has ended."""
+        # What ended at this very moment is no group any more, or to macOS none of ours.
+        with self._killing, suppress(ProcessLookupError, PermissionError):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def wait(self) -> Ended:
+        """Waits for its end, which comes only when what it writes to `stdout` is read."""
+        status = self._process.wait()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._reader.join(_ENDS_WITHIN)
+        return Ended(status, b"", self._errors.decode("utf-8", "replace"), self._timed_out)
+
+    def close(self) -> None:
+        """Ends it, and frees what it took."""
+        self.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDS_WITHIN)
+        if self._watch is not None:
+            self._watch.cancel()
+        self._reader.join(_ENDS_WITHIN)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # a program that is gone takes no more
+                    pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _time_out(self) -> None:
+        if self._process.poll() is None:
+            self._timed_out = True
+            self.kill()
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101 - a pipe, always
+        with self._process.stderr as pipe:
+            while piece := os.read(pipe.fileno(), _CAPTURED):
+                self._errors += piece
+                if len(self._errors) > 2 * _CAPTURED:
+                    del self._errors[_CAPTURED:-_CAPTURED]
+
+
+def run(
+    command: Sequence[str],
+    *,
+    bounds: Bounds,
+    environment: Mapping[str, str] | None = None,
+    most_output: int = 1024**2,
+    check: bool = True,
+) -> Ended:
+    """Runs a program to its end and returns how that came, with the first `most_output` bytes of its stdout.
+
+    Raises:
+        ChildFailed: it took too long, was killed, or ended with another status than 0; with `check` only.
+        OSError: there is no such program, or it cannot be started.
+    """
+    with Child(command, bounds=bounds, environment=environment) as child:
+        output = child.stdout.read(most_output)
+        while child.stdout.read(1024**2):
+            pass
+        ended = child.wait()
+    ended = Ended(ended.status, output, ended.stderr, ended.timed_out)
+    if check and ended.trouble is not None:
+        raise ChildFailed(ended)
+    return ended
+
+
+class _Starter:
+    """Starts every child from one thread that lives as long as this process.
+
+    Linux sends the parent-death signal when the *thread* that forked ends (prctl(2)), and children are asked for by
+    threads of pools, which end while a child still works.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+        os.register_at_fork(after_in_child=self.forget)  # a forked copy has none of its parent's threads
+
+    def forget(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: queue.SimpleQueue[_Request] | None = None
+
+    def start(self, popen: "Callable[[], subprocess.Popen[bytes]]") -> "subprocess.Popen[bytes]":
+        with self._lock:
+            if self._asked is None:
+                self._asked = queue.SimpleQueue()
+                threading.Thread(target=self._serve, args=(self._asked,), name="children", daemon=True).start()
+            asked = self._asked
+        process: Future[subprocess.Popen[bytes]] = Future()
+        asked.put((popen, process))
+        try:
+            return process.result()
+        except BaseException:  # interrupted while it started: nobody else would end it
+            process.add_done_callback(_kill_started)
+            raise
+
+    @staticmethod
+    def _serve(asked: "queue.SimpleQueue[_Request]") -> None:
+        while True:
+            popen, process = asked.get()
+            try:
+                process.set_result(popen())
+            except BaseException as error:  # noqa: BLE001 - it is the caller's
+                process.set_exception(error)
+            del popen, process  # or this thread would keep the last child's pipes
+
+
+_Request = tuple["Callable[[], subprocess.Popen[bytes]]", "Future[subprocess.Popen[bytes]]"]
+_starter = _Starter()
+
+
+def _kill_started(process: "Future[subprocess.Popen[bytes]]") -> None:
+    if process.exception() is None:
+        process.result().kill()
+
+
+def _limits(bounds: Bounds) -> str:
+    limits = {"RLIMIT_CORE": 0}
+    if bounds.memory is not None and sys.platform == "linux":
+        limits["RLIMIT_AS"] = bounds.memory
+    if bounds.file_size is not None:
+        limits["RLIMIT_FSIZE"] = bounds.file_size
+    if bounds.seconds is not None:
+        # For what is left alone where nothing else ends it: every core busy from start to end, and a minute.
+        limits["RLIMIT_CPU"] = math.ceil(bounds.seconds) * (os.cpu_count() or 1) + 60
+    return ",".join(f"{name}={most}" for name, most in limits.items())
+
+
+def _minimal_environment() -> dict[str, str]:
+    handed_on = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    return {"PATH": os.defpath, "TMPDIR": tempfile.gettempdir(), **handed_on, "LC_ALL": "C.UTF-8"}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
