@@ -305,7 +305,7 @@ variable "settings" {
   default     = {}
 
   validation {
-    # The settings without a variable of their own; ncaa_assets_tests/test_terraform.py holds the list to the code.
+    # The settings without a variable of their own; ncaa_assets_tests/deployment/test_terraform.py holds the list to the code.
     condition = alltrue([for name in keys(var.settings) : contains([
       "API_URL", "ENCODE_TIMEOUT", "QUOTA_RESERVE", "RAPIDAPI_HOST", "UI_URL", "VIDEO_ALLOW_PRIVATE_HOSTS",
       "VIDEO_CONCURRENCY", "VIDEO_MAX_BYTES", "VIDEO_MIN_BYTES_PER_SECOND", "VIDEO_PAGES",

@@ -144,7 +144,7 @@ def test_a_sweep_ends_the_uploads_of_the_dead_and_no_other(objects: S3Store, clo
 _UPLOAD = """
 import json, resource, sys
 import boto3
-from ncaa_assets.backends.s3 import S3Store
+from ncaa_assets.backends.aws.s3 import S3Store
 store = S3Store(boto3.client("s3"), sys.argv[1])
 chunk = bytes(256 * 1024)
 
