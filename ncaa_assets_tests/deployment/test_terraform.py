@@ -1,4 +1,4 @@
-"""The infrastructure: what a plan says, and what an account holds after the commands of deployment.md, on a moto server.
+"""The infrastructure: what a plan says, and what an account holds after the commands of deployment.md, on moto.
 
 Two whole deployments stand beside each other there, one always on and one that is not, made from the example of the
 variables. What moto forgets is named where it matters.
