@@ -181,7 +181,7 @@ def test_a_dead_process_of_this_machine_holds_nothing_and_a_live_one_does(store:
 def test_a_process_that_was_killed_leaves_its_day_free_at_once(store: LocalStore) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from ncaa_assets.archive.lease import Lease; from ncaa_assets.backends.local.store import LocalStore\n"
+        "from ncaa_assets.archive import Lease; from ncaa_assets.backends.local import LocalStore\n"
         f"Lease(LocalStore(Path(sys.argv[1])), {DAY!r}, 'child-run').__enter__()\n"
         "print('held', flush=True); time.sleep(60)"
     )
