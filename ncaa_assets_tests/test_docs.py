@@ -15,6 +15,7 @@ from ncaa_assets.settings import Settings
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 DOCS = PROJECT / "docs"
 README = (PROJECT / "README.md").read_text("utf-8")
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 EVERYTHING = "\n".join(page.read_text("utf-8") for page in PAGES)
 
@@ -141,3 +142,15 @@ def test_the_workflow_runs_every_python_that_the_package_admits() -> None:
     workflow = (PROJECT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     tested = re.findall(r'"3\.(\d+)"', workflow)
     assert [int(minor) for minor in tested] == list(range(int(admitted[1]), int(admitted[2])))
+
+
+def test_every_way_that_a_day_can_come_out_is_in_the_glossary() -> None:
+    results = pytest.importorskip("ncaa_assets.runs.results")
+    words = [word for word, _ in table_after(CONTRIBUTING, "How a day can come out")]
+    assert words == [result.value for result in results.Result]
+
+
+def test_the_glossary_names_each_word_once() -> None:
+    words = [word for word, _ in table_after(CONTRIBUTING, "## Words")]
+    assert len(words) == len(set(words))
+    assert {"record", "highlight", "day", "lease", "manifest", "outcome"} <= set(words)
