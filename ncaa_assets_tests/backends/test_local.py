@@ -529,7 +529,7 @@ def test_a_picture_that_stands_still_has_a_poster_too(store: LocalStore, tmp_pat
 def test_progress_is_said_while_a_long_encode_runs(
     store: LocalStore, clip: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ncaa_assets.backends.local import ffmpeg as local
+    from ncaa_assets.backends.local import store as local
 
     class Fast:
         """A clock by which every look is eleven seconds after the last."""

@@ -280,8 +280,8 @@ def test_closing_the_copier_ends_the_child(
 
 FENCED = """
 import os, socket, subprocess, sys
-from ncaa_assets.video.pages import _fence
-from ncaa_assets.video.safe_http import HostPolicy
+from ncaa_assets.pages import _fence
+from ncaa_assets.safe_http import HostPolicy
 _fence(HostPolicy(trusted_origin=("127.0.0.1", int(sys.argv[1]))), 1000)
 def refused(name, attempt):
     try:
