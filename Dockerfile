@@ -1,4 +1,4 @@
-# One image for every role on AWS, chosen by its command: webserver, daemon, run, catch-up. README.md, "The image".
+# One image for every role on AWS, chosen by its command: webserver, daemon, run, catch-up. docs/image.md.
 # The Python that the tests run on.
 ARG PYTHON_VERSION=3.11
 

@@ -1,4 +1,4 @@
-# The commands of README.md. `make backup` needs Python >= 3.11 and make; uv is used where it is installed.
+# The commands of README.md and docs/operations.md. `make backup` needs Python >= 3.11 and make; uv is used if installed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,6 +20,7 @@ lint: $(VENV)/.dev-ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/zizmor --offline --quiet --no-progress .github/workflows
 
 # Reads terraform/ for what is open, unencrypted or unlogged. Checkov pins what it needs, so it has an environment of its
 # own; it takes no policies from the net.

@@ -18,7 +18,9 @@ from ncaa_assets.failures import SourceError, one_line
 from ncaa_assets.record.models import Highlight
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
+from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.outcome import DayRun
+from ncaa_assets.runs.results import Result
 from ncaa_assets.text import visible
 from ncaa_assets_tests.days import settings_for
 
@@ -126,7 +128,7 @@ def test_an_alert_has_its_four_lines_whatever_happened(caplog: pytest.LogCapture
 def test_the_line_of_a_finished_day_is_one_line_whatever_ended_the_day(caplog: pytest.LogCaptureFixture) -> None:
     ended = DayRun("run-1", failed_checks=[HOSTILE])
     with caplog.at_level(logging.INFO):
-        alerts.log_finished_day("2025-03-09", ended, planned=set(), seconds=1, is_sample=False, was_held=False)
+        log_finished_day("2025-03-09", ended, result=Result.FAILED, seconds=1, is_sample=False)
     (line,) = caplog.messages
     assert is_fit_to_print(line)
     assert json.loads(line)["result"] == "failed"

@@ -116,7 +116,7 @@ def _drill(drill: Drill, world: World, report: Report) -> bool:
 
 
 def _deploy(world: World, report: Report) -> Files:
-    """The README's first three steps; the image is built meanwhile."""
+    """The first three steps of docs/deployment.md; the image is built meanwhile."""
     tool = os.environ.get("NCAA_BUILD_IMAGE") if os.getuid() == 0 else None
     building = _build(tool, world.folder / "build.log") if tool else None
     try:

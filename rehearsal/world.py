@@ -167,7 +167,7 @@ class Deployment:
         self._queue = ""
         self._alerts: list[str] = []
 
-    # ---- Deploying, in the README's order ----------------------------------------------------------------------------
+    # ---- Deploying, in the order of docs/deployment.md --------------------------------------------------------------
 
     def put_key(self, key: str) -> None:
         secrets = self.world.cloud.client("secretsmanager")

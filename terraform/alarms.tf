@@ -43,7 +43,7 @@ resource "aws_sns_topic_policy" "alerts" {
 
 # ---- The dead man's alarm: it goes off when nothing is heard ---------------------------------------------------------------
 
-# Every run logs a line of JSON when its day is done (ncaa_assets/alerts.py). Both words are in the line of a day that was
+# Every run logs a line of JSON when its day is done (ncaa_assets/runs/alerts.py). Both words are in the line of a day that was
 # backed up; they are looked for as words, because a log may put a time before the line.
 resource "aws_cloudwatch_log_metric_filter" "day_backed_up" {
   name           = "${var.project_name}-day-backed-up"

@@ -1,5 +1,5 @@
 # What runs in the containers: one image in every role by its command, and the environment that the code reads.
-# ncaa_assets_tests/test_terraform.py compares the names with settings.py and with the instance's dagster.yaml.
+# ncaa_assets_tests/deployment/test_terraform.py compares the names with settings.py and with the instance's dagster.yaml.
 
 locals {
   # What Dagster's instance (ncaa_assets/instance/ecs.yaml) expands, and where it lies in the image.

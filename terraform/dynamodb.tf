@@ -1,4 +1,4 @@
-# The rows: a highlight each, found by its id or by its game day. The names are those of ncaa_assets/backends/dynamodb.py.
+# The rows: a highlight each, found by its id or by its game day. The names are those of ncaa_assets/backends/aws/dynamodb.py.
 
 resource "aws_dynamodb_table" "highlights" {
   #checkov:skip=CKV_AWS_119: DynamoDB's own key encrypts it; a KMS key of one's own costs a dollar a month, for the same reader

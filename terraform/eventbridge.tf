@@ -65,7 +65,7 @@ resource "aws_cloudwatch_event_rule" "encode_failed" {
     detail-type = ["MediaConvert Job State Change"]
     detail = {
       status = ["ERROR"]
-      # Every job of ncaa_assets/backends/mediaconvert.py carries it, and no other does.
+      # Every job of ncaa_assets/backends/aws/mediaconvert.py carries it, and no other does.
       userMetadata = { ncaa_assets_token = [{ exists = true }] }
     }
   })

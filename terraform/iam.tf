@@ -1,5 +1,5 @@
 # Who may do what: a role for each part, with exactly what it does on exactly its resources. A statement that names
-# everything (`*`) has its reason above it, begun with its Sid; ncaa_assets_tests/test_terraform.py looks for it.
+# everything (`*`) has its reason above it, begun with its Sid; ncaa_assets_tests/deployment/test_terraform.py looks for it.
 
 locals {
   archive_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}*"

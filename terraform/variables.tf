@@ -176,7 +176,7 @@ variable "rapidapi_kms_key_arn" {
   }
 }
 
-# ---- What is backed up (README, Settings) ---------------------------------------------------------------------------------
+# ---- What is backed up (docs/settings.md) ---------------------------------------------------------------------------------
 
 variable "league_name" {
   description = "LEAGUE_NAME: the league that is asked for."
@@ -300,17 +300,17 @@ variable "mediaconvert_endpoint" {
 }
 
 variable "settings" {
-  description = "Any other of the README's settings, by its name: { ENCODE_TIMEOUT = \"3600\" }."
+  description = "Any other of the settings in docs/settings.md, by its name: { ENCODE_TIMEOUT = \"3600\" }."
   type        = map(string)
   default     = {}
 
   validation {
-    # The settings without a variable of their own; ncaa_assets_tests/test_terraform.py holds the list to the code.
+    # The settings without a variable of their own; ncaa_assets_tests/deployment/test_terraform.py holds the list to the code.
     condition = alltrue([for name in keys(var.settings) : contains([
       "API_URL", "ENCODE_TIMEOUT", "QUOTA_RESERVE", "RAPIDAPI_HOST", "UI_URL", "VIDEO_ALLOW_PRIVATE_HOSTS",
       "VIDEO_CONCURRENCY", "VIDEO_MAX_BYTES", "VIDEO_MIN_BYTES_PER_SECOND", "VIDEO_PAGES",
     ], name)])
-    error_message = "settings takes only what the README's table of settings names and what has no variable of its own here. A key or a password goes into a secret."
+    error_message = "settings takes only what docs/settings.md names and what has no variable of its own here. A key or a password goes into a secret."
   }
 }
 

@@ -1,4 +1,4 @@
-"""The infrastructure: what a plan says, and what an account holds after the README's commands, on a moto server.
+"""The infrastructure: what a plan says, and what an account holds after the commands of deployment.md, on moto.
 
 Two whole deployments stand beside each other there, one always on and one that is not, made from the example of the
 variables. What moto forgets is named where it matters.
@@ -711,7 +711,7 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
         assert actions(policy) - asked == unseen, role
 
 
-# ---- The README's order, to the end ---------------------------------------------------------------------------------
+# ---- The order of docs/deployment.md, to the end ---------------------------------------------------------------------
 
 
 @slow

@@ -1,6 +1,6 @@
 # What a plan says, without an AWS account: `terraform test`. The provider is a mock; the few ARNs that policies name are
 # given, so that a policy can be read before anything is made. What AWS would store is looked at in
-# ncaa_assets_tests/test_terraform.py.
+# ncaa_assets_tests/deployment/test_terraform.py.
 
 mock_provider "aws" {
   mock_data "aws_availability_zones" {
