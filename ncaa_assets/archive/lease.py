@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
-from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,11 @@ _SET_BY = {"source": "API_URL and RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timez
 LEASE_SECONDS = 60.0
 
 
-class Identity(BaseModel):
+class Identity(Versioned):
     """What an archive is a record of."""
 
     model_config = ConfigDict(frozen=True)
 
-    schema_version: int = SCHEMA_VERSION
     source: str
     league: str
     timezone: str
@@ -53,11 +52,13 @@ class Identity(BaseModel):
         except ObjectMissing:
             return False
         try:
-            found = Identity.model_validate(json_text.loads(data))
+            found = parse_document(Identity, data)
+        except NewerVersion as error:
+            raise SettingsError(f"{store.uri(IDENTITY_KEY)}: {error}") from error
         except ValueError as error:
-            raise StoreError(f"{store.uri(IDENTITY_KEY)} is damaged; put back an earlier version of it") from error
-        if found.schema_version > SCHEMA_VERSION:
-            raise SettingsError(f"{store.uri(IDENTITY_KEY)} was written by a newer ncaa-assets; upgrade this one")
+            raise StoreError(
+                f"{store.uri(IDENTITY_KEY)} is damaged ({error}); put back an earlier version of it"
+            ) from error
         for name, variable in _SET_BY.items():
             theirs, ours = getattr(found, name), getattr(self, name)
             if theirs != ours:

@@ -32,6 +32,7 @@ from ncaa_assets.commands.terminal import (
 )
 from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
 from ncaa_assets.ports import ObjectStore
+from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 
@@ -147,8 +148,8 @@ def _days(settings: Settings, *, day: str | None, first: str | None, last: str |
         raise SettingsError("name the days in one way: --date, --from and --to, or --last")
     if count is not None:
         newest = settings.parse_day(None)
-        every = [newest - timedelta(days=back) for back in range(count)]
-        return [one for one in reversed(every) if one >= settings.start_date]
+        oldest = max(settings.start_date, newest - timedelta(days=count - 1))
+        return list(calendar.days(oldest, newest))
     if first is None and last is None:
         return [settings.parse_day(day)]
     if first is None or last is None:
@@ -156,7 +157,7 @@ def _days(settings: Settings, *, day: str | None, first: str | None, last: str |
     oldest, newest = settings.parse_day(first), settings.parse_day(last)
     if oldest > newest:
         raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
-    return [oldest + timedelta(days=step) for step in range((newest - oldest).days + 1)]
+    return list(calendar.days(oldest, newest))
 
 
 def _backup(named: Callable[[Settings], list[date]], *, force: bool, debug: bool) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ncaa_assets.ports import Row
 from ncaa_assets.record import json_text
-from ncaa_assets.record.models import Highlight, HighlightsDay
+from ncaa_assets.record.models import HighlightsDay
 
 # DynamoDB takes 400 KB an item and counts up to three bytes for a list's element where JSON needs two ("Item sizes" in
 # its documentation), so this many bytes of JSON are safe whatever is in them.
@@ -19,8 +19,8 @@ def rows_of(day: HighlightsDay) -> list[Row]:
     `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`, `removed_upstream`, `removed_from` (of the days, those
     whose list lost it, and when), `content_hash`."""
     rows = []
-    for record in day.data:
-        key = Highlight.parse(record).id
+    for view, record in day.highlights():
+        key = view.id
         entry = day.backup.records[key]
         ours: dict[str, Any] = {
             "id": key,

@@ -23,8 +23,9 @@ from ncaa_assets.failures import (
     status_is_transient,
 )
 from ncaa_assets.record import json_text
+from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fetch import Fetch
-from ncaa_assets.record.models import Highlight, now
+from ncaa_assets.record.models import Highlight
 
 if TYPE_CHECKING:
     import requests
@@ -104,6 +105,7 @@ class HighlightsApi:
                     listing.problems.append(f"page {listing.pages + 1} did not come: {error}")
                     break
         kept = list(listing.records.values())[: self.limit]
+        limited = self.limit is not None and not listing.problems
         if self.limit is not None:
             query["limit"] = str(self.limit)
             listing.problems.append(
@@ -118,6 +120,7 @@ class HighlightsApi:
             records=[record for contents in kept for record in contents.values()],
             query=query,
             complete=listing.reached_end and not listing.problems,
+            limited=limited,
             total_count=listing.total,
             requests=listing.pages,
             quota_limit=listing.quota,

@@ -35,7 +35,8 @@ from ncaa_assets.failures import (
 )
 from ncaa_assets.media.isobmff import BoxReader, Movie, NotWhole, looks_like_movie
 from ncaa_assets.ports import ObjectStore, Upload
-from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay, now, safe_name
+from ncaa_assets.record.calendar import now
+from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay, safe_name
 
 if TYPE_CHECKING:
     import requests

@@ -114,6 +114,8 @@ def _put(videos: list[CopiedVideo], video: CopiedVideo) -> None:
     """Adds a copy, in the place of an entry of the same key: one whose object was lost, or fetched again."""
     for at, there in enumerate(videos):
         if there.key == video.key:
+            if there.sha256 == video.sha256:
+                video.keep_unknown(there)
             videos[at] = video
             return
     videos.append(video)
