@@ -5,6 +5,7 @@ become Infinity and digits beyond the seventeenth would go. Text stays readable 
 """
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -21,7 +22,7 @@ def loads(data: bytes | str) -> Any:
     text = data.decode("utf-8") if isinstance(data, bytes) else data
     text = text.removeprefix("\ufeff")
     try:
-        if text.startswith("-0") or any(mark in text for mark in _MINUS_ZERO):
+        if _MINUS_ZERO.search(text):
             return _EXACT.decode(text)
         try:
             return _QUICK.decode(text)
@@ -92,8 +93,8 @@ def _refuse(name: str) -> None:
 
 
 _ENCODERS: dict[tuple[int | None, bool, bool], json.JSONEncoder] = {}
-# A function of ours that is called for each integer takes a third of the time, and only a negative zero and integers
-# beyond Python's own bound need it. What may stand before a number tells a negative zero from a date's 2025-03-09.
+# Calling a function of ours for each integer takes a third of the time, and only a negative zero and integers beyond
+# Python's own bound need it.
 _QUICK = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
 _EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=_refuse)
-_MINUS_ZERO = [before + "-0" for before in " \t\n\r:,["]
+_MINUS_ZERO = re.compile(r"-0(?![0-9.eE])")  # a date has a digit there
