@@ -30,8 +30,8 @@ from datetime import date
 from pathlib import Path
 import dagster as dg
 from ncaa_assets.definitions import build_defs
-from ncaa_assets.instance import open_instance
-from ncaa_assets.runs import execute_day
+from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.settings import Settings
 
 settings = Settings(data_dir=Path(sys.argv[1]) / "data")
@@ -59,9 +59,9 @@ import json, resource, sqlite3, sys, time
 from datetime import date, timedelta
 from pathlib import Path
 from ncaa_assets.record import json_text
-from ncaa_assets.backends.local import SqliteTable
-from ncaa_assets.rows import merge_row
-from ncaa_assets.sample_api.records import records_of
+from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.record.rows import merge_row
+from ncaa_assets.source.sample_api.records import records_of
 
 days = [(date(2024, 11, 4) + timedelta(days=number)).isoformat() for number in range(150)]
 record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
@@ -103,10 +103,10 @@ print(json.dumps([count / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_m
 _MERGE = """
 import json, resource, sys, time
 from datetime import date
-from ncaa_assets.highlights_api import Fetch
-from ncaa_assets.merge import merge_fetch
-from ncaa_assets.models import HighlightsDay, now
-from ncaa_assets.sample_api.records import records_of
+from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.merge import merge_fetch
+from ncaa_assets.record.models import HighlightsDay, now
+from ncaa_assets.source.sample_api.records import records_of
 
 record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
 def fetch(title):

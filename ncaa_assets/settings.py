@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from ncaa_assets.failures import SettingsError
+from ncaa_assets.record import calendar
 from ncaa_assets.retry import RetryPolicy
 
 DEFAULT_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
@@ -52,7 +53,7 @@ def _day(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007
+        return calendar.parse(value)
     except ValueError:
         raise ValueError("must be a date, written as YYYY-MM-DD") from None
 
@@ -286,10 +287,7 @@ class Settings(BaseModel):
         day = newest = self.today() - timedelta(days=1)
         if text is not None:
             try:
-                # `fromisoformat` also reads 20250309 and 2025-W10-7, which nobody means as a partition.
-                day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
-                if day.isoformat() != text:
-                    raise ValueError
+                day = calendar.parse(text)
             except ValueError:
                 raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
         if day > newest:

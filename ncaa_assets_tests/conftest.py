@@ -108,7 +108,7 @@ def released() -> Iterator[threading.Event]:
 
 # What a run imports only on its way, and what it reads of boto3's: without it each child would spend seconds on that.
 _IMPORTED_LATE = [
-    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets.backends.aws.resources",
+    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets.backends.aws.s3",
     "ncaa_assets.video.safe_http",
     "tenacity", "imageio_ffmpeg", "alembic.command", "sqlalchemy.dialects.sqlite", "boto3.s3.inject",
     "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.execution.plan.active",

@@ -10,11 +10,12 @@ import pytest
 from pydantic import BaseModel
 
 import ncaa_assets
-from ncaa_assets.archive.lease import Holder, Identity
+from ncaa_assets.archive.identity import Identity
+from ncaa_assets.archive.lease import Holder
 from ncaa_assets.backends.aws.dynamodb import _REVISION, _TEXT
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, LedgerEntry
 from ncaa_assets.backends.local.table import _SCHEMA
-from ncaa_assets.commands.days import _Began
+from ncaa_assets.commands.range_mark import _Began
 from ncaa_assets.record import models
 from ncaa_assets.record.models import (
     Backup,

@@ -6,11 +6,12 @@ missing, what failed, and what is due to be looked at again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from ncaa_assets.archive import documents
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.ports import Candidate, HighlightTable, ObjectStore
+from ncaa_assets.record import calendar
 from ncaa_assets.record.models import CopiedVideo, FetchRecord, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
@@ -86,7 +87,7 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
         ObjectMissing: the day has no manifest of its videos or of their encodes.
     """
     fetches = day.backup.fetches
-    if not fetches or not _was_whole(fetches[-1], settings.limit):
+    if not fetches or not fetches[-1].is_whole(settings.limit):
         yield "incomplete: the last fetch did not read the whole listing"
     rows = table.get(list(day.backup.records))
     if without := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
@@ -131,13 +132,6 @@ def _is_stored(store: ObjectStore, key: str, size: int) -> bool:
 
 def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None) -> datetime | None:
     for fetch in reversed(fetches):
-        if _was_whole(fetch, limit):
-            return datetime.strptime(fetch.at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if fetch.is_whole(limit):
+            return calendar.parse_stamp(fetch.at)
     return None
-
-
-def _was_whole(fetch: FetchRecord, limit: int | None) -> bool:
-    """Whether a fetch brought all that was asked for. One with this very LIMIT is never complete, and yet it did."""
-    if limit is None or fetch.query.get("limit") != str(limit):
-        return fetch.complete
-    return all(problem.startswith("LIMIT=") for problem in fetch.problems)

@@ -1,27 +1,29 @@
-"""Reading and writing a day's documents in an ObjectStore: the one path that assets, IO managers and checks share.
+"""Reads and writes a day's documents in an ObjectStore, for everything that needs one.
 
-A write expects the version that the document was read at, so even two runs that a broken lease let meet cannot
-overwrite one another.
+A write expects the version that the document was read at, so two runs cannot overwrite one another even where a broken
+lease let both work on a day.
 """
 
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
-from ncaa_assets.record.models import D, Document, parse_document
+from ncaa_assets.record.models import D, Document, NewerVersion, parse_document
 from ncaa_assets.text import visible
 
 
 def load(store: ObjectStore, kind: type[D], day: str) -> D:
-    """A day's document as it is stored.
+    """A stored document of a day.
 
     Raises:
         ObjectMissing: there is none yet.
-        StoreError: what is stored cannot be read as one.
+        StoreError: it is damaged, or a newer version of this project wrote it.
     """
     key = kind.key(day)
     data, version = store.read(key)
     try:
         document = parse_document(kind, data)
+    except NewerVersion as error:
+        raise StoreError(f"{store.uri(key)} is left as it is: {error}, then run the day again") from error
     except ValueError as error:
         raise StoreError(
             f"{store.uri(key)} is damaged ({visible(error)}). Nothing was changed; put back an earlier version of it "
@@ -32,7 +34,7 @@ def load(store: ObjectStore, kind: type[D], day: str) -> D:
 
 
 def load_or_new(store: ObjectStore, kind: type[D], day: str) -> D:
-    """A day's document as it is stored, or an empty one."""
+    """A stored document of a day, or an empty one where there is none yet."""
     try:
         return load(store, kind, day)
     except ObjectMissing:
@@ -40,8 +42,11 @@ def load_or_new(store: ObjectStore, kind: type[D], day: str) -> D:
 
 
 def save(store: ObjectStore, document: Document) -> str:
-    """Stores a document whole and returns its key. The document that it replaces is kept as an earlier version, unless
-    it was an earlier save of this very object: a run's progress is no version that anybody wants back.
+    """Stores a document and returns its key.
+
+    The document that it replaces is kept as an earlier version, unless this same object was saved before: nobody wants
+    the progress of a run back. One that an older version of this project wrote is so kept as that version knows it,
+    once, even where nothing else changed.
 
     Raises:
         WriteConflict: somebody else wrote it since it was read.

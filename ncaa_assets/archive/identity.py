@@ -5,12 +5,12 @@ another's."""
 
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from ncaa_assets.failures import ObjectMissing, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
-from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
 from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ IDENTITY_KEY = "archive.json"
 _SET_BY = {"source": "API_URL and RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timezone": "TIMEZONE"}
 
 
-class Identity(BaseModel):
+class Identity(Versioned):
     """The source, league and timezone that an archive is a record of."""
 
     model_config = ConfigDict(frozen=True)
 
-    schema_version: int = SCHEMA_VERSION
     source: str
     league: str
     timezone: str
@@ -48,11 +47,13 @@ class Identity(BaseModel):
         except ObjectMissing:
             return False
         try:
-            stored = Identity.model_validate(json_text.loads(data))
+            stored = parse_document(Identity, data)
+        except NewerVersion as error:
+            raise SettingsError(f"{store.uri(IDENTITY_KEY)}: {error}") from error
         except ValueError as error:
-            raise StoreError(f"{store.uri(IDENTITY_KEY)} is damaged; put back an earlier version of it") from error
-        if stored.schema_version > SCHEMA_VERSION:
-            raise SettingsError(f"{store.uri(IDENTITY_KEY)} was written by a newer ncaa-assets; upgrade this one")
+            raise StoreError(
+                f"{store.uri(IDENTITY_KEY)} is damaged ({error}); put back an earlier version of it"
+            ) from error
         for name, variable in _SET_BY.items():
             theirs, ours = getattr(stored, name), getattr(self, name)
             if theirs != ours:

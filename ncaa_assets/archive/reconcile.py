@@ -1,25 +1,23 @@
-"""Does the archive hold what its documents say? One core in plain Python, so that the asset checks, `ncaa-assets
-verify` and whatever else asks get the same answers.
+"""Compares what the archive holds with what its documents say. The asset checks and `ncaa-assets verify` both ask here,
+so that they give the same answers.
 
-Each comparison looks at one day, or one part of it, and gives a `Comparison`: what differs, each with what to do about
-it, and what was looked at, as evidence. Nothing here writes, and memory is bounded by a day.
+Each comparison looks at one day, or at a part of it, and returns a `Comparison`: the findings, each with what to do
+about it, and as evidence what was looked at. Nothing here writes, and memory is bounded by a day.
 
-A run's own checks are quick: they hash `QUICK_BYTES` of a day's copies and read no output further than its index.
-`verify` reads everything that a document names, rows of other days included; with a `Decoder` it decodes it as well.
+A run's own checks are quick: they hash `QUICK_BYTES` of a day's copies and read outputs no further than their index.
+`verify` reads everything that a document names, rows of other days included; with a `Decoder` it also decodes.
 """
 
 import hashlib
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from ncaa_assets.archive import documents
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
@@ -27,10 +25,10 @@ from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import NotWhole, read_index
 from ncaa_assets.media.profile import ffmpeg_decode_arguments
 from ncaa_assets.ports import HighlightTable, ObjectStore, Row
+from ncaa_assets.record import calendar
 from ncaa_assets.record.models import (
     D,
     Document,
-    Highlight,
     HighlightsDay,
     ProcessedDay,
     ProcessedVideo,
@@ -51,7 +49,7 @@ KINDS: tuple[type[Document], ...] = (HighlightsDay, VideosDay, ProcessedDay)
 
 _CHUNK = 1024**2
 _LATEST = "9999"  # later than any time
-_NEIGHBOURS = 8  # parsed documents of other days that are kept at hand: clips that two days list lie side by side
+_NEIGHBOURS = 8  # days whose rows are kept in memory: two days that list the same clip are close together
 
 
 class Severity(StrEnum):
@@ -74,18 +72,106 @@ class Finding:
     severity: Severity = Severity.ERROR
 
 
+@dataclass(frozen=True)
+class IdsEvidence:
+    """How many highlights a day's JSON holds, and how many ids they have."""
+
+    highlights: int
+    different_ids: int
+
+
+@dataclass(frozen=True)
+class RecordsEvidence:
+    """How many records ever came, and how many are in the day's JSON as they came."""
+
+    records: int
+    as_recorded: int
+
+
+@dataclass(frozen=True)
+class ListingEvidence:
+    """How many highlights a day keeps, and how many its last fetch listed, and when (None: it was never fetched)."""
+
+    kept: int
+    listed_last: int | None
+    at: str | None
+
+
+@dataclass(frozen=True)
+class CopyingEvidence:
+    """How many of a day's videos were copied, and how many were not."""
+
+    copied: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class RowsEvidence:
+    """How many highlights a day has, how many rows the table has of them, and how many ids differ in any way."""
+
+    highlights: int
+    rows: int
+    differ: int
+
+
+class Hash(Enum):
+    """What comparing an object's sha256 with the recorded one came to. `EQUAL_BY_STORE`: the store had computed it."""
+
+    NOT_COMPARED = auto()
+    EQUAL = auto()
+    EQUAL_BY_STORE = auto()
+    DIFFERS = auto()
+
+
 @dataclass
-class Comparison:
-    """What one comparison came to: its findings, and as evidence one entry for each thing that was looked at."""
+class CopyEvidence:
+    """What was looked at of a copy: its recorded and its stored size (None: it is missing), its hash, how many bytes
+    were read, and whether it was decoded."""
+
+    key: str
+    bytes: int
+    stored: int | None = None
+    sha256: Hash = Hash.NOT_COMPARED
+    read: int = 0
+    decoded: bool = False
+
+
+@dataclass
+class OutputEvidence:
+    """What was looked at of an output or a poster; as `CopyEvidence`."""
+
+    key: str
+    bytes: int
+    stored: int | None = None
+    read: int = 0
+    decoded: bool = False
+
+
+@dataclass
+class DurationEvidence:
+    """How long an output and its source last, in seconds, where both are known."""
+
+    key: str
+    source_seconds: float | None
+    seconds: float | None = None
+    difference: float | None = None
+
+
+E = TypeVar("E")
+
+
+@dataclass
+class Comparison(Generic[E]):
+    """The result of one comparison: its findings, and as evidence an entry for each thing that was looked at."""
 
     findings: list[Finding] = field(default_factory=list)
-    evidence: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[E] = field(default_factory=list)
 
 
 @dataclass
 class DayReport:
-    """One day reconciled: its findings, whether the archive has anything of it, and how much was looked at
-    (`hashed_bytes` in bytes)."""
+    """The findings of one day, whether the archive has anything of it, and how much was looked at (`hashed_bytes` in
+    bytes)."""
 
     day: str
     is_there: bool = False
@@ -99,7 +185,7 @@ class DayReport:
 
 
 class Decoder:
-    """Decodes stored videos with ffmpeg, for what hashes cannot tell: whether an output plays.
+    """Decodes stored videos with ffmpeg: hashes cannot tell whether an output plays.
 
     `seconds` is the most that one file may take.
     """
@@ -116,9 +202,9 @@ class Decoder:
         return visible(ended.stderr, most=200) or ended.trouble
 
 
-def unique_ids(day: HighlightsDay) -> Comparison:
-    """Whether each highlight stands once in the day's JSON."""
-    counted = Counter(Highlight.parse(record).id for record in day.data)
+def unique_ids(day: HighlightsDay) -> Comparison[IdsEvidence]:
+    """Whether each highlight is in the day's JSON once."""
+    counted = Counter(view.id for view, _ in day.highlights())
     return Comparison(
         [
             Finding(
@@ -131,16 +217,16 @@ def unique_ids(day: HighlightsDay) -> Comparison:
             for key, count in counted.items()
             if count > 1
         ],
-        [{"highlights": len(day.data), "different ids": len(counted)}],
+        [IdsEvidence(len(day.data), len(counted))],
     )
 
 
-def records(day: HighlightsDay) -> Comparison:
-    """Whether each record has the content that was recorded when it came, and none that came is missing."""
+def records(day: HighlightsDay) -> Comparison[RecordsEvidence]:
+    """Whether each record has the content that was recorded when it came, and no record that came is missing."""
     kept: dict[str, set[str]] = {}
-    for record in day.data:
-        kept.setdefault(Highlight.parse(record).id, set()).add(content_hash(record))
-    found = []
+    for view, record in day.highlights():
+        kept.setdefault(view.id, set()).add(content_hash(record))
+    findings = []
     for key, entry in day.backup.records.items():
         if key not in kept:
             problem = "was listed once, and is no longer in the day's JSON"
@@ -148,16 +234,15 @@ def records(day: HighlightsDay) -> Comparison:
             problem = "has another content in the day's JSON than was recorded when it came"
         else:
             continue
-        found.append(Finding(day.date, "highlights", key, problem, _put_back(HighlightsDay, day.date)))
-    return Comparison(
-        found, [{"records": len(day.backup.records), "as recorded": len(day.backup.records) - len(found)}]
-    )
+        findings.append(Finding(day.date, "highlights", key, problem, _put_back(HighlightsDay, day.date)))
+    came = len(day.backup.records)
+    return Comparison(findings, [RecordsEvidence(came, came - len(findings))])
 
 
-def still_listed(day: HighlightsDay) -> Comparison:
-    """Whether a day that the API once listed highlights for has some in its latest answer; nothing is lost if not."""
+def still_listed(day: HighlightsDay) -> Comparison[ListingEvidence]:
+    """Whether the API's latest answer lists any of a day's highlights; nothing is lost where it does not."""
     last = day.backup.fetches[-1] if day.backup.fetches else None
-    evidence = {"kept": len(day.data), "listed last": last.received if last else None, "at": last.at if last else None}
+    evidence = ListingEvidence(len(day.data), last.received if last else None, last.at if last else None)
     if not day.data or last is None or last.received:
         return Comparison([], [evidence])
     problem = f"{len(day.data)} kept, and the API lists none any more ({last.at})"
@@ -165,9 +250,9 @@ def still_listed(day: HighlightsDay) -> Comparison:
     return Comparison([Finding(day.date, "highlights", day.date, problem, remedy, Severity.WARN)], [evidence])
 
 
-def some_copied(manifest: VideosDay) -> Comparison:
-    """Whether a day with videos has at least one copy; where it has none, the reasons."""
-    evidence = {"copied": len(manifest.videos), "skipped": len(manifest.skipped)}
+def some_copied(manifest: VideosDay) -> Comparison[CopyingEvidence]:
+    """Whether a day with videos has at least one copy; where it has none, the findings say why."""
+    evidence = CopyingEvidence(len(manifest.videos), len(manifest.skipped))
     if manifest.videos:
         return Comparison([], [evidence])
     remedy = "nothing to mend here: the source has no video file to copy"
@@ -180,36 +265,36 @@ def some_copied(manifest: VideosDay) -> Comparison:
 RowsOfDay = Callable[[str], dict[str, Row]]
 
 
-def rows(day: HighlightsDay, table: HighlightTable, *, rows_of_day: RowsOfDay | None = None) -> Comparison:
-    """Whether each of the day's highlights has its row, every field of it as the JSON says, but for `last_seen` and
-    `fetch_date`: they move with each fetch and are not written for themselves.
+def rows(
+    day: HighlightsDay, table: HighlightTable, *, rows_of_day: RowsOfDay | None = None
+) -> Comparison[RowsEvidence]:
+    """Whether each of the day's highlights has its row, with every field as the JSON says. `last_seen` and `fetch_date`
+    are not compared: they move with each fetch, and a row is not written for their sake.
 
-    A row that names several days has the record's fields as one of them has them, the one that saw it last, and
-    bookkeeping of all (`rows.merge_row`). With `rows_of_day`, which gives the rows that another day's JSON makes, it is
-    compared with all of its days, and the day's rows in the table with the JSON; without, only what this day alone
-    decides is looked at: another run may be writing those days, and a table's index lags behind its rows.
+    A row that names several days has the record's fields as the day that saw it last has them, and bookkeeping of all
+    of them (`rows.merge_row`). `rows_of_day` gives the rows that another day's JSON makes. With it, a row is compared
+    with all of its days, and the rows that the table has under this day with the JSON. Without it, only what this day
+    alone decides is compared: another run may be writing the other days, and a table's index lags behind its rows.
     """
     expected = {row["id"]: row for row in rows_of(day)}
-    there = table.get(list(expected))
-    again = _again(day.date)
-    problems: dict[str, tuple[str, str]] = {}
-    for key, row in expected.items():
-        if key not in there:
-            problems[key] = ("has no row", again)
-        elif (problem := _row_problem(there[key], row, day.date, rows_of_day)) is not None:
-            wrong, heals = problem
-            problems[key] = (wrong, again if heals else f"delete the row, then {again}, and its other days too")
-    if rows_of_day is not None:
-        problems = _day_problems(table.day(day.date), expected, there, day.date) | problems
+    under_day = table.day(day.date) if rows_of_day is not None else []
+    counted = Counter(str(row.get("id")) for row in under_day)
+    stored = {key: row for row in under_day if counted[key := str(row.get("id"))] == 1 and key in expected}
+    wrong = _row_problems(expected, stored, day.date, rows_of_day)
+    # An index may still have an earlier row, or lack one, so the row itself decides whether there is a problem.
+    stored = {key: row for key, row in stored.items() if key not in wrong}
+    stored |= table.get(list(wrong)) if wrong else {}
+    wrong = _row_problems({key: expected[key] for key in wrong}, stored, day.date, rows_of_day)
+    problems = _day_problems(counted, expected, stored, day.date) | wrong if rows_of_day is not None else wrong
     return Comparison(
         [Finding(day.date, "backup_rows", key, problem, remedy) for key, (problem, remedy) in problems.items()],
-        [{"highlights": len(expected), "rows": len(there), "differ": len(problems)}],
+        [RowsEvidence(highlights=len(expected), rows=len(stored), differ=len(problems))],
     )
 
 
 def rows_of_days(store: ObjectStore) -> RowsOfDay:
-    """The rows that other days' JSON makes, by id, for `rows`; those of a few days are kept at hand. Of a document that
-    is missing or damaged none, which its own day is told for."""
+    """The rows that other days' JSON makes, by id, for `rows`. None for a missing or damaged document: its own day
+    reports it. The rows of a few days are kept in memory."""
 
     @lru_cache(_NEIGHBOURS)
     def rows_of_day(day: str) -> dict[str, Row]:
@@ -219,49 +304,67 @@ def rows_of_days(store: ObjectStore) -> RowsOfDay:
     return rows_of_day
 
 
-def _row_problem(there: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) -> tuple[str, bool] | None:
-    """What is wrong with a row in the table, and whether another run of its day makes it right."""
-    days = there.get("days")
+def _row_problems(
+    expected: dict[str, Row], stored: dict[str, Row], day: str, rows_of_day: RowsOfDay | None
+) -> dict[str, tuple[str, str]]:
+    """What is wrong with the rows of a day's highlights, by id: the problem, and what to do."""
+    rerun = _rerun(day)
+    problems: dict[str, tuple[str, str]] = {}
+    for key, row in expected.items():
+        if key not in stored:
+            problems[key] = ("has no row", rerun)
+        elif (problem := _row_problem(stored[key], row, day, rows_of_day)) is not None:
+            wrong, heals = problem
+            problems[key] = (wrong, rerun if heals else f"delete the row, then {rerun}, and its other days too")
+    return problems
+
+
+def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) -> tuple[str, bool] | None:
+    """What is wrong with a row in the table, and whether another run of its day mends it."""
+    days = stored.get("days")
     if not isinstance(days, list) or day not in days:
-        return f"has a row that does not name {day}", _heals(there, row, row)
+        return f"has a row that does not name {day}", _heals(stored, row, row)
     others = [other for other in days if other != day]
     if others and rows_of_day is None:
-        if there.get("content_hash") != row["content_hash"]:
+        if stored.get("content_hash") != row["content_hash"]:
             return None  # another of its days saw it last, with another content
         of_all_days = {"days", "game_date", "first_seen", "removed_upstream", "removed_from", "in_json"}
-        fields = [name for name in differing_fields(there, row) if name not in of_all_days]
+        fields = [name for name in differing_fields(stored, row) if name not in of_all_days]
         return (_differs(fields), True) if fields else None
+    if not others:
+        fields = differing_fields(stored, row)
+        return (_differs(fields), _heals(stored, row, row)) if fields else None
     its_rows = [row]
     for other in others:
-        listed = rows_of_day(other).get(row["id"]) if rows_of_day and _is_day(other) else None
+        listed = rows_of_day(other).get(row["id"]) if rows_of_day and calendar.is_day(other) else None
         if listed is None:
             return f"has a row that names {visible(other, most=20)}, whose JSON does not list it", False
         its_rows.append(listed)
-    fields = min((differing_fields(there, _merged(its_rows, last)) for last in its_rows), key=len)
-    return (_differs(fields), _heals(there, row, _merged(its_rows, row))) if fields else None
+    fields = min((differing_fields(stored, _merged(its_rows, last)) for last in its_rows), key=len)
+    return (_differs(fields), _heals(stored, row, _merged(its_rows, row))) if fields else None
 
 
 def _day_problems(
-    found: list[Row], expected: dict[str, Row], there: dict[str, Row], day: str
+    counted: Counter[str], expected: dict[str, Row], stored: dict[str, Row], day: str
 ) -> dict[str, tuple[str, str]]:
-    """What is wrong with the rows that a table has under a day, by id: the problem, and what to do."""
-    again = _again(day)
-    counted = Counter(str(row.get("id")) for row in found)
+    """What is wrong with the rows that a table has under a day, by id: the problem, and what to do. `counted` is how
+    many rows of each id it has there."""
+    rerun = _rerun(day)
     problems = {}
     for key, count in counted.items():
         if key not in expected:
             problem = "has a row, and the day's JSON does not list it"
             problems[key] = (problem, f"delete the row, or {_put_back(HighlightsDay, day)}")
         elif count > 1:
-            problems[key] = (f"has {count} rows under this day", f"delete them, then {again}")
-    for key, row in there.items():
+            problems[key] = (f"has {count} rows under this day", f"delete them, then {rerun}")
+    for key, row in stored.items():
         if row.get("game_date") == day and key not in counted:
-            problems[key] = ("has a row that is not found under its game day", f"delete the row, then {again}")
+            problems[key] = ("has a row that is not found under its game day", f"delete the row, then {rerun}")
     return problems
 
 
 def _merged(its_rows: list[Row], last: Row) -> Row:
-    """The row that a clip's days make of theirs where `last` is the one that was seen last."""
+    """The row that results from the rows of a clip's days where `last` is the one that was seen last."""
     merged: Row | None = None
     for one in [*(one for one in its_rows if one is not last), {**last, "last_seen": _LATEST}]:
         merged = merge_row(merged, one) or merged
@@ -273,10 +376,10 @@ def _differs(fields: list[str]) -> str:
     return f"has a row that differs from the JSON in {names}"
 
 
-def _heals(there: Row, row: Row, wanted: Row) -> bool:
-    """Whether another run of the day makes the row right: it keeps a row's other days and the earliest `first_seen`."""
+def _heals(stored: Row, row: Row, wanted: Row) -> bool:
+    """Whether another run of the day mends the row: it keeps a row's other days and the earliest `first_seen`."""
     try:
-        merged = merge_row(there, {**row, "last_seen": _LATEST})
+        merged = merge_row(stored, {**row, "last_seen": _LATEST})
     except (KeyError, TypeError, AttributeError):
         return False  # bookkeeping that cannot be read: a run of the day would stumble over it too
     return merged is not None and not differing_fields(merged, wanted)
@@ -284,28 +387,28 @@ def _heals(there: Row, row: Row, wanted: Row) -> bool:
 
 def copies(
     store: ObjectStore, manifest: VideosDay, *, most_bytes: int | None = QUICK_BYTES, decoder: Decoder | None = None
-) -> Comparison:
+) -> Comparison[CopyEvidence]:
     """Whether each copy that the day's manifest names is in the store with its recorded size and sha256.
 
-    The sha256 is the store's own where it keeps one (S3 computes it as it takes an object in, and a HEAD tells it);
-    else the copy is read, the newest first, as long as `most_bytes` in all are not passed (None: all of them). So a
-    daily run reads what it copied itself, and a bounded amount of what earlier ones did; the rest is compared by size,
-    and the evidence says so. With a decoder every copy is read, and one that is as recorded is decoded as well: what it
-    complains about came from the source, and is no error of the archive.
+    The sha256 is the store's own where it keeps one (S3 computes it when it takes an object in, and a HEAD returns it).
+    Other copies are read, the newest first, up to `most_bytes` in all (None: all of them). So a daily run reads what it
+    copied itself and a bounded amount of what earlier runs copied. Of the rest only the size is compared, and the
+    evidence says so. With a decoder every copy is read, and a copy that is as recorded is decoded as well: what the
+    decoder complains about came from the source and is no error of the archive.
     """
-    result = Comparison()
+    result: Comparison[CopyEvidence] = Comparison()
     left = most_bytes
     for video in sorted(manifest.videos, key=lambda video: video.copied_at, reverse=True):
-        seen: dict[str, Any] = {"key": video.key, "bytes": video.bytes, "sha256": "not compared"}
+        seen = CopyEvidence(video.key, video.bytes)
         result.evidence.append(seen)
-        again = f"{_again(manifest.date)}: it is copied again, if its source still has it"
-        if (problem := _size_problem(store, video.key, video.bytes, seen)) is not None:
-            result.findings.append(Finding(manifest.date, "videos", video.key, problem, again))
+        if (problem := _size_problem(store, seen)) is not None:
+            remedy = f"{_rerun(manifest.date)}: it is copied again, if its source still has it"
+            result.findings.append(Finding(manifest.date, "videos", video.key, problem, remedy))
             continue
         digest = store.checksum(video.key) if decoder is None and most_bytes is not None else None
         complaint = None
         if digest is not None:
-            seen["sha256"] = "equal, by the store's own checksum"
+            seen.sha256 = Hash.EQUAL_BY_STORE
         elif left is None or video.bytes <= left:
             try:
                 digest, complaint = _read(store, video.key, decoder)
@@ -313,12 +416,11 @@ def copies(
                 result.findings.append(_unreadable(manifest.date, "videos", video.key, error))
                 continue
             left = None if left is None else left - video.bytes
-            seen["sha256"], seen["read"] = "equal", video.bytes
-            seen["decoded"] = decoder is not None
+            seen.sha256, seen.read, seen.decoded = Hash.EQUAL, video.bytes, decoder is not None
         if digest not in (None, video.sha256):
-            seen["sha256"] = "differs"
+            seen.sha256 = Hash.DIFFERS
             problem = "its bytes are not those that were copied (another sha256)"
-            remedy = f"{_again(manifest.date, force=True)}: it is fetched again, if its source still has it"
+            remedy = f"{_rerun(manifest.date, force=True)}: it is fetched again, if its source still has it"
             result.findings.append(Finding(manifest.date, "videos", video.key, problem, remedy))
         elif complaint is not None:
             problem = f"is what its source sent, and does not decode cleanly ({complaint})"
@@ -334,25 +436,25 @@ def outputs(
     *,
     deep: bool = False,
     decoder: Decoder | None = None,
-) -> Comparison:
-    """Whether each copied video has its output and poster, and they are in the store with their recorded sizes.
+) -> Comparison[OutputEvidence]:
+    """Whether each copied video has its output and poster, and both are in the store with their recorded sizes.
 
-    With `deep` their bytes are read too: an output's sha256 is compared where one was recorded (an encoder in the cloud
-    tells none), a poster is seen to be a whole JPEG, and a decoder's complaints are errors of the archive.
+    With `deep` their bytes are read too: an output's sha256 is compared where one was recorded, a poster must be a
+    whole JPEG, and a decoder's complaints are errors of the archive.
     """
-    result = Comparison()
+    result: Comparison[OutputEvidence] = Comparison()
     encoded = {video.source_sha256 for video in manifest.videos}
-    again = f"{_again(manifest.date)}: it is encoded again"
+    encode = f"{_rerun(manifest.date)}: it is encoded again"
     for source in sources.videos:
         if source.sha256 not in encoded:
-            result.findings.append(Finding(manifest.date, "processed_videos", source.key, "was not encoded", again))
+            result.findings.append(Finding(manifest.date, "processed_videos", source.key, "was not encoded", encode))
     for video in manifest.videos:
         for key, size in ((video.key, video.bytes), (video.poster.key, video.poster.bytes)):
-            seen: dict[str, Any] = {"key": key, "bytes": size}
+            seen = OutputEvidence(key, size)
             result.evidence.append(seen)
-            problem, remedy = _size_problem(store, key, size, seen), again
+            problem, remedy = _size_problem(store, seen), encode
             if problem is None and deep:
-                remedy = f"{_again(manifest.date, force=True)}: it is encoded again"
+                remedy = f"{_rerun(manifest.date, force=True)}: it is encoded again"
                 try:
                     problem = (
                         _poster_problem(store, key)
@@ -366,22 +468,24 @@ def outputs(
     return result
 
 
-def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) -> Comparison:
-    """Whether each output lasts as long as its source, to within a second: read from the output's own index, and for
-    the source what its index said while it was copied (of WebM and MPEG-TS files it is not known: not compared).
+def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) -> Comparison[DurationEvidence]:
+    """Whether each output lasts as long as its source, to within a second.
+
+    An output's duration is read from its own index. A source's was read from its index while it was copied; that of
+    WebM and MPEG-TS files is not known, and so not compared.
     """
-    result = Comparison()
-    said = {video.sha256: video.duration_seconds for video in sources.videos}
+    result: Comparison[DurationEvidence] = Comparison()
+    recorded = {video.sha256: video.duration_seconds for video in sources.videos}
     for video in manifest.videos:
-        wanted = said.get(video.source_sha256)
-        seen: dict[str, Any] = {"key": video.key, "source_seconds": wanted, "seconds": None, "difference": None}
+        wanted = recorded.get(video.source_sha256)
+        seen = DurationEvidence(video.key, wanted)
         result.evidence.append(seen)
-        remedy = f"{_again(manifest.date, force=True)}: it is encoded again"
+        remedy = f"{_rerun(manifest.date, force=True)}: it is encoded again"
         try:
             with store.download(video.key) as file:
                 lasts = read_index(file).duration_seconds
         except ObjectMissing:
-            continue  # `outputs` says so
+            continue  # `outputs` reports it
         except StoreError as error:
             result.findings.append(_unreadable(manifest.date, "processed_videos", video.key, error))
             continue
@@ -390,10 +494,10 @@ def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) ->
                 Finding(manifest.date, "processed_videos", video.key, f"is no whole video: {error}", remedy)
             )
             continue
-        seen["seconds"] = round(lasts, 3) if lasts else None
+        seen.seconds = round(lasts, 3) if lasts else None
         if not wanted or not lasts:
             continue
-        seen["difference"] = round(lasts - wanted, 3)
+        seen.difference = round(lasts - wanted, 3)
         if abs(lasts - wanted) > TOLERANCE_SECONDS:
             problem = f"lasts {lasts:.1f} s and its source {wanted:.1f} s"
             result.findings.append(Finding(manifest.date, "processed_videos", video.key, problem, remedy))
@@ -409,50 +513,51 @@ def reconcile_day(
     decoder: Decoder | None = None,
     rows_of_day: RowsOfDay | None = None,
 ) -> DayReport:
-    """Everything that the archive holds of a day, compared with what its documents say, each document included.
+    """Compares everything that the archive holds of a day with what its documents say, each document included.
 
-    A day of which there is nothing has no findings: it was never backed up. `deep` reads every byte.
+    A day of which the archive has nothing was never backed up and has no findings. `deep` reads every byte.
     """
     report = DayReport(day)
-    found = report.findings
+    findings = report.findings
     objects = {info.key: info.size for kind in KINDS for info in store.list(f"{kind.asset}/{day}/")}
-    highlights = _document(store, HighlightsDay, day, found)
-    videos = _document(store, VideosDay, day, found)
-    processed = _document(store, ProcessedDay, day, found)
+    highlights = _document(store, HighlightsDay, day, findings)
+    videos = _document(store, VideosDay, day, findings)
+    processed = _document(store, ProcessedDay, day, findings)
     if highlights is not None:
         report.highlights = len(highlights.data)
-        found += unique_ids(highlights).findings + records(highlights).findings
+        findings += unique_ids(highlights).findings + records(highlights).findings
     try:
         compared = rows(highlights or HighlightsDay(date=day), table, rows_of_day=rows_of_day or rows_of_days(store))
-        report.rows = sum(seen["rows"] for seen in compared.evidence)
-        # Without the JSON every row of the day would be one too many; that it is missing is said once.
-        found += compared.findings if highlights is not None else []
+        report.rows = sum(seen.rows for seen in compared.evidence)
+        # Without the JSON each row of the day would be one too many; the missing document is finding enough.
+        findings += compared.findings if highlights is not None else []
     except StoreError as error:
-        found.append(Finding(day, "backup_rows", table.uri(), str(error), "then verify again"))
+        findings.append(Finding(day, "backup_rows", table.uri(), str(error), "then verify again"))
         compared = Comparison()
     if videos is not None:
         copied = copies(store, videos, most_bytes=None if deep else QUICK_BYTES, decoder=decoder)
-        found += copied.findings
+        findings += copied.findings
         report.copies = len(videos.videos)
-        report.hashed_bytes += sum(seen.get("read", 0) for seen in copied.evidence)
-        report.decoded += sum(seen.get("decoded", False) for seen in copied.evidence)
+        report.hashed_bytes += sum(seen.read for seen in copied.evidence)
+        report.decoded += sum(seen.decoded for seen in copied.evidence)
     if processed is not None:
         encoded = outputs(store, processed, videos or VideosDay(date=day), deep=deep, decoder=decoder)
-        found += encoded.findings
-        wrong = {one.key for one in encoded.findings}
+        findings += encoded.findings
+        wrong = {finding.key for finding in encoded.findings}
         lasting = durations(store, processed, videos or VideosDay(date=day)).findings
-        found += [one for one in lasting if one.key not in wrong]  # a cut file need not be told twice
+        findings += [finding for finding in lasting if finding.key not in wrong]  # a cut file is reported once
         report.outputs = len(processed.videos)
-        report.hashed_bytes += sum(seen.get("read", 0) for seen in encoded.evidence)
-        report.decoded += sum(seen.get("decoded", False) for seen in encoded.evidence)
-    there = {HighlightsDay: highlights, VideosDay: videos, ProcessedDay: processed}
-    report.is_there = bool(any(there.values()) or objects or found or compared.findings)
+        report.hashed_bytes += sum(seen.read for seen in encoded.evidence)
+        report.decoded += sum(seen.decoded for seen in encoded.evidence)
+    read: dict[type[Document], Document | None]
+    read = {HighlightsDay: highlights, VideosDay: videos, ProcessedDay: processed}
+    report.is_there = bool(any(read.values()) or objects or findings or compared.findings)
     if report.is_there:
-        found += _missing_documents(store, day, there)
-    # What a document named that is damaged or gone is not known, so nothing beside it can be called one too many.
-    known = {kind.asset for kind, document in there.items() if document is not None}
+        findings += _missing_documents(store, day, read)
+    # Nobody knows what a damaged or missing document named, so nothing beside it can be called one too many.
+    known = {kind.asset for kind, document in read.items() if document is not None}
     names = _named(videos, processed)
-    found += [
+    findings += [
         Finding(day, asset, key, "is in the store, and no document names it", _EXTRA)
         for key in objects
         if key not in names and (asset := key.partition("/")[0]) in known
@@ -461,7 +566,7 @@ def reconcile_day(
 
 
 def strays(store: ObjectStore, days: set[str]) -> Iterator[Finding]:
-    """What lies where documents and videos lie and belongs to no day. Adds to `days` those that anything belongs to.
+    """What lies among the documents and videos and belongs to no day. Adds to `days` the days that have anything.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -470,7 +575,7 @@ def strays(store: ObjectStore, days: set[str]) -> Iterator[Finding]:
         for info in store.list(f"{kind.asset}/"):
             rest = info.key.removeprefix(f"{kind.asset}/")
             day, slash, _ = rest.partition("/")
-            if (slash and _is_day(day)) or (not slash and _is_day(day.removesuffix(".json")) and day.endswith(".json")):
+            if calendar.is_day(day.removesuffix(".json")) and bool(slash) != day.endswith(".json"):
                 days.add(day.removesuffix(".json"))
             else:
                 yield Finding(None, kind.asset, info.key, "is in the store, and no document names it", _EXTRA)
@@ -479,13 +584,13 @@ def strays(store: ObjectStore, days: set[str]) -> Iterator[Finding]:
 _EXTRA = "see what it is, then delete it or move it out of the archive"
 
 
-def _document(store: ObjectStore, kind: type[D], day: str, found: list[Finding]) -> D | None:
+def _document(store: ObjectStore, kind: type[D], day: str, findings: list[Finding]) -> D | None:
     try:
         return documents.load(store, kind, day)
     except ObjectMissing:
         return None
     except StoreError as error:
-        found.append(Finding(day, kind.asset, kind.key(day), str(error), _put_back(kind, day)))
+        findings.append(Finding(day, kind.asset, kind.key(day), str(error), _put_back(kind, day)))
         return None
 
 
@@ -493,11 +598,11 @@ def _is_missing(store: ObjectStore, kind: type[Document], day: str) -> bool:
     return store.info(kind.key(day)) is None
 
 
-def _missing_documents(store: ObjectStore, day: str, there: dict[type[Any], Any]) -> Iterator[Finding]:
-    for kind, document in there.items():
+def _missing_documents(store: ObjectStore, day: str, read: dict[type[Document], Document | None]) -> Iterator[Finding]:
+    for kind, document in read.items():
         if document is None and _is_missing(store, kind, day):
             yield Finding(day, kind.asset, kind.key(day), "is missing: the day was not finished, or it was deleted",
-                          f"{_put_back(kind, day)}, or {_again(day)}")  # fmt: skip
+                          f"{_put_back(kind, day)}, or {_rerun(day)}")  # fmt: skip
 
 
 def _named(videos: VideosDay | None, processed: ProcessedDay | None) -> set[str]:
@@ -507,26 +612,26 @@ def _named(videos: VideosDay | None, processed: ProcessedDay | None) -> set[str]
     return names
 
 
-def _size_problem(store: ObjectStore, key: str, size: int, seen: dict[str, Any]) -> str | None:
-    info = store.info(key)
-    seen["stored"] = info.size if info else None
+def _size_problem(store: ObjectStore, seen: CopyEvidence | OutputEvidence) -> str | None:
+    info = store.info(seen.key)
     if info is None:
         return "is missing from the store"
-    return None if info.size == size else f"has {info.size} bytes, and {size} were recorded"
+    seen.stored = info.size
+    return None if info.size == seen.bytes else f"has {info.size} bytes, and {seen.bytes} were recorded"
 
 
 def _bytes_problem(
-    store: ObjectStore, video: ProcessedVideo, decoder: Decoder | None, seen: dict[str, Any]
+    store: ObjectStore, video: ProcessedVideo, decoder: Decoder | None, seen: OutputEvidence
 ) -> str | None:
     digest, complaint = _read(store, video.key, decoder)
-    seen["read"], seen["decoded"] = video.bytes, decoder is not None
+    seen.read, seen.decoded = video.bytes, decoder is not None
     if video.sha256 is not None and digest != video.sha256:
         return "its bytes are not those that were encoded (another sha256)"
     return f"does not decode ({complaint})" if complaint is not None else None
 
 
 def _unreadable(day: str, asset: str, key: str, error: StoreError) -> Finding:
-    remedy = f"see what is wrong there; where the bytes are lost, delete the object, then {_again(day)}"
+    remedy = f"see what is wrong there; where the bytes are lost, delete the object, then {_rerun(day)}"
     return Finding(day, asset, key, f"is there and cannot be read ({error})", remedy)
 
 
@@ -537,13 +642,13 @@ def _poster_problem(store: ObjectStore, key: str) -> str | None:
 
 
 def _read(store: ObjectStore, key: str, decoder: Decoder | None) -> tuple[str, str | None]:
-    """An object's sha256, and what a decoder complains about. Without one, nothing is kept of what is read."""
+    """An object's sha256, and what the decoder complains about, if there is one."""
     digest = hashlib.sha256()
     with ExitStack() as stack:
         file = stack.enter_context(store.download(key))
         place, copy = Path(store.uri(key)), None
         if decoder is not None and not place.is_file():
-            # ffmpeg needs a file that it can go back in, and this store has none.
+            # ffmpeg needs a file that it can seek in, and this store has none.
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ncaa-assets-")), "video")
             copy = stack.enter_context(place.open("wb"))
         while chunk := file.read(_CHUNK):
@@ -555,16 +660,7 @@ def _read(store: ObjectStore, key: str, decoder: Decoder | None) -> tuple[str, s
         return digest.hexdigest(), decoder.complaint(place) if decoder else None
 
 
-def _is_day(text: object) -> bool:
-    if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        return False
-    try:
-        return bool(date.fromisoformat(text))
-    except ValueError:
-        return False
-
-
-def _again(day: str, *, force: bool = False) -> str:
+def _rerun(day: str, *, force: bool = False) -> str:
     return f"run `ncaa-assets backup --date {day}{' --force' if force else ''}`"
 
 

@@ -26,6 +26,7 @@ from ncaa_assets.commands.terminal import (
     shown,
 )
 from ncaa_assets.failures import SettingsError
+from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
@@ -65,8 +66,8 @@ def _days(
         raise SettingsError("name the days in one way: --date, --from and --to, or --last")
     if count is not None:
         newest = settings.parse_day(None)
-        every = [newest - timedelta(days=back) for back in range(count)]
-        return [day for day in reversed(every) if day >= settings.start_date]
+        oldest = max(settings.start_date, newest - timedelta(days=count - 1))
+        return list(calendar.days(oldest, newest))
     if first is None and last is None:
         return [settings.parse_day(named)]
     if first is None or last is None:
@@ -74,7 +75,7 @@ def _days(
     oldest, newest = settings.parse_day(first), settings.parse_day(last)
     if oldest > newest:
         raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
-    return [oldest + timedelta(days=step) for step in range((newest - oldest).days + 1)]
+    return list(calendar.days(oldest, newest))
 
 
 def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: bool) -> int:

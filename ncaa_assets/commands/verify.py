@@ -17,6 +17,7 @@ from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, rows_of_days, strays
 from ncaa_assets.commands import ending
 from ncaa_assets.failures import EncodeFailed, SettingsError
+from ncaa_assets.record import calendar
 from ncaa_assets.settings import Settings, load_dotenv
 from ncaa_assets.text import SENTENCE, plural, size, visible
 
@@ -71,7 +72,7 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
         for stray in strays(archive.store, found):
             total.differences += 1
             _say(stray)
-        every = sorted(found | {day.isoformat() for day in _between(settings.start_date, _newest(settings))})
+        every = sorted(found | {day.isoformat() for day in calendar.days(settings.start_date, _newest(settings))})
         if not found and not is_known and not total.differences:
             raise SettingsError(
                 f"there is no archive yet ({archive.store.uri(IDENTITY_KEY)} is missing); back up a day first, or let "
@@ -102,12 +103,7 @@ def _chosen(settings: Settings, first: str | None, last: str | None) -> list[str
     newest = settings.parse_day(last)
     if oldest > newest:
         raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
-    return [day.isoformat() for day in _between(oldest, newest)]
-
-
-def _between(oldest: date, newest: date) -> Iterator[date]:
-    for step in range((newest - oldest).days + 1):
-        yield oldest + timedelta(days=step)
+    return [day.isoformat() for day in calendar.days(oldest, newest)]
 
 
 def _newest(settings: Settings) -> date:

@@ -90,6 +90,8 @@ def _put(videos: list[CopiedVideo], video: CopiedVideo) -> None:
     """Adds a copy, in the place of an entry of the same key: one whose object was lost, or that was fetched again."""
     for at, entry in enumerate(videos):
         if entry.key == video.key:
+            if entry.sha256 == video.sha256:
+                video.keep_unknown(entry)
             videos[at] = video
             return
     videos.append(video)

@@ -7,13 +7,14 @@ Each check knows its partition: without one, a bad day would turn green when a g
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import dagster as dg
 
 from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.reconcile import Comparison, Severity
+from ncaa_assets.archive.reconcile import Comparison, Hash, Severity
 from ncaa_assets.defs.metadata import escaped, table
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
@@ -66,7 +67,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         """
         manifest = archive.load(VideosDay, context.partition_key)
         compared = reconcile.copies(archive.store, manifest)
-        unread = sum(seen["sha256"] == "not compared" for seen in compared.evidence)
+        unread = sum(seen.sha256 is Hash.NOT_COMPARED for seen in compared.evidence)
         good = f"{plural(len(manifest.videos), 'video')} stored whole"
         return _result(compared, good + (f"; of {unread} the size alone was compared" if unread else ""))
 
@@ -95,7 +96,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         """Every output plays as long as the video that it was made from, to within a second."""
         manifest = archive.load(ProcessedDay, context.partition_key)
         compared = reconcile.durations(archive.store, manifest, _sources(archive, context.partition_key))
-        measured = sum(seen["difference"] is not None for seen in compared.evidence)
+        measured = sum(seen.difference is not None for seen in compared.evidence)
         return _result(compared, f"{measured} of {plural(len(manifest.videos), 'output')} compared")
 
     return [
@@ -117,7 +118,7 @@ def _sources(archive: Archive, day: str) -> VideosDay:
         return VideosDay(date=day)
 
 
-def _result(compared: Comparison, good: str, *, severity: Severity = Severity.ERROR) -> dg.AssetCheckResult:
+def _result(compared: Comparison[Any], good: str, *, severity: Severity = Severity.ERROR) -> dg.AssetCheckResult:
     wrong = [visible(f"{finding.key}: {finding.problem}", most=500) for finding in compared.findings]
     metadata: dict[str, Any] = {"compared": len(compared.evidence), "wrong": len(wrong)}
     if compared.findings:
@@ -141,8 +142,26 @@ def _result(compared: Comparison, good: str, *, severity: Severity = Severity.ER
     )
 
 
-def _evidence(seen: Sequence[dict[str, Any]]) -> str:
-    head = list(dict.fromkeys(name for one in seen for name in one))
+def _evidence(seen: Sequence[Any]) -> str:
+    """Evidence of one kind as a table, a column for each of its fields."""
+    names = [field.name for field in fields(seen[0])]
     return table(
-        head, [[escaped("" if one.get(name) is None else str(one.get(name))) for name in head] for one in seen]
+        [name.replace("_", " ") for name in names],
+        [[escaped(_words(getattr(entry, name))) for name in names] for entry in seen],
     )
+
+
+_HASHES = {
+    Hash.NOT_COMPARED: "not compared",
+    Hash.EQUAL: "equal",
+    Hash.EQUAL_BY_STORE: "equal, by the store's own checksum",
+    Hash.DIFFERS: "differs",
+}
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Hash):
+        return _HASHES[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

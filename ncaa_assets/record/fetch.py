@@ -1,4 +1,4 @@
-"""One answer of the API to one day: what came, and what is known of how it came."""
+"""One answer of the API for one day: the records, and how completely they came."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,13 +8,14 @@ from ncaa_assets.failures import SourceError
 
 @dataclass(frozen=True)
 class Fetch:
-    """The answer to one day: its records as they came, without repeats, and what is known of the fetch.
+    """The records of one day as they came, without repeats, and how completely they came.
 
-    A highlight that is listed twice with different contents is there with both.
+    Where the API lists a highlight twice with different contents, both are here.
 
-    `complete` is True only where the listing was read to its end and adds up; `problems` says in sentences why not.
-    `quota_remaining` and `quota_limit` are API requests a day, as the last answer's headers gave them. `error` is what
-    ended the listing after some pages had come: keep what is here, then raise it.
+    `complete` is True only where the listing was read to its end and adds up; `problems` says in sentences why it was
+    not, for people to read. `limited`: nothing but the user's own LIMIT kept it from being complete. `quota_remaining`
+    and `quota_limit` are API requests a day, from the last answer's headers. `error` ended the listing after some pages
+    had come: keep what is here, then raise it.
     """
 
     at: str
@@ -23,6 +24,7 @@ class Fetch:
     complete: bool
     total_count: int | None
     requests: int
+    limited: bool = False
     quota_limit: int | None = None
     quota_remaining: int | None = None
     problems: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""How a day's record grows: the answer of one fetch merged into what is stored. Pure functions, no I/O.
+"""How a day's document grows: the answer of one fetch is merged into what is stored. Pure functions, no I/O.
 
 Nothing is ever taken out of a day's `data`. Only a complete fetch, asked with the same query as the one before it, may
 mark a record as removed upstream.
@@ -10,7 +10,6 @@ from typing import Any
 from ncaa_assets.record import json_text
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.models import (
-    Backup,
     Change,
     FetchRecord,
     Highlight,
@@ -20,14 +19,14 @@ from ncaa_assets.record.models import (
     content_hash,
 )
 
-# JSON can be read only some 950 levels deep, and a document lays a few around each record: what is deeper by far than
-# any record that was seen (five) is kept as text, so that a document can always be read again.
+# JSON can be read only some 950 levels deep, and a document wraps each record in a few more. The deepest record seen
+# had five; what is far deeper is kept as text, so that a document can always be read again.
 _DEEPEST = 400
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What one merge did, in numbers of records."""
+    """What a merge did, in numbers of records."""
 
     listed: int
     new: int
@@ -57,9 +56,10 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
     Order of `data`: a complete fetch puts its records first, in the API's order, then those that it no longer listed;
     an incomplete one keeps the stored order and appends what is new.
     """
-    known = {Highlight.parse(record).id: record for record in stored.data}
+    views = {view.id: view for view, _ in stored.highlights()}
+    known = {view.id: record for view, record in stored.highlights()}
     bookkeeping = {key: entry.model_copy() for key, entry in stored.backup.records.items()}
-    answered: dict[str, list[dict[str, Any]]] = {}
+    answered: dict[str, list[tuple[Highlight, dict[str, Any]]]] = {}
     listed: dict[str, dict[str, Any]] = {}
     rejected = {content_hash(entry.record): entry.model_copy() for entry in stored.backup.rejected}
     refused = new = changed = returned = 0
@@ -69,7 +69,8 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
         try:
             if too_deep:
                 raise ValueError(f"it is nested more than {_DEEPEST} levels deep; it is kept as text")
-            answered.setdefault(Highlight.parse(record).id, []).append(record)
+            view = Highlight.parse(record)
+            answered.setdefault(view.id, []).append((view, record))
         except ValueError as error:
             refused += 1
             kept = json_text.dumps(record).decode() if too_deep else record
@@ -78,10 +79,11 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
 
     for key, contents in answered.items():
         entry = bookkeeping.get(key)
-        by_hash = {content_hash(record): record for record in reversed(contents)}
+        hashes = [content_hash(record) for _, record in contents]
+        by_hash = dict(zip(reversed(hashes), reversed(contents), strict=True))
         # Of several contents in one answer the stored one stays: else each answer that swaps them would be a change.
-        digest = entry.content_hash if entry and entry.content_hash in by_hash else content_hash(contents[0])
-        listed[key] = by_hash.pop(digest)
+        digest = entry.content_hash if entry and entry.content_hash in by_hash else hashes[0]
+        views[key], listed[key] = by_hash.pop(digest)
         if entry is None:
             new += 1
             entry = bookkeeping[key] = RecordHistory(first_seen=fetch.at, last_seen=fetch.at, content_hash=digest)
@@ -92,33 +94,30 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
             if key in known:
                 entry.history = [*entry.history, Change(replaced_at=fetch.at, record=known[key])]
             entry.content_hash = digest
-        for record in by_hash.values():
+        for _, record in by_hash.values():
             _keep_repeat(entry, record, fetch.at)
 
     removed = _mark_removed(bookkeeping, listed, fetch) if _may_mark(stored, fetch) else 0
     first, then = (listed, known) if fetch.complete else (known, listed)
-    data = [listed.get(key) or known[key] for key in {**first, **then}]
-    merged = HighlightsDay(
-        date=stored.date,
-        data=data,
-        backup=Backup(
-            records=bookkeeping,
-            rejected=list(rejected.values()),
-            fetches=[
-                *stored.backup.fetches,
-                FetchRecord(
-                    at=fetch.at,
-                    complete=fetch.complete,
-                    query=fetch.query,
-                    total_count=fetch.total_count,
-                    received=len(fetch.records),
-                    problems=list(fetch.problems),
-                ),
-            ],
-        ),
+    records = [(views[key], listed.get(key) or known[key]) for key in {**first, **then}]
+    this = FetchRecord(
+        at=fetch.at,
+        complete=fetch.complete,
+        limited=fetch.limited,
+        query=fetch.query,
+        total_count=fetch.total_count,
+        received=len(fetch.records),
+        problems=list(fetch.problems),
     )
-    merged._read_at = stored._read_at
-    return merged, Growth(
+    # Copies, and not new objects: fields that a newer version wrote go with them.
+    backup = stored.backup.model_copy(
+        update={
+            "records": bookkeeping,
+            "rejected": list(rejected.values()),
+            "fetches": [*stored.backup.fetches, this],
+        }
+    )
+    return stored.with_records(records, backup), Growth(
         listed=len(listed), new=new, changed=changed, removed=removed, returned=returned, rejected=refused
     )
 
@@ -130,7 +129,7 @@ def _may_mark(stored: HighlightsDay, fetch: Fetch) -> bool:
 
 def _mark_removed(bookkeeping: dict[str, RecordHistory], listed: dict[str, dict[str, Any]], fetch: Fetch) -> int:
     count = 0
-    # A record that came back in a shape that cannot be understood is still listed under its id.
+    # A record that came in a shape that cannot be understood is still listed under its id.
     named = {str(record["id"]).strip() for record in fetch.records if isinstance(record, dict) and "id" in record}
     for key, entry in bookkeeping.items():
         if key not in listed and key not in named and entry.removed_upstream is None:
@@ -140,7 +139,7 @@ def _mark_removed(bookkeeping: dict[str, RecordHistory], listed: dict[str, dict[
 
 
 def _keep_repeat(entry: RecordHistory, record: dict[str, Any], at: str) -> None:
-    """Keeps what a single answer listed under an id that it had listed already, once for each content."""
+    """Keeps another content that the same answer listed under the same id, once for each content."""
     kept = {entry.content_hash, *(content_hash(change.record) for change in entry.history)}
     if content_hash(record) not in kept:
         entry.history = [*entry.history, Change(replaced_at=at, record=record)]

@@ -1,37 +1,41 @@
 """What the project knows of a highlight, and the shape of a day's three JSON documents.
 
-A record of the API is kept verbatim, as the dict that it came as; `Highlight` is only a lenient view of one. Documents
-are pydantic models; times are ISO 8601 strings in UTC with whole seconds.
+A record of the API is kept verbatim, as the dict that it came as; `Highlight` is only a lenient view of it. Documents
+are pydantic models; times are strings as `calendar.stamp` writes them.
+
+Documents outlive the code that wrote them. `Stored` keeps fields that this version does not know, so a newer version
+may add some without raising `SCHEMA_VERSION`; the version rises only where older code would misread a document.
 """
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from ncaa_assets.record import json_text
 from ncaa_assets.text import visible
 
-SCHEMA_VERSION = 1
+# 1: until a fetch said by a field of its own (`FetchRecord.limited`) that LIMIT had cut it short; before, only the
+#    words of its problems did. Nor did code of version 1 keep fields that it did not know.
+SCHEMA_VERSION = 2
 
 ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")  # in the order in which a run makes them
 
 
-def now() -> str:
-    """The time as `2025-03-10T06:00:12Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+class NewerVersion(ValueError):
+    """A stored document was written by a newer version of this project, and is left to it."""
 
 
-class Highlight(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Highlight:
     """A lenient view of one record: only what the project itself uses, everything optional that may be absent.
 
     The API's documentation requires id, type, title, url and match; only an id or a URL is required here, because a
     backup that refuses a record for a missing title has lost it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     id: str
     url: str | None = None
@@ -55,16 +59,22 @@ class Highlight(BaseModel):
         if url is not None and not isinstance(url, str):
             raise ValueError(f"its url is {_kind(url)}, not text")
         if given is not None and str(given).strip():
-            # Half an emoji is legal in JSON, but no database takes it in a key.
-            key = str(given).strip().encode("utf-8", "backslashreplace").decode()
+            key = str(given).strip()
+            if not key.isascii():  # half an emoji is legal in JSON, but no database takes it in a key
+                key = key.encode("utf-8", "backslashreplace").decode()
         elif url:
             key = "url-" + hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         else:
             raise ValueError("it has neither an id nor a url")
-        known = {
-            name: value for name in ("title", "type", "source", "channel") if isinstance(value := record.get(name), str)
-        }
-        return cls(id=key, url=url.strip() or None if url else None, **known)
+        title, kind, source, channel = map(record.get, ("title", "type", "source", "channel"))
+        return cls(
+            id=key,
+            url=url.strip() or None if url else None,
+            title=title if isinstance(title, str) else None,
+            type=kind if isinstance(kind, str) else None,
+            source=source if isinstance(source, str) else None,
+            channel=channel if isinstance(channel, str) else None,
+        )
 
     @property
     def label(self) -> str:
@@ -78,12 +88,32 @@ def content_hash(record: object) -> str:
     return hashlib.sha256(json_text.dumps(record, sort_keys=True)).hexdigest()
 
 
-class Document(BaseModel):
+class Stored(BaseModel):
+    """A document, or a part of one. Fields that this version does not know are kept when it is written again."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def keep_unknown(self, earlier: "Stored") -> None:
+        """Takes over the fields of the entry that this one replaces which this version does not know."""
+        assert self.model_extra is not None  # noqa: S101 - it is a dict wherever extra fields are allowed
+        for name, value in (earlier.model_extra or {}).items():
+            self.model_extra.setdefault(name, value)
+
+
+class Versioned(Stored):
+    """What is stored as an object of its own, with the version of its schema."""
+
+    schema_version: int = SCHEMA_VERSION
+
+    def _upgrade(self, version: int) -> None:
+        """Fills in what a document of an older version says in another way."""
+
+
+class Document(Versioned):
     """A day's document of one asset, stored as `<asset>/<day>.json`."""
 
     asset: ClassVar[str]
 
-    schema_version: int = SCHEMA_VERSION
     date: str
 
     # The store's version that this document was read at (None: it was not there). A write expects to find it.
@@ -96,16 +126,17 @@ class Document(BaseModel):
 
 
 D = TypeVar("D", bound=Document)
+V = TypeVar("V", bound=Versioned)
 
 
-class Change(BaseModel):
+class Change(Stored):
     """An earlier content of a record: when it was replaced, and what it was."""
 
     replaced_at: str
     record: dict[str, Any]
 
 
-class RecordHistory(BaseModel):
+class RecordHistory(Stored):
     """Our bookkeeping of one record."""
 
     first_seen: str
@@ -115,7 +146,7 @@ class RecordHistory(BaseModel):
     history: list[Change] = []
 
 
-class Rejected(BaseModel):
+class Rejected(Stored):
     """Something in the API's answer that is no record that we understand, kept as it came."""
 
     first_seen: str
@@ -124,18 +155,27 @@ class Rejected(BaseModel):
     record: Any
 
 
-class FetchRecord(BaseModel):
-    """One fetch of the day: its query, what the API said there was, what came, and whether it reached its end."""
+class FetchRecord(Stored):
+    """One fetch of the day: its query, how many records the API announced and sent, and whether it reached the end.
+
+    `limited`: nothing but the user's own LIMIT kept it from being complete.
+    """
 
     at: str
     complete: bool
+    limited: bool = False
     query: dict[str, str]
     total_count: int | None
     received: int
     problems: list[str] = []
 
+    def is_whole(self, limit: int | None) -> bool:
+        """Whether it brought all that is asked for by today's `LIMIT` (None: unset). A fetch with that very limit did
+        so although it is not complete; one with another limit did not."""
+        return self.complete or (self.limited and limit is not None and self.query.get("limit") == str(limit))
 
-class Backup(BaseModel):
+
+class Backup(Stored):
     """Everything in a day's document that is ours and not the API's."""
 
     records: dict[str, RecordHistory] = {}
@@ -151,20 +191,36 @@ class HighlightsDay(Document):
     data: list[dict[str, Any]] = []
     backup: Backup = Backup()
 
+    # One for each of `data`, which is never changed in place: a fetch makes a new document (`with_records`).
+    _views: list[Highlight] = PrivateAttr(default_factory=list)
+
     @model_validator(mode="after")
-    def _every_record_is_kept_track_of(self) -> Self:
-        for record in self.data:
-            if Highlight.parse(record).id not in self.backup.records:
-                key = visible(Highlight.parse(record).id, most=80)
-                raise ValueError(f"record {key} has no entry under backup.records")
+    def _every_record_has_its_bookkeeping(self) -> Self:
+        self._views = [Highlight.parse(record) for record in self.data]
+        for view in self._views:
+            if view.id not in self.backup.records:
+                raise ValueError(f"record {visible(view.id, most=80)} has no entry under backup.records")
         return self
 
     def highlights(self) -> list[tuple[Highlight, dict[str, Any]]]:
         """Each record with its view, in the stored order (the API's)."""
-        return [(Highlight.parse(record), record) for record in self.data]
+        return list(zip(self._views, self.data, strict=True))
+
+    def with_records(self, records: list[tuple[Highlight, dict[str, Any]]], backup: Backup) -> Self:
+        """A new document with these records and this bookkeeping, which replaces this one where it is stored."""
+        later = self.model_copy(update={"data": [record for _, record in records], "backup": backup})
+        later._views = [view for view, _ in records]
+        later._was_saved = False
+        return later
+
+    def _upgrade(self, version: int) -> None:
+        if version < 2:
+            for fetch in self.backup.fetches:
+                by_limit = [problem.startswith("LIMIT=") for problem in fetch.problems]
+                fetch.limited = bool(by_limit) and all(by_limit)
 
 
-class CopiedVideo(BaseModel):
+class CopiedVideo(Stored):
     """A stored, verified copy of one highlight's video."""
 
     id: str
@@ -183,7 +239,7 @@ class CopiedVideo(BaseModel):
     copied_at: str
 
 
-class SkippedVideo(BaseModel):
+class SkippedVideo(Stored):
     """A highlight whose video was not copied, and why; `kind` is that of `failures.VideoRefused`, or `failed`."""
 
     id: str
@@ -203,14 +259,14 @@ class VideosDay(Document):
     skipped: list[SkippedVideo] = []
 
 
-class Poster(BaseModel):
+class Poster(Stored):
     """A poster frame."""
 
     key: str
     bytes: int
 
 
-class ProcessedVideo(BaseModel):
+class ProcessedVideo(Stored):
     """An encode: the output and poster, and what they were made from and with."""
 
     id: str
@@ -249,21 +305,41 @@ def safe_name(identifier: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "_", identifier.lower())[:60] + "-" + digest
 
 
-def parse_document(kind: type[D], data: bytes) -> D:
-    """A stored document.
+def parse_document(kind: type[V], data: bytes) -> V:
+    """A stored document as this version writes it: what an older one said otherwise is filled in.
 
     Raises:
-        ValueError: it is no JSON, of another shape, or written by a newer version of this project.
+        NewerVersion: it was written by a newer version of this project.
+        ValueError: it is no JSON, or of another shape.
     """
     raw = json_text.loads(data)
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ValueError(f"it was written by a newer ncaa-assets (schema version {version}); upgrade this one")
+    version = SCHEMA_VERSION
+    if isinstance(raw, dict):
+        version = _version(raw.get("schema_version", 1))
+        raw["schema_version"] = SCHEMA_VERSION
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        document = kind.model_validate(raw)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         raise ValueError(visible(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")) from None
+    document._upgrade(version)
+    return document
+
+
+def _version(value: object) -> int:
+    """The schema version that a document says it has, judged before anything else of it is read.
+
+    Raises:
+        NewerVersion: it is one that this version of the project does not know.
+        ValueError: it is no version.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= SCHEMA_VERSION:
+        return value
+    # A version that is written in another way (9.0, "9") is still a newer program's.
+    text = str(value) if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"\s*[0-9]{1,20}(\.[0-9]{1,20})?\s*", text) and Decimal(text.strip()) > SCHEMA_VERSION:
+        raise NewerVersion(f"it was written by a newer ncaa-assets (schema version {text.strip()}); upgrade this one")
+    raise ValueError(f"schema_version: {_kind(value)}, and not a whole number from 1 to {SCHEMA_VERSION}")
 
 
 def _kind(value: object) -> str:

@@ -15,8 +15,8 @@ from ncaa_assets import USER_AGENT
 from ncaa_assets.failures import QuotaSpent, SourceError
 from ncaa_assets.ports import FirstPage, Source
 from ncaa_assets.record import json_text
+from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fetch import Fetch
-from ncaa_assets.record.models import now
 from ncaa_assets.retry import (
     RetryPolicy,
     is_transient,
@@ -79,6 +79,7 @@ class HighlightsApi(Source):
                     listing.problems.append(f"page {listing.pages + 1} did not come: {error}")
                     break
         kept = list(listing.records.values())[: self.limit]
+        limited = self.limit is not None and not listing.problems
         if self.limit is not None:
             query["limit"] = str(self.limit)
             listing.problems.append(
@@ -93,6 +94,7 @@ class HighlightsApi(Source):
             records=[record for contents in kept for record in contents.values()],
             query=query,
             complete=listing.reached_end and not listing.problems,
+            limited=limited,
             total_count=listing.total,
             requests=listing.answers,
             quota_limit=listing.quota_limit,

@@ -20,7 +20,8 @@ from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, one_line
 from ncaa_assets.media.containers import CONTENT_TYPES, START, container_of, looks_like_page, verifier_of
 from ncaa_assets.media.isobmff import NotWhole
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
-from ncaa_assets.record.models import CopiedVideo, Highlight, now, safe_name
+from ncaa_assets.record.calendar import now
+from ncaa_assets.record.models import CopiedVideo, Highlight, safe_name
 from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable
 from ncaa_assets.text import SENTENCE, visible
 from ncaa_assets.video.body import Body, PageReader

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from ncaa_assets.failures import BackupError, VideoRefused
 from ncaa_assets.ports import Candidate, CopyOutcome, CopyPlan
-from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay, now
+from ncaa_assets.record.calendar import now
+from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay
 
 
 def plan_copies(

@@ -10,6 +10,7 @@ from ncaa_assets.archive import documents
 from ncaa_assets.archive.day_state import DayState, state_of
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.record import calendar
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import (
@@ -45,7 +46,7 @@ class Day:
 
     def fetch(self, *, at: datetime = FETCHED, **values: Any) -> None:
         records = [record(number, url(number)) for number in (1, 2, 3)]
-        text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = calendar.stamp(at)
         given: dict[str, Any] = {
             "at": text, "records": records, "query": {"date": DAY}, "complete": True, "total_count": 3, "requests": 1,
         }  # fmt: skip
@@ -132,10 +133,10 @@ def test_a_fetch_that_did_not_read_the_whole_listing_leaves_the_day_to_do(day: D
 
 def test_a_limit_that_a_person_set_is_no_failure_until_it_changes(day: Day) -> None:
     query = {"date": DAY, "limit": "3"}
-    day.fetch(at=FETCHED + timedelta(minutes=5), complete=False, query=query, problems=["LIMIT=3: only that many …"])
+    day.fetch(at=FETCHED + timedelta(minutes=5), complete=False, query=query, limited=True, problems=["…"])
     assert day.why(limit=3) is None
     assert day.why(limit=None) == day.why(limit=4) == "incomplete: the last fetch did not read the whole listing"
-    problems = ["LIMIT=3: only that many …", "stopped after 2 pages: …"]
+    problems = ["only that many …", "stopped after 2 pages: …"]
     day.fetch(at=FETCHED + timedelta(minutes=9), complete=False, query=query, problems=problems)
     assert str(day.why(limit=3)).startswith("incomplete")
 

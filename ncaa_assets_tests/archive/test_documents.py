@@ -74,7 +74,7 @@ def test_a_damaged_document_stops_the_day_and_is_not_taken_for_an_empty_one(stor
 
 
 def test_a_document_of_a_newer_version_is_left_to_it(store: LocalStore) -> None:
-    store.write(KEY, b'{"schema_version": 2, "date": "2025-03-09", "data": {"of": "another shape"}}')
+    store.write(KEY, b'{"schema_version": 3, "date": "2025-03-09", "data": {"of": "another shape"}}')
     with pytest.raises(StoreError, match="newer ncaa-assets"):
         documents.load_or_new(store, HighlightsDay, DAY)
 

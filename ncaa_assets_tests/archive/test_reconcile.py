@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from ncaa_assets.archive import documents
-from ncaa_assets.archive.reconcile import copies, durations, outputs, reconcile_day, rows, rows_of_days, still_listed
+from ncaa_assets.archive.reconcile import (
+    Hash,
+    copies,
+    durations,
+    outputs,
+    reconcile_day,
+    rows,
+    rows_of_days,
+    still_listed,
+)
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import StoreError
@@ -84,7 +93,7 @@ def test_a_quick_look_hashes_the_newest_copies_within_its_bounds_and_says_what_i
     store.path(new.key).write_bytes(b"x" * 1000)
     quick = copies(store, manifest, most_bytes=1999)
     assert [finding.key for finding in quick.findings] == [new.key]
-    assert {seen["key"]: seen["sha256"] for seen in quick.evidence} == {new.key: "differs", old.key: "not compared"}
+    assert {seen.key: seen.sha256 for seen in quick.evidence} == {new.key: Hash.DIFFERS, old.key: Hash.NOT_COMPARED}
     assert len(copies(store, manifest, most_bytes=2000).findings) == 2
     assert len(copies(store, manifest, most_bytes=None).findings) == 2
 
@@ -115,8 +124,8 @@ def test_an_output_may_differ_by_a_second_and_a_source_that_does_not_say_is_not_
     compared = durations(store, processed(store, source, clip), VideosDay(date=DAY, videos=[source]))
     assert bool(compared.findings) == is_wrong
     (seen,) = compared.evidence
-    assert seen["seconds"] == pytest.approx(2.0, abs=0.1)
-    assert (seen["difference"] is None) == (source_seconds is None)
+    assert seen.seconds == pytest.approx(2.0, abs=0.1)
+    assert (seen.difference is None) == (source_seconds is None)
 
 
 def test_an_output_that_is_no_video_any_more_is_found_by_its_index(store: LocalStore, clip: Path) -> None:

@@ -213,8 +213,8 @@ import gc, json, sys
 from datetime import date, timedelta
 from pathlib import Path
 from ncaa_assets.backends.deployments import open_store
-from ncaa_assets.days import DayByDay
-from ncaa_assets.instance import open_instance
+from ncaa_assets.commands.days import DayByDay
+from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
 
 settings, sizes = Settings.from_environment(), []

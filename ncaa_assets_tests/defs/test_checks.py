@@ -167,7 +167,7 @@ def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> Non
     assert shown("rows_match_json", "evidence").splitlines()[0] == "| highlights | rows | differ |"
     assert shown("rows_match_json", "evidence").splitlines()[2] == "| 2 | 2 | 0 |"
     durations = shown("outputs_last_as_long_as_their_sources", "evidence").splitlines()
-    assert durations[0] == "| key | source_seconds | seconds | difference |"
+    assert durations[0] == "| key | source seconds | seconds | difference |"
     assert durations[2].startswith("| processed\\_videos/2025\\-03\\-09/1.mp4 | 2.0 | 2.0")
 
 

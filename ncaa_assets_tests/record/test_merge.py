@@ -404,4 +404,4 @@ def test_the_document_is_json_that_any_parser_reads(store: LocalStore) -> None:
     body = json.loads(store.read(HighlightsDay.key(DAY))[0])
     assert [one["id"] for one in body["data"]] == [1, 2]
     assert body["backup"]["fetches"][0]["query"] == QUERY
-    assert body["schema_version"] == 1
+    assert body["schema_version"] == 2

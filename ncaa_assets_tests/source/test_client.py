@@ -274,6 +274,7 @@ def test_limit_caps_a_day_and_never_asks_for_more_than_a_page_may_hold(
 def test_limit_is_pointed_out_and_is_part_of_the_query_and_never_complete(server: ScriptedServer) -> None:
     answer = fetch(server, page([record(1)], 1), limit=10)
     assert not answer.complete
+    assert answer.limited
     assert answer.problems == ["LIMIT=10: only that many highlights are asked for; unset it to keep all"]
     assert answer.query["limit"] == "10"
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ValidationError
+from pydantic import field_serializer
 
 from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
 from ncaa_assets.backends.aws.s3 import S3Store
@@ -29,7 +29,8 @@ from ncaa_assets.media.isobmff import NotWhole, read_movie
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
-from ncaa_assets.record.models import SCHEMA_VERSION, Poster, ProcessedVideo, now
+from ncaa_assets.record.calendar import now
+from ncaa_assets.record.models import NewerVersion, Poster, ProcessedVideo, Versioned, parse_document
 from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ _TOKEN = "ncaa_assets_token"  # noqa: S105 - the name of a job's metadata
 _ENDED_BADLY = ("ERROR", "CANCELED")
 
 
-class LedgerEntry(BaseModel):
+class LedgerEntry(Versioned):
     """What was asked of MediaConvert for one source and one rendering of the profile, and what came of it."""
 
-    schema_version: int = SCHEMA_VERSION
     source_sha256: str
     settings_hash: str
     source: str
@@ -62,6 +62,11 @@ class LedgerEntry(BaseModel):
     job_id: str | None = None
     result: ProcessedVideo | None = None
     output_version: str | None = None
+
+    @field_serializer("asked_at")
+    def _as_text(self, asked_at: datetime) -> str:
+        # pydantic's own JSON would write a `Decimal` of a field that is not known here as text.
+        return asked_at.isoformat().replace("+00:00", "Z")
 
 
 @dataclass
@@ -160,6 +165,8 @@ class MediaConvertTranscoder(Transcoder):
             token=uuid4().hex,
             asked_at=datetime.now(UTC),
         )
+        if work is not None:
+            entry.keep_unknown(work.entry)
         intent = _Work(requests, entry, work.version if work else Expect.NOTHING)
         try:
             self._record(intent)
@@ -396,7 +403,12 @@ class MediaConvertTranscoder(Transcoder):
     def _copied(self, result: ProcessedVideo, request: EncodeRequest) -> ProcessedVideo:
         output = self._store.copy(result.key, request.output_key)
         poster = self._store.copy(result.poster.key, request.poster_key)
-        return result.model_copy(update={"key": output.key, "poster": Poster(key=poster.key, bytes=poster.size)})
+        return result.model_copy(
+            update={
+                "key": output.key,
+                "poster": result.poster.model_copy(update={"key": poster.key, "bytes": poster.size}),
+            }
+        )
 
     # ---- The ledger --------------------------------------------------------------------------------------------------
 
@@ -410,11 +422,13 @@ class MediaConvertTranscoder(Transcoder):
         except ObjectMissing:
             return None
         try:
-            entry = LedgerEntry.model_validate(json_text.loads(data))
-        except (ValueError, ValidationError) as error:
+            entry = parse_document(LedgerEntry, data)
+        except NewerVersion as error:
+            raise StoreError(f"{self._store.uri(key)} is left as it is: {error}, then run the day again") from error
+        except ValueError as error:
             raise StoreError(
-                f"{self._store.uri(key)} is damaged; put back an earlier version of it (without one, delete it: the "
-                "video is then encoded again)"
+                f"{self._store.uri(key)} is damaged ({error}); put back an earlier version of it "
+                "(without one, delete it: the video is then encoded again)"
             ) from error
         return _Work(requests, entry, version)
 
@@ -422,7 +436,7 @@ class MediaConvertTranscoder(Transcoder):
         work.entry.job_id = job_id or work.entry.job_id
         key = self._ledger_key(work.entry.source_sha256)
         while True:
-            data = json_text.dumps(work.entry.model_dump(mode="json"), indent=1) + b"\n"
+            data = json_text.dumps(work.entry.model_dump(), indent=1) + b"\n"
             try:
                 work.version = self._store.write(key, data, expect=work.version)
             except WriteConflict:

@@ -109,7 +109,7 @@ def _table(settings: Settings) -> Iterator[Line]:
     name = settings.dynamodb_table
     client = clients.dynamodb(_RETRY)
     region = client.meta.region_name
-    missing = f"there is no table {name} in {region}; make it (README, On AWS), or set DYNAMODB_TABLE and AWS_REGION"
+    missing = f"there is no table {name} in {region}; make it (docs/aws.md), or set DYNAMODB_TABLE and AWS_REGION"
     probe = {"id": {"S": "ncaa-assets-doctor"}}
     with explained(f"the table {name}", {"ResourceNotFoundException": missing}):
         table = client.describe_table(TableName=name)["Table"]
@@ -126,7 +126,7 @@ def _table(settings: Settings) -> Iterator[Line]:
             client.delete_item(TableName=name, Key=probe)
     index = next((one for one in table.get("GlobalSecondaryIndexes", []) if one.get("IndexName") == INDEX), None)
     if index is None:
-        text = f"{name} has no index {INDEX}: finding a day's rows reads the whole table; add it (README, On AWS)"
+        text = f"{name} has no index {INDEX}: finding a day's rows reads the whole table; add it (docs/aws.md)"
         yield Line(Mark.WARN, "table", text)
         return
     with explained(f"the index {INDEX} of the table {name}"):

@@ -15,7 +15,8 @@ from ncaa_assets.failures import BackupError, EncodeFailed, RunEnded
 from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
 from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
-from ncaa_assets.record.models import Poster, ProcessedVideo, now
+from ncaa_assets.record.calendar import now
+from ncaa_assets.record.models import Poster, ProcessedVideo
 from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)

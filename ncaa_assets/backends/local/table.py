@@ -1,10 +1,14 @@
-"""Rows in a SQLite file: what a person reads with any SQLite client."""
+"""Rows in a SQLite file, which a person can read with any SQLite client."""
 
+import os
 import sqlite3
+import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import filelock
 
@@ -16,7 +20,7 @@ from ncaa_assets.text import visible
 
 _BATCH = 500  # SQLite allowed 999 parameters before 3.32
 
-# `item` is the whole row as JSON; the other columns are read out of it, so that a person's SELECT finds them.
+# `item` is the whole row as JSON; the other columns are taken from it, so that a person's SELECT finds them.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS highlights (
     id TEXT PRIMARY KEY,
@@ -37,11 +41,41 @@ CREATE INDEX IF NOT EXISTS by_game_date ON highlights (game_date, id);
 """
 
 
+# Connections that a fork took along. SQLite wants them neither used nor closed by the child: closing one would drop the
+# locks of every other connection that the child has on the file.
+_INHERITED: list[sqlite3.Connection] = []
+
+
+class _Reader:
+    """A connection that is kept open for reading, with the process and the state of the file that it was opened for."""
+
+    def __init__(self, connection: sqlite3.Connection, file: tuple[int, ...] | None) -> None:
+        self.connection, self.file, self.process = connection, file, os.getpid()
+        # Closed when its thread or its table goes, and at the latest when the process ends: a WAL file that stays
+        # beside the table puzzles people who copy it.
+        self.close = weakref.finalize(self, _close, connection, self.process)
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if process == os.getpid():
+        connection.close()
+    else:
+        _INHERITED.append(connection)
+
+
 class SqliteTable(HighlightTable):
-    """Rows in one SQLite file: write-ahead log, a busy timeout of 30 s, each merge one transaction."""
+    """Rows in one SQLite file: write-ahead log, a busy timeout of 30 s, each merge one transaction.
+
+    A merge opens the file and closes it, so that afterwards all rows are in the one file. Reading keeps a connection
+    open for each thread, because opening takes longer than a day's rows do.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self._kept = threading.local()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self.path,)
 
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
         waiting = iter(rows)
@@ -50,7 +84,7 @@ class SqliteTable(HighlightTable):
             while batch := list(islice(waiting, _BATCH)):  # a season's rows need not be in memory at once
                 present = self._get(connection, list({row["id"]: None for row in batch}))
                 changed: dict[str, Row] = {}
-                for row in batch:  # one after the other: two of them may have the same id
+                for row in batch:  # in turn: two of them may have the same id
                     if (merged := merge(present.get(row["id"]), row)) is not None:
                         present[row["id"]] = changed[row["id"]] = merged
                 connection.executemany(
@@ -62,13 +96,13 @@ class SqliteTable(HighlightTable):
         return len(written)
 
     def get(self, ids: Sequence[str]) -> dict[str, Row]:
-        with self._connection() as connection:
+        with self._reading() as connection:
             return self._get(connection, ids)
 
     def day(self, game_date: str) -> list[Row]:
-        with self._connection() as connection:
-            found = connection.execute("SELECT item FROM highlights WHERE game_date = ? ORDER BY id", (game_date,))
-            return [self._row(item) for (item,) in found]
+        with self._reading() as connection:
+            items = connection.execute("SELECT item FROM highlights WHERE game_date = ? ORDER BY id", (game_date,))
+            return [self._row(item) for (item,) in items.fetchall()]
 
     def uri(self) -> str:
         return str(self.path)
@@ -78,8 +112,9 @@ class SqliteTable(HighlightTable):
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
             marks = ",".join("?" * len(some))
-            found = connection.execute(f"SELECT id, item FROM highlights WHERE id IN ({marks})", some)  # noqa: S608
-            rows.update((key, self._row(item)) for key, item in found)
+            items = connection.execute(f"SELECT id, item FROM highlights WHERE id IN ({marks})", some)  # noqa: S608
+            # Fetched whole: a statement that an error leaves half-read would hold its snapshot of the file.
+            rows.update((key, self._row(item)) for key, item in items.fetchall())
         return rows
 
     def _row(self, item: str) -> Row:
@@ -92,21 +127,57 @@ class SqliteTable(HighlightTable):
             ) from error
         return row if isinstance(row, dict) else {}
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # The thread that closes a connection may be another one: at the end of the process, the main thread.
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            # Where several processes switch a new file to its log at once, SQLite tells some of them that it is
+            # locked, whatever their timeout. So one switches at a time, and nobody looks at the file before that.
+            with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=30):
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_SCHEMA)
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _file(self) -> tuple[int, ...] | None:
+        """What changes when somebody deletes the file, or puts another in its place."""
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+    def _reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._kept, "reader", None)
+        if reader is None or reader.process != os.getpid() or reader.file is None or reader.file != self._file():
+            self._close_reader()
+            reader = self._kept.reader = _Reader(self._connect(), self._file())
+        return reader
+
+    def _close_reader(self) -> None:
+        reader: _Reader | None = getattr(self._kept, "reader", None)
+        self._kept.reader = None
+        if reader is not None:
+            reader.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
             try:
-                # Of several processes that switch a new file to its log at once, some are told that it is locked,
-                # whatever their timeout: one at a time, and nobody looks at it before it is switched.
-                with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=30):
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.executescript(_SCHEMA)
-                connection.execute("PRAGMA synchronous = FULL")
-                yield connection
-            finally:
-                connection.close()
+                yield self._reader().connection
+            except sqlite3.Error:
+                self._close_reader()  # the next call opens the file anew, which mends what can be mended
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors as a `StoreError` that says what to do."""
+        try:
+            yield
         except OSError as error:
             explain(error, self.path.parent, self.path.name)
         except (sqlite3.Error, filelock.Timeout) as error:
@@ -117,12 +188,17 @@ class SqliteTable(HighlightTable):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._explained():
+            self._close_reader()  # the last connection that closes empties the log into the file
+            connection = self._connect()
             try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            finally:
+                connection.close()

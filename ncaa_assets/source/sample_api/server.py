@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.failures import EncodeFailed
-from ncaa_assets.record import json_text
+from ncaa_assets.record import calendar, json_text
 from ncaa_assets.source.sample_api.clips import make_clip
 from ncaa_assets.source.sample_api.records import records_of
 
@@ -142,7 +142,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, json_text.dumps(body), "application/json; charset=utf-8")
 
     def _records(self, given: dict[str, str]) -> list[dict[str, Any]]:
-        day = date.fromisoformat(given["date"]) if "date" in given else datetime.now(UTC).date()
+        day = calendar.parse(given["date"]) if "date" in given else datetime.now(UTC).date()
         if given.get("leagueName", LEAGUE) != LEAGUE or day > datetime.now(UTC).date():
             return []
         return self.server.records(day, self.server.base_url)
@@ -189,16 +189,9 @@ def _fault(query: list[tuple[str, str]]) -> str | None:
             return f"property {name} should not exist"
     if not _PRIMARY & given.keys():
         return "at least one primary query parameter is required"
-    if "date" in given and not _is_day(given["date"]):
+    if "date" in given and not calendar.is_day(given["date"]):
         return "date must be a valid date in the format YYYY-MM-DD"
     for name, most in (("limit", PAGE), ("offset", 10**9)):
         if name in given and not (given[name].isdecimal() and int(given[name]) <= most):
             return f"{name} must be a number not greater than {most}"
     return None
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
