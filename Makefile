@@ -20,6 +20,7 @@ lint: $(VENV)/.dev-ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/lint-imports
 	$(RUN)/zizmor --offline --quiet --no-progress .github/workflows
 
 # Reads terraform/ for what is open, unencrypted or unlogged. Checkov pins what it needs, so it has an environment of its

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample
 

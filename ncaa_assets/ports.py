@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Self
 from ncaa_assets.failures import CopyFailed, EncodeFailed, VideoRefused
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.models import CopiedVideo, Highlight, ProcessedVideo
+from ncaa_assets.record.rows import Row
 
 
 class Expect(Enum):
@@ -149,7 +150,6 @@ class ObjectStore(ABC):
         """Where a person finds the object: a path, or an `s3://` address."""
 
 
-Row = dict[str, Any]
 MergeRow = Callable[[Row | None, Row], Row | None]
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.child import Bounds, Child, ChildFailed, run
 from ncaa_assets.failures import EncodeFailed
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.source.sample_api.clips import make_clip
 
 MINUTE = Bounds(seconds=60)

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from ncaa_assets.archive import documents
 from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, StoreError, WriteConflict
-from ncaa_assets.ports import Expect, ObjectStore, Row
+from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record.models import D, Document
-from ncaa_assets.record.rows import merge_row
+from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.text import visible
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import NotWhole, read_index
 from ncaa_assets.media.profile import ffmpeg_decode_arguments
-from ncaa_assets.ports import HighlightTable, ObjectStore, Row
+from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import (
     D,
@@ -35,7 +35,7 @@ from ncaa_assets.record.models import (
     VideosDay,
     content_hash,
 )
-from ncaa_assets.record.rows import differing_fields, merge_row, rows_of
+from ncaa_assets.record.rows import Row, differing_fields, merge_row, rows_of
 from ncaa_assets.text import visible
 
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.

@@ -167,7 +167,7 @@ def _disk(settings: Settings) -> Iterator[Line]:
 
 
 def _ffmpeg() -> Iterator[Line]:
-    from ncaa_assets.backends.local.ffmpeg import ffmpeg_program  # noqa: PLC0415
+    from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415
 
     program = ffmpeg_program()
     try:

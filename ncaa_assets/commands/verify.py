@@ -111,7 +111,7 @@ def _newest(settings: Settings) -> date:
 
 
 def _decoder(settings: Settings) -> Decoder | None:
-    from ncaa_assets.backends.local.ffmpeg import ffmpeg_program  # noqa: PLC0415 - only a deep look needs it
+    from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415 - only a deep look needs it
 
     try:
         return Decoder(ffmpeg_program(), seconds=settings.encode_timeout)

@@ -4,9 +4,8 @@ import time
 from dataclasses import dataclass
 
 from ncaa_assets.archive.lease import HeldDay
-from ncaa_assets.ports import Row
 from ncaa_assets.record.models import HighlightsDay
-from ncaa_assets.record.rows import rows_of
+from ncaa_assets.record.rows import Row, rows_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.failures import ObjectMissing
-from ncaa_assets.ports import Row
 from ncaa_assets.record.models import Document
+from ncaa_assets.record.rows import Row
 
 
 class JsonDocumentIOManager(dg.IOManager):

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from ncaa_assets.ports import Row
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import HighlightsDay
+
+Row = dict[str, Any]
 
 # DynamoDB takes 400 KB an item and counts up to three bytes for a list's element where JSON needs two ("Item sizes" in
 # its documentation), so this many bytes of JSON are safe whatever they say.

@@ -26,9 +26,9 @@ from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
-from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row, Upload
+from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Upload
 from ncaa_assets.record import json_text
-from ncaa_assets.record.rows import merge_row
+from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.loopback.cloud import Cloud

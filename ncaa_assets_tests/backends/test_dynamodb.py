@@ -12,8 +12,7 @@ from botocore.config import Config
 from ncaa_assets.backends.aws import clients
 from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
 from ncaa_assets.failures import BackupError, SettingsError, StoreError
-from ncaa_assets.ports import Row
-from ncaa_assets.record.rows import merge_row
+from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.backends.test_contracts import deep, replace, row
 from ncaa_assets_tests.loopback import cloud as clouds

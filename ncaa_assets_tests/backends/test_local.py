@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
-from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder, ffmpeg_program
+from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.child import Child
 from ncaa_assets.failures import EncodeFailed, ObjectMissing, StoreError
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader
 from ncaa_assets.media.profile import PROFILE
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect

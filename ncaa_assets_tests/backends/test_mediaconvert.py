@@ -20,8 +20,8 @@ from botocore.config import Config
 
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, MediaConvertTranscoder
 from ncaa_assets.backends.aws.s3 import S3Store
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.failures import EncodeFailed, StoreError
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest

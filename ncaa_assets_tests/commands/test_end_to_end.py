@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets_tests.days import API_PATH, DAY, KEY, command, metadata_of, record, serve_listing
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 

@@ -29,7 +29,7 @@ import botocore.session
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT, Refused
 
 REGION = "us-east-1"

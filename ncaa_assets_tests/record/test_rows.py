@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncaa_assets.backends.local.table import SqliteTable
-from ncaa_assets.ports import Row
 from ncaa_assets.record import json_text
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import HighlightsDay, content_hash
-from ncaa_assets.record.rows import merge_row, rows_of
+from ncaa_assets.record.rows import Row, merge_row, rows_of
 
 SATURDAY, SUNDAY, MONDAY = "2025-03-08", "2025-03-09", "2025-03-10"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.record.models import Highlight
 from ncaa_assets_tests.loopback.http_server import ScriptedServer
 from ncaa_assets_tests.video.copies import Media, highlight, video

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.child import Bounds, run
 from ncaa_assets.failures import CopyFailed, RunEnded
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.ports import CopyOutcome
 from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.retry import RetryPolicy

@@ -24,8 +24,9 @@ from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSeriali
 
 from ncaa_assets.backends.aws.boto import explained
 from ncaa_assets.failures import StoreBusy, StoreError
-from ncaa_assets.ports import HighlightTable, MergeRow, Row
+from ncaa_assets.ports import HighlightTable, MergeRow
 from ncaa_assets.record import json_text
+from ncaa_assets.record.rows import Row
 from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """ffmpeg as the encoder: the program is found, run, watched, and its output read back before it is stored."""
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -12,6 +11,7 @@ from ncaa_assets.at_once import at_once
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, Child
 from ncaa_assets.failures import BackupError, EncodeFailed, RunEnded
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
 from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
@@ -20,26 +20,6 @@ from ncaa_assets.record.models import Poster, ProcessedVideo
 from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
-
-
-def ffmpeg_program() -> str:
-    """The path of ffmpeg: the one that the `imageio-ffmpeg` wheel carries, or that `IMAGEIO_FFMPEG_EXE` names.
-
-    Raises:
-        EncodeFailed: there is none, or it does not start.
-    """
-    try:
-        import imageio_ffmpeg  # noqa: PLC0415 - only encoding needs it, and an aws image is without
-
-        program: str = imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):
-        program = ""
-    if not program or shutil.which(program) is None:
-        raise EncodeFailed(
-            "there is no ffmpeg: install it with `pip install 'ncaa-assets[local]'`, or set IMAGEIO_FFMPEG_EXE to the "
-            "path of one"
-        )
-    return program
 
 
 class FfmpegTranscoder(Transcoder):

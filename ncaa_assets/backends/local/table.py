@@ -14,8 +14,9 @@ import filelock
 
 from ncaa_assets.backends.local.store import explain
 from ncaa_assets.failures import StoreError
-from ncaa_assets.ports import HighlightTable, MergeRow, Row
+from ncaa_assets.ports import HighlightTable, MergeRow
 from ncaa_assets.record import json_text
+from ncaa_assets.record.rows import Row
 from ncaa_assets.text import visible
 
 _BATCH = 500  # SQLite allowed 999 parameters before 3.32

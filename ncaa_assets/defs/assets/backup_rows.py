@@ -8,8 +8,8 @@ from ncaa_assets.archive.lease import HeldDay
 from ncaa_assets.day.rows import write_rows
 from ncaa_assets.defs.assets.shell import Done, materialized
 from ncaa_assets.defs.resources import Day
-from ncaa_assets.ports import Row
 from ncaa_assets.record.models import HighlightsDay
+from ncaa_assets.record.rows import Row
 from ncaa_assets.text import plural
 
 

@@ -4,9 +4,9 @@ import os
 import threading
 from pathlib import Path
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.child import Bounds, ChildFailed, run
 from ncaa_assets.failures import EncodeFailed
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 
 _one_at_a_time = threading.Lock()
 

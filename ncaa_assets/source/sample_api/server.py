@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ncaa_assets.backends.local.ffmpeg import ffmpeg_program
 from ncaa_assets.failures import EncodeFailed
+from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.record import calendar, json_text
 from ncaa_assets.source.sample_api.clips import make_clip
 from ncaa_assets.source.sample_api.records import records_of
