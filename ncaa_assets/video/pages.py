@@ -85,7 +85,7 @@ class YtDlpReader:
             bounds=Bounds(seconds=None, memory=_MOST_MEMORY, file_size=max_bytes),
             environment={
                 "HOME": str(folder), "PATH": str(folder), "PYTHONPATH": package, "TMPDIR": str(folder),
-                "YTDLP_NO_PLUGINS": "1",
+                "YTDLP_NO_PLUGINS": "1", "PYTHONDONTWRITEBYTECODE": "1",
             },
             folder=folder,
             feed=True,

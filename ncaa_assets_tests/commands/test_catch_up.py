@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ import pytest
 from click.testing import Result
 
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.ports import Copier, FirstPage, Source, Transcoder
+from ncaa_assets.record.calendar import now
+from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, command, record, serve_listing
@@ -288,3 +291,70 @@ def test_on_aws_a_failed_day_reaches_the_topic(caught_up: Run, server: ScriptedS
     assert f"day:   {days(1)[0]}" in text
     assert "the API denied access" in text
     assert "look:  https://dagster.example/runs/" in text
+
+
+class NothingListed(Source):
+    """A source whose every day has no games."""
+
+    trusted_origin = None
+
+    def fetch_day(self, day: str) -> Fetch:
+        return Fetch(at=now(), records=[], query={"date": day}, complete=True, limited=False, total_count=0, requests=1)
+
+    def requests_left(self, day: str) -> int | None:
+        return None
+
+    def first_page(self, day: str) -> FirstPage:
+        raise NotImplementedError
+
+
+class NothingToDo(Copier, Transcoder):
+    """A copier and an encoder for days without videos."""
+
+    reads_pages = False
+
+    def copy(self, *_: Any, **__: Any) -> Generator[Any, None, None]:
+        yield from ()
+
+    def settings_hash(self) -> str:
+        return "none"
+
+    def encode(self, requests: Sequence[Any]) -> Generator[Any, None, None]:
+        yield from requests
+
+
+def test_a_finished_archive_on_aws_is_looked_at_by_one_client_a_service_and_few_requests(
+    cloud: "Cloud", monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """It made 30 DynamoDB clients, 30 DescribeTable calls and 122 requests."""
+    import boto3
+
+    from ncaa_assets.archive.archive import Archive
+    from ncaa_assets.day.whole import Services, back_up
+    from ncaa_assets.settings import Settings
+
+    aws = {
+        "NCAA_DEPLOYMENT": "aws", "S3_BUCKET_NAME": "backup", "RAPIDAPI_KEY": KEY, "API_URL": "http://api.example/x",
+        "MEDIACONVERT_ROLE_ARN": "arn:aws:iam::123456789012:role/encoders",
+    }  # fmt: skip
+    cloud.make_bucket("backup")
+    cloud.make_table("SportsHighlights")
+    archive = Archive.open(Settings.from_environment(aws))
+    for day in days(30):
+        with archive.lease(str(day), owner="a run") as held:
+            back_up(held, Services(NothingListed(), NothingToDo(), NothingToDo()))
+    made: list[str] = []
+    client = boto3.client
+
+    def counted(name: str, **options: Any) -> Any:
+        made.append(name)
+        return client(name, **options)
+
+    monkeypatch.setattr(boto3, "client", counted)
+    cloud.calls.clear()
+    result = run("catch-up", "--days", "30", **aws)
+    assert result.exit_code == 0, result.stderr
+    assert "nothing to do" in result.stdout
+    assert sorted(made) == ["dynamodb", "s3"]
+    assert cloud.times("DescribeTable") <= 1
+    assert len(cloud.calls) < 100, len(cloud.calls)
