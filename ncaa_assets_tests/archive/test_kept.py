@@ -85,7 +85,8 @@ def archive(request: pytest.FixtureRequest) -> Archive:
 @pytest.fixture
 def api(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     """What the API lists for each day; the hosts that the archive names lead to the test's server."""
-    real, listed = socket.getaddrinfo, {}
+    real = socket.getaddrinfo
+    listed: dict[str, list[Any]] = {}
 
     def on_loopback(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
         is_ours = isinstance(host, str) and host.endswith(".example")
@@ -159,8 +160,8 @@ def test_it_is_gone_on_with_and_nothing_is_copied_or_encoded_again(
     for day in DAYS:
         assert run_day(archive.settings(day), tmp_path / "home", day).succeeded
 
-    day = documents.load(archive.store, HighlightsDay, CHANGED)
-    assert [view.id for view, _ in day.highlights()] == ["3", "1", "2", "9", "4"]
+    changed = documents.load(archive.store, HighlightsDay, CHANGED)
+    assert [view.id for view, _ in changed.highlights()] == ["3", "1", "2", "9", "4"]
     earlier = json.loads(before[HighlightsDay])
     later = json.loads(archive.store.read(HighlightsDay.key(CHANGED))[0])
     assert [fetch["at"] for fetch in later["backup"]["fetches"][:2]] == [

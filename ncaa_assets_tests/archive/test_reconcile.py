@@ -21,6 +21,7 @@ from ncaa_assets.archive.reconcile import (
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import StoreError
+from ncaa_assets.ports import Row
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, Poster, ProcessedDay, ProcessedVideo, VideosDay
@@ -71,6 +72,28 @@ def test_a_row_with_contents_that_none_of_its_days_has_is_found(store: LocalStor
     for document in days:
         (one,) = rows(document, table, rows_of_day=rows_of_days(store)).findings
         assert (one.key, one.problem) == ("1", "has a row that differs from the JSON in title")
+
+
+class LateIndex(SqliteTable):
+    """A table whose index still has what was in the table a moment ago, as DynamoDB's may."""
+
+    earlier: list[Row]
+
+    def day(self, game_date: str) -> list[Row]:
+        return self.earlier
+
+
+def test_an_index_that_lags_behind_is_no_difference_and_the_row_itself_decides(store: LocalStore) -> None:
+    table = LateIndex(store.root / SQLITE_NAME)
+    first, _ = merge_fetch(HighlightsDay(date=DAY), fetched([record(1, None, title="a"), record(2, None)], 0))
+    table.merge(rows_of(first), merge_row)
+    table.earlier = SqliteTable(table.path).day(DAY)
+    later, _ = merge_fetch(first, fetched([record(1, None, title="b"), record(2, None)], 1))
+    table.merge(rows_of(later), merge_row)
+    assert rows(later, table, rows_of_day=rows_of_days(store)).findings == []
+    table.earlier = [{**row, "title": "as in the JSON"} for row in table.earlier[:1]]
+    (finding,) = rows(later, table, rows_of_day=rows_of_days(store)).findings
+    assert (finding.key, finding.problem) == ("2", "has a row that is not found under its game day")
 
 
 def copied(store: LocalStore, name: str, data: bytes, **fields: Any) -> CopiedVideo:
