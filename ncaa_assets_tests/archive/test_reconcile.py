@@ -1,4 +1,4 @@
-"""The comparisons that checks and `verify` share, where a whole archive would hide what one of them decides."""
+"""The comparisons that checks and `verify` share, each by itself: a whole archive would hide what decides a case."""
 
 import hashlib
 import random
@@ -46,7 +46,7 @@ def fetched(records: list[Any], minute: int) -> Fetch:
 def test_whatever_the_api_listed_when_rows_that_were_written_as_it_came_are_as_in_the_json(
     store: LocalStore, seed: int
 ) -> None:
-    """Clips that several days list, change, vanish and come back, in any order of fetches: never a false alarm."""
+    """Clips that several days list change, vanish and come back, in any order of fetches, without a false alarm."""
     chance = random.Random(seed)  # noqa: S311
     table = SqliteTable(store.root / SQLITE_NAME)
     for minute in range(12):
@@ -75,7 +75,7 @@ def test_a_row_with_contents_that_none_of_its_days_has_is_found(store: LocalStor
 
 
 class LateIndex(SqliteTable):
-    """A table whose index still has what was in the table a moment ago, as DynamoDB's may."""
+    """A table whose index still has earlier rows, as DynamoDB's may for a moment."""
 
     earlier: list[Row]
 
@@ -160,7 +160,7 @@ def test_an_output_that_is_no_video_any_more_is_found_by_its_index(store: LocalS
 
 
 class Failing(LocalStore):
-    """A folder on a disk that cannot read one of its files any more."""
+    """A folder on a disk that can no longer read one of its files."""
 
     def download(self, key: str) -> Any:
         raise StoreError(f"{key} cannot be used: Input/output error")
