@@ -102,6 +102,9 @@ def _carry_out(
             else:
                 log.info("%s encoded in %.1f s: %s", result.id, result.encode_seconds, size(result.bytes))
                 encoded.append(result)
+            for earlier in manifest.videos:
+                if (earlier.key, earlier.sha256) == (result.key, result.sha256):
+                    result.keep_unknown(earlier)
             manifest.videos = [there for there in manifest.videos if there.key != result.key]
             manifest.videos.append(result)
             documents.save(store, manifest)
