@@ -1,5 +1,5 @@
 """`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, the pace
-of the rows and of a merge, and (videos.py) of copies.
+of the rows and of a merge, and (verify.py, videos.py) of verifying and of copies.
 
 Each measurement is a process of its own, so that memory (peak resident size) is its own too; the median of several is
 printed, and the aim beside it. Nothing is asserted: a person reads it.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench import videos
+from bench import verify, videos
 
 ROUNDS = 5
 
@@ -30,8 +30,8 @@ from datetime import date
 from pathlib import Path
 import dagster as dg
 from ncaa_assets.definitions import build_defs
-from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.execute import execute_day
+from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
 
 settings = Settings(data_dir=Path(sys.argv[1]) / "data")
@@ -58,8 +58,8 @@ _ROWS = """
 import json, resource, sqlite3, sys, time
 from datetime import date, timedelta
 from pathlib import Path
-from ncaa_assets.record import json_text
 from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import merge_row
 from ncaa_assets.source.sample_api.records import records_of
 
@@ -103,9 +103,10 @@ print(json.dumps([count / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_m
 _MERGE = """
 import json, resource, sys, time
 from datetime import date
+from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
-from ncaa_assets.record.models import HighlightsDay, now
+from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.source.sample_api.records import records_of
 
 record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
@@ -127,6 +128,7 @@ def main() -> None:
     day()
     season()
     merging()
+    verify.main()
     videos.main()
 
 

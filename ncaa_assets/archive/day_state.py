@@ -1,7 +1,7 @@
-"""Whether a day is backed up, decided from what is stored and from nothing else: no Dagster, no event log.
+"""Whether a day is backed up, decided from what is stored alone, without Dagster and its event log.
 
-Instances are thrown away and buckets are switched; the documents, objects and rows of a day say by themselves what is
-missing, what failed, and what is due to be looked at again.
+Instances are thrown away and buckets are switched. The documents, objects and rows of a day are enough to tell what is
+missing, what failed, and what is due to be fetched again.
 """
 
 from collections.abc import Iterator

@@ -77,6 +77,9 @@ def _carry_out(
             else:
                 log.info("%s encoded in %.1f s: %s", name, result.encode_seconds, size(result.bytes))
                 encoded.append(result)
+            for earlier in manifest.videos:
+                if (earlier.key, earlier.sha256) == (result.key, result.sha256):
+                    result.keep_unknown(earlier)
             manifest.videos = [output for output in manifest.videos if output.key != result.key]
             manifest.videos.append(result)
             held.save(manifest)

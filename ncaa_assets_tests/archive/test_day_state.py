@@ -1,4 +1,4 @@
-"""What a day needs, decided from what is stored: a real store and table, and documents as runs write them."""
+"""What a day needs, decided from a real store and table with documents as runs write them."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ def url(number: int) -> str:
 
 
 class Day:
-    """A day of three highlights, the first copied and encoded, as a run leaves it; tests take something away."""
+    """A day of three highlights, the first copied and encoded, as a run leaves it. Tests take something away."""
 
     def __init__(self, folder: Path) -> None:
         self.store, self.table = LocalStore(folder), SqliteTable(folder / "highlights.sqlite")

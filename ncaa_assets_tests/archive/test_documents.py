@@ -1,4 +1,5 @@
-"""A day's documents in a store: whole, with their earlier versions, and never overwritten by one who did not read."""
+"""A day's documents in a store: whole, with their earlier versions, and never overwritten by a run that did not read
+them."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ from ncaa_assets.archive.lease import Holder, holder_of
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
-from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.record.models import SCHEMA_VERSION, parse_document
 from ncaa_assets_tests.archives import lease_of
 
 DAY = "2025-03-09"
@@ -84,6 +84,31 @@ def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
     newer.claim(store)
     with pytest.raises(SettingsError, match="newer"):
         OURS.check(store)
+
+
+@pytest.mark.parametrize("version", ["3", '"9"', "9.0"])
+def test_a_newer_version_is_refused_however_it_is_written(store: LocalStore, version: str) -> None:
+    data = f'{{"schema_version": {version}, "of": "another shape"}}'.encode()
+    store.write(IDENTITY_KEY, data)
+    with pytest.raises(SettingsError, match="newer ncaa-assets"):
+        OURS.claim(store)
+    assert store.read(IDENTITY_KEY)[0] == data
+
+
+@pytest.mark.parametrize("version", ["true", '"x"', "null", "0", "-1"])
+def test_a_version_that_is_none_is_damage_that_is_said(store: LocalStore, version: str) -> None:
+    text = f'{{"schema_version": {version}, "source": "sample", "league": "NCAA", "timezone": "America/New_York"}}'
+    store.write(IDENTITY_KEY, text.encode())
+    with pytest.raises(StoreError, match=r"is damaged .schema_version: .* not a whole number"):
+        OURS.check(store)
+
+
+def test_an_identity_of_version_1_is_read_and_what_is_not_known_of_it_is_kept(store: LocalStore) -> None:
+    stored = {"schema_version": 1, "source": "sample", "league": "NCAA", "timezone": "America/New_York", "new": [1]}
+    store.write(IDENTITY_KEY, json.dumps(stored).encode())
+    assert OURS.check(store)
+    read = parse_document(Identity, store.read(IDENTITY_KEY)[0])
+    assert read.model_dump() == stored | {"schema_version": SCHEMA_VERSION}
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"source": "sample"}', b"\xff\xfe"])

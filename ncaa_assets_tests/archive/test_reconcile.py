@@ -1,4 +1,4 @@
-"""The comparisons that checks and `verify` share, where a whole archive would hide what one of them decides."""
+"""The comparisons that checks and `verify` share, each by itself: a whole archive would hide what decides a case."""
 
 import hashlib
 import random
@@ -24,7 +24,7 @@ from ncaa_assets.failures import StoreError
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, Poster, ProcessedDay, ProcessedVideo, VideosDay
-from ncaa_assets.record.rows import merge_row, rows_of
+from ncaa_assets.record.rows import Row, merge_row, rows_of
 from ncaa_assets_tests.days import DAY, record
 
 DAYS = ("2025-03-08", "2025-03-09", "2025-03-10")
@@ -45,7 +45,7 @@ def fetched(records: list[Any], minute: int) -> Fetch:
 def test_whatever_the_api_listed_when_rows_that_were_written_as_it_came_are_as_in_the_json(
     store: LocalStore, seed: int
 ) -> None:
-    """Clips that several days list, change, vanish and come back, in any order of fetches: never a false alarm."""
+    """Clips that several days list change, vanish and come back, in any order of fetches, without a false alarm."""
     chance = random.Random(seed)  # noqa: S311
     table = SqliteTable(store.root / SQLITE_NAME)
     for minute in range(12):
@@ -71,6 +71,28 @@ def test_a_row_with_contents_that_none_of_its_days_has_is_found(store: LocalStor
     for document in days:
         (one,) = rows(document, table, rows_of_day=rows_of_days(store)).findings
         assert (one.key, one.problem) == ("1", "has a row that differs from the JSON in title")
+
+
+class LateIndex(SqliteTable):
+    """A table whose index still has earlier rows, as DynamoDB's may for a moment."""
+
+    earlier: list[Row]
+
+    def day(self, game_date: str) -> list[Row]:
+        return self.earlier
+
+
+def test_an_index_that_lags_behind_is_no_difference_and_the_row_itself_decides(store: LocalStore) -> None:
+    table = LateIndex(store.root / SQLITE_NAME)
+    first, _ = merge_fetch(HighlightsDay(date=DAY), fetched([record(1, None, title="a"), record(2, None)], 0))
+    table.merge(rows_of(first), merge_row)
+    table.earlier = SqliteTable(table.path).day(DAY)
+    later, _ = merge_fetch(first, fetched([record(1, None, title="b"), record(2, None)], 1))
+    table.merge(rows_of(later), merge_row)
+    assert rows(later, table, rows_of_day=rows_of_days(store)).findings == []
+    table.earlier = [{**row, "title": "as in the JSON"} for row in table.earlier[:1]]
+    (finding,) = rows(later, table, rows_of_day=rows_of_days(store)).findings
+    assert (finding.key, finding.problem) == ("2", "has a row that is not found under its game day")
 
 
 def copied(store: LocalStore, name: str, data: bytes, **fields: Any) -> CopiedVideo:
@@ -137,7 +159,7 @@ def test_an_output_that_is_no_video_any_more_is_found_by_its_index(store: LocalS
 
 
 class Failing(LocalStore):
-    """A folder on a disk that cannot read one of its files any more."""
+    """A folder on a disk that can no longer read one of its files."""
 
     def download(self, key: str) -> Any:
         raise StoreError(f"{key} cannot be used: Input/output error")

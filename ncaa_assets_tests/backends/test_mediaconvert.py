@@ -7,10 +7,13 @@ the bucket.
 import hashlib
 import itertools
 import logging
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest
+from ncaa_assets.record import json_text
 from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
 from ncaa_assets_tests.loopback import cloud as clouds
 from ncaa_assets_tests.loopback.cloud import Call, Cloud
@@ -240,7 +244,7 @@ def test_other_settings_are_another_encode(objects: S3Store, cloud: Cloud, clip:
 
 def test_a_person_may_ask_for_it_again(objects: S3Store, cloud: Cloud, clip: Path) -> None:
     list(opened().encode([request_for(objects, clip.read_bytes())]))
-    (outcome,) = opened().encode([request_for(objects, clip.read_bytes(), again=True)])
+    (outcome,) = opened().encode([request_for(objects, clip.read_bytes(), force=True)])
     assert not outcome.reused
     assert cloud.mediaconvert.encodes == 2
 
@@ -525,8 +529,56 @@ def test_a_damaged_ledger_is_told_and_nothing_is_paid(objects: S3Store, cloud: C
     transcoder = opened()
     objects.write(f"{LEDGER}{request.video.sha256}.{transcoder.settings_hash()}.json", b"{")
     (outcome,) = transcoder.encode([request])
-    assert "is damaged; put back an earlier version" in failed(outcome)
+    assert re.search(r"is damaged \(.+\); put back an earlier version", failed(outcome))
     assert cloud.times("CreateJob") == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("3", "is left as it is: it was written by a newer ncaa-assets"),
+        ('"9"', "is left as it is: it was written by a newer ncaa-assets"),
+        ("9.0", "is left as it is: it was written by a newer ncaa-assets"),
+        ("true", "is damaged .schema_version: true or false"),
+    ],
+)
+def test_a_ledger_entry_of_another_version_is_not_touched_and_nothing_is_paid(
+    objects: S3Store, cloud: Cloud, clip: Path, version: str, said: str
+) -> None:
+    transcoder = opened()
+    request = request_for(objects, clip.read_bytes())
+    key = f"{LEDGER}{request.video.sha256}.{transcoder.settings_hash()}.json"
+    entry = f'{{"schema_version": {version}, "of": "another shape"}}'.encode()
+    objects.write(key, entry)
+    (outcome,) = transcoder.encode([request])
+    assert re.search(said, failed(outcome))
+    assert objects.read(key)[0] == entry
+    assert cloud.times("CreateJob") == 0
+
+
+def test_a_ledger_entry_keeps_what_a_newer_version_added_through_its_job(
+    objects: S3Store, cloud: Cloud, clip: Path
+) -> None:
+    """An entry of version 1 whose job is under way is taken up; later a person asks for another encode."""
+    transcoder = opened()
+    request = request_for(objects, clip.read_bytes())
+    key = f"{LEDGER}{request.video.sha256}.{transcoder.settings_hash()}.json"
+    cloud.fail("CreateJob", clouds.error(403, "AccessDeniedException"))
+    (outcome,) = transcoder.encode([request])
+    failed(outcome)
+    intent = json_text.loads(objects.read(key)[0])
+    objects.write(key, json_text.dumps(intent | {"schema_version": 1, "new": {"n": Decimal("1.50")}}))
+    (outcome,) = opened().encode([request])
+    encoded(outcome)
+    entry = json_text.loads(objects.read(key)[0])
+    assert (entry["schema_version"], str(entry["new"]["n"])) == (2, "1.50")
+    assert (entry["token"], entry["asked_at"]) == (intent["token"], intent["asked_at"])
+    assert entry["result"] is not None
+    (outcome,) = opened().encode([replace(request, force=True)])
+    encoded(outcome)
+    again = json_text.loads(objects.read(key)[0])
+    assert again["token"] != entry["token"]
+    assert again["new"] == entry["new"]
 
 
 def test_nothing_to_encode_asks_nobody(cloud: Cloud) -> None:

@@ -344,7 +344,7 @@ def test_a_finished_archive_on_aws_is_looked_at_by_one_client_a_service_and_few_
         with archive.lease(str(day), owner="a run") as held:
             back_up(held, Services(NothingListed(), NothingToDo(), NothingToDo()))
     made: list[str] = []
-    client = boto3.client
+    client: Any = boto3.client
 
     def counted(name: str, **options: Any) -> Any:
         made.append(name)

@@ -1,7 +1,7 @@
-"""How a day's record grows: each rule by an example, and the promise behind them for any sequence of answers.
+"""How a day's document grows: an example of each rule, and the promise behind the rules for any sequence of answers.
 
-The promise: nothing that was ever seen is lost, and only a complete fetch, asked as the one before it was, says that
-something vanished.
+The promise: nothing that was ever listed is lost, and only a complete fetch with the same query as the one before it
+marks a removal.
 """
 
 import copy
@@ -45,7 +45,7 @@ def fetch(hour: int, *records: Any, complete: bool = True, query: dict[str, str]
 
 
 def merged(*fetches: Fetch) -> tuple[HighlightsDay, Growth]:
-    """The day after these fetches, and what the last of them did."""
+    """The day after these fetches, and what the last fetch did."""
     day, growth = HighlightsDay(date=DAY), Growth(0, 0, 0, 0, 0, 0)
     for one in fetches:
         day, growth = merge_fetch(day, one)
@@ -264,7 +264,7 @@ RECORDS = st.one_of(
 
 @dataclass(frozen=True)
 class Answer:
-    """What one fetch brings; its time comes from its place in the sequence."""
+    """The answer of one fetch; its time follows from its place in the sequence."""
 
     records: list[Any]
     complete: bool
@@ -273,7 +273,7 @@ class Answer:
 
 @st.composite
 def answers(draw: st.DrawFn) -> list[Answer]:
-    """Sequences in which each answer is made from the one before it, as a source's are, or from nothing."""
+    """Sequences in which each answer is a variation of the one before it, as a source's are, or entirely new."""
     sequence: list[Answer] = []
     listed: list[Any] = []
     for _ in range(draw(st.integers(1, 6))):

@@ -1,4 +1,4 @@
-"""How a record is understood, what makes two contents the same, and what a stored document must be."""
+"""How a record is understood, when two contents are the same, and what a stored document must be."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What a row holds, and how rows of several days that list one clip meet in the table."""
+"""What a row holds, and how the rows of several days that list the same clip are merged in the table."""
 
 import itertools
 from decimal import Decimal
@@ -39,11 +39,11 @@ def row(day: HighlightsDay, key: str = "1") -> Row:
 
 def joined(*rows: Row) -> Row:
     """What the table holds after these rows."""
-    there: Row | None = None
+    stored: Row | None = None
     for one in rows:
-        there = merge_row(there, one) or there
-    assert there is not None
-    return there
+        stored = merge_row(stored, one) or stored
+    assert stored is not None
+    return stored
 
 
 CLIP: dict[str, Any] = {"id": 1, "title": "Half", "url": "https://media.example.com/1.mp4"}

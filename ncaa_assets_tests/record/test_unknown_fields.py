@@ -90,7 +90,7 @@ PROCESSED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("kind", "known", "objects"),
     [(HighlightsDay, a_day().model_dump(), 8), (VideosDay, VIDEOS, 3), (ProcessedDay, PROCESSED, 3)],
-    ids=lambda value: str(getattr(value, "asset", "")),
+    ids=["highlights", "videos", "processed_videos"],
 )
 def test_a_rewrite_keeps_at_every_level_what_it_does_not_know(
     store: LocalStore, kind: type[Document], known: dict[str, Any], objects: int

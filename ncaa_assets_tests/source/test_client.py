@@ -279,6 +279,12 @@ def test_limit_is_pointed_out_and_is_part_of_the_query_and_never_complete(server
     assert answer.query["limit"] == "10"
 
 
+def test_a_fetch_that_something_else_ended_before_its_limit_is_not_said_to_be_limited(server: ScriptedServer) -> None:
+    stopped = fetch(server, page([record(1)], 9, remaining=5), limit=3, quota_reserve=5)
+    assert (stopped.limited, stopped.complete, len(stopped.problems)) == (False, False, 2)
+    assert not fetch(server, page([record(1)], 1)).limited
+
+
 def test_limit_holds_against_a_server_that_gives_more_than_was_asked_for(server: ScriptedServer) -> None:
     answer = fetch(server, page([record(number) for number in range(40)], 40), limit=3)
     assert ids(answer) == [0, 1, 2]

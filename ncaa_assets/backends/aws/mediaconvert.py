@@ -445,6 +445,7 @@ class MediaConvertTranscoder(Transcoder):
                 if theirs is None or theirs.entry.token != work.entry.token:
                     raise
                 work.version = theirs.version
+                work.entry.keep_unknown(theirs.entry)
                 if theirs.entry.result is not None:
                     work.entry = theirs.entry
                     return

@@ -1,0 +1,107 @@
+"""A SQLite table that is read often: the connection that it keeps open, and what may happen to the file meanwhile."""
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.record.rows import Row
+
+DAY = "2025-03-09"
+
+
+def row_of(key: str, **fields: Any) -> Row:
+    return {"id": key, "game_date": DAY, **fields}
+
+
+def as_given(_: Row | None, given: Row) -> Row:
+    return given
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> SqliteTable:
+    table = SqliteTable(tmp_path / "archive" / "highlights.sqlite")
+    table.merge([row_of("1", title="a")], as_given)
+    return table
+
+
+def files_beside(table: SqliteTable) -> list[str]:
+    return sorted(path.name for path in table.path.parent.iterdir() if not path.name.startswith("."))
+
+
+def test_a_table_that_was_read_sees_what_others_write(table: SqliteTable) -> None:
+    assert table.get(["1"])["1"]["title"] == "a"
+    SqliteTable(table.path).merge([row_of("1", title="b"), row_of("2")], as_given)
+    assert table.get(["1"])["1"]["title"] == "b"
+    assert len(table.day(DAY)) == 2
+
+
+def test_a_file_that_somebody_deleted_or_replaced_is_opened_anew(table: SqliteTable, tmp_path: Path) -> None:
+    assert len(table.day(DAY)) == 1
+    for path in table.path.parent.glob("highlights.sqlite*"):
+        path.unlink()
+    assert table.day(DAY) == []
+    table.merge([row_of("2")], as_given)
+    assert table.get(["1", "2"]).keys() == {"2"}
+    other = SqliteTable(tmp_path / "other.sqlite")
+    other.merge([row_of("3")], as_given)
+    other.path.replace(table.path)
+    assert [row["id"] for row in table.day(DAY)] == ["3"]
+
+
+def test_after_a_merge_all_rows_are_in_the_one_file(table: SqliteTable) -> None:
+    table.day(DAY)
+    table.merge([row_of("2")], as_given)
+    assert files_beside(table) == ["highlights.sqlite"]
+
+
+def test_a_table_that_goes_leaves_no_log_behind(table: SqliteTable) -> None:
+    reader = SqliteTable(table.path)
+    reader.day(DAY)
+    assert len(files_beside(table)) > 1, "SQLite's log is there while it is read"
+    del reader
+    assert files_beside(table) == ["highlights.sqlite"]
+
+
+def test_a_process_that_ends_leaves_no_log_behind(table: SqliteTable) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ncaa_assets.backends.local.table import SqliteTable\n"
+        f"table = SqliteTable(Path(sys.argv[1])); assert len(table.day({DAY!r})) == 1"
+    )
+    subprocess.run([sys.executable, "-c", code, str(table.path)], check=True)
+    assert files_beside(table) == ["highlights.sqlite"]
+
+
+def test_each_thread_reads_by_a_connection_of_its_own(table: SqliteTable) -> None:
+    table.day(DAY)
+    with ThreadPoolExecutor(4) as threads:
+        assert [len(found) for found in threads.map(table.day, [DAY] * 40)] == [1] * 40
+    assert len(table.day(DAY)) == 1
+
+
+def read_and_write(table: SqliteTable) -> None:
+    assert len(table.day(DAY)) == 1
+    table.merge([row_of("child")], as_given)
+
+
+def test_a_forked_child_opens_the_file_for_itself(table: SqliteTable) -> None:
+    table.day(DAY)
+    child = multiprocessing.get_context("fork").Process(target=read_and_write, args=(table,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert [row["id"] for row in table.day(DAY)] == ["1", "child"]
+    table.merge([row_of("parent")], as_given)
+    assert [row["id"] for row in table.day(DAY)] == ["1", "child", "parent"]
+
+
+def test_a_table_goes_to_another_process_by_its_path(table: SqliteTable) -> None:
+    table.day(DAY)
+    other = pickle.loads(pickle.dumps(table))  # noqa: S301 - our own
+    assert other.day(DAY) == table.day(DAY)
