@@ -244,7 +244,7 @@ def test_other_settings_are_another_encode(objects: S3Store, cloud: Cloud, clip:
 
 def test_a_person_may_ask_for_it_again(objects: S3Store, cloud: Cloud, clip: Path) -> None:
     list(opened().encode([request_for(objects, clip.read_bytes())]))
-    (outcome,) = opened().encode([request_for(objects, clip.read_bytes(), force=True)])
+    (outcome,) = opened().encode([request_for(objects, clip.read_bytes(), again=True)])
     assert not outcome.reused
     assert cloud.mediaconvert.encodes == 2
 
