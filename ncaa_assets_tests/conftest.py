@@ -16,6 +16,7 @@ from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.settings import Settings
 from ncaa_assets.source.sample_api.clips import make_clip
 from ncaa_assets_tests.loopback.http_server import ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.lacking import Lacking
 
 if TYPE_CHECKING:
     from ncaa_assets_tests.loopback.cloud import Cloud
@@ -42,6 +43,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):  # one process of several; alone, files keep the order of their names
         rank = {name: place for place, name in enumerate(_FIRST)}
         items.sort(key=lambda item: rank.get(f"{item.path.parent.name}/{item.path.name}", len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that the machine lacks a tool for is skipped with what to do about it. In CI it fails: nothing goes
+    untested in silence there."""
+    if call.excinfo is not None and isinstance(lacking := call.excinfo.value, Lacking):
+        outcome = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        call.excinfo = pytest.CallInfo.from_call(lambda: outcome(str(lacking)), call.when).excinfo
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

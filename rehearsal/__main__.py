@@ -23,7 +23,9 @@ from zoneinfo import ZoneInfo
 from ncaa_assets.source.sample_api.clips import make_clip
 from ncaa_assets_tests.loopback import fargate
 from ncaa_assets_tests.loopback.fargate import Files, InTheImage, OnThisMachine
+from ncaa_assets_tests.loopback.lacking import Lacking
 from ncaa_assets_tests.loopback.running_ui import REPOSITORY, ask, backfill, launch
+from ncaa_assets_tests.loopback.terraform import require_terraform
 from rehearsal import report as reports
 from rehearsal.drills import DRILLS, Drill
 from rehearsal.report import Report
@@ -53,8 +55,10 @@ ASSETS = {"highlights", "backup_rows", "videos", "processed_videos"}
 
 
 def main() -> int:
-    if shutil.which("terraform") is None:
-        print("terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)")
+    try:
+        require_terraform()
+    except Lacking as lacking:
+        print(lacking)
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)

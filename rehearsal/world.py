@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from ncaa_assets_tests.days import API_PATH, record
 from ncaa_assets_tests.loopback import eventbridge, fargate, permissions
 from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.listing import API_PATH, record
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.permissions import Place
 from ncaa_assets_tests.loopback.postgres import Postgres, running_postgres
@@ -460,8 +460,7 @@ def started(world: World, files: Files) -> Iterator[None]:
     with ExitStack() as stack:
         for one in world.deployments:
             secret = world.cloud.client("secretsmanager").get_secret_value(SecretId=f"{one.name}/database-password")
-            folder = world.folder / f"postgres-{one.name}"
-            one.postgres = stack.enter_context(running_postgres(folder, secret["SecretString"]))
+            one.postgres = stack.enter_context(running_postgres(secret["SecretString"]))
         server = stack.enter_context(scripted_server())
         world.fargate = stack.enter_context(
             fargate.running(world.cloud, server, world.folder / "tasks", files, world.given)

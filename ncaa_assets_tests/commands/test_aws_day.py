@@ -22,10 +22,11 @@ from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, KEY, command, metadata_of, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import DAY, KEY, command, metadata_of, run_day, settings_for
 from ncaa_assets_tests.loopback import cloud as clouds
 from ncaa_assets_tests.loopback.cloud import Call, Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 pytestmark = pytest.mark.slow  # each command imports dagster_aws
 

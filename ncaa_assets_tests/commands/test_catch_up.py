@@ -19,8 +19,10 @@ from click.testing import Result
 from ncaa_assets.archive.lease import Lease
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.runs.instance import open_instance
-from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, command, record, serve_listing
+from ncaa_assets_tests.days import KEY, command
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 if TYPE_CHECKING:
     from ncaa_assets_tests.loopback.cloud import Cloud

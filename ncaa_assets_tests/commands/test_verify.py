@@ -27,9 +27,10 @@ from ncaa_assets.failures import SettingsError
 from ncaa_assets.record.models import Backup, HighlightsDay, ProcessedDay, RecordHistory, VideosDay, content_hash
 from ncaa_assets.record.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import KEY, command, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import KEY, command, run_day, settings_for
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, scripted_server
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 FIRST, SECOND = "2025-03-08", "2025-03-09"
 SHARED = 3  # the clip that both days list

@@ -12,8 +12,9 @@ import pytest
 
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import DAY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 
 def settings_of(server: ScriptedServer, clip: Path, **values: Any) -> Settings:

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 import ncaa_assets
-from ncaa_assets_tests.days import DAY, KEY, record, serve_listing
+from ncaa_assets_tests.days import DAY, KEY
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
-from ncaa_assets_tests.loopback.lacking import lacking
+from ncaa_assets_tests.loopback.lacking import Lacking
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 # Run in the image: what it holds, as JSON.
 LOOK = """
@@ -49,7 +50,7 @@ NAME = "ncaa-assets-test"
 def test_the_dockerfile_passes_hadolint() -> None:
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
-        lacking("hadolint is not installed (`make test` does it)")
+        raise Lacking("hadolint is not installed: `make test` installs it")
     done = subprocess.run([program, PROJECT / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -31,16 +31,17 @@ from ncaa_assets.runs import ecs as launched_runs
 from ncaa_assets.runs.execute import LOCATION, MODULE
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, KEY, record, run_day, serve_listing
+from ncaa_assets_tests.days import DAY, KEY, run_day
 from ncaa_assets_tests.loopback import eventbridge, fargate
 from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.permissions import Place, actions, many, needed, refused
 from ncaa_assets_tests.loopback.postgres import running_postgres
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
-from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform, require_terraform
+from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform
 
 IMAGE_TAG = "3f2a91c"
 INSTANCE = Path(ncaa_assets.__file__).parent / "instance"
@@ -62,11 +63,6 @@ SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID"}
 slow = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _terraform() -> None:
-    require_terraform()
-
-
 @pytest.fixture(scope="module")
 def account() -> Iterator[Cloud]:
     """An account of this file's own: the one of other tests is emptied between them."""
@@ -83,8 +79,24 @@ class Deployments:
     said: str
 
 
+@dataclass(frozen=True)
+class _Applying:
+    """The two applies while they go on."""
+
+    always_on: Terraform
+    on_demand: Terraform
+    processes: list[subprocess.Popen[str]]
+
+
 @pytest.fixture(scope="module")
-def deployed(account: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+def applying(
+    request: pytest.FixtureRequest, account: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[_Applying | None]:
+    """Starts both applies if a selected test needs them. Most of their time is the provider's waiting for databases,
+    so they run side by side, and beside the tests that need no account."""
+    if not any("deployed" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
     folder = tmp_path_factory.mktemp("terraform")
     always_on = Terraform(folder / "always-on", account.environment())
     on_demand = Terraform(folder / "on-demand", account.environment())
@@ -95,11 +107,29 @@ def deployed(account: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Deploy
         example = re.sub(rf"^({name} +=).*", rf"\1 {value}", example, flags=re.MULTILINE)
     other = 'dynamodb_table = "OnDemand"\ns3_prefix = "ncaa"\nlimit = 5\nsettings = { ENCODE_TIMEOUT = "3600" }\n'
     (on_demand.folder / "terraform.tfvars").write_text(example + other, "utf-8")
-    # Most of the time is the provider's own waiting for the databases, so both at once take as long as one.
     processes = [one.start("apply", "-input=false", "-auto-approve") for one in (always_on, on_demand)]
-    said = [process.communicate(timeout=900)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
-    return Deployments(always_on, on_demand, said[0])
+    yield _Applying(always_on, on_demand, processes)
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def deployed(applying: _Applying) -> Deployments:
+    said = [process.communicate(timeout=900)[0] for process in applying.processes]
+    assert [process.returncode for process in applying.processes] == [0, 0], "\n".join(said)
+    return Deployments(applying.always_on, applying.on_demand, said[0])
+
+
+@pytest.fixture(scope="module")
+def second_plans(deployed: Deployments) -> dict[str, str]:
+    """A plan of each deployment as it is, in JSON."""
+    every = {"always_on": deployed.always_on, "on_demand": deployed.on_demand}
+    for process in [one.start("plan", "-input=false", "-out=second") for one in every.values()]:
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+    return {name: one.run("show", "-json", "second") for name, one in every.items()}
 
 
 def containers(terraform: Terraform) -> dict[str, dict[str, Any]]:
@@ -130,7 +160,7 @@ def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+def initialised(applying: _Applying | None, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return Terraform(tmp_path_factory.mktemp("terraform") / "alone", {})
 
 
@@ -265,11 +295,8 @@ def test_the_command_for_the_ui_names_the_running_task_and_its_webserver(deploye
 @slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("which", ["always_on", "on_demand"])
-def test_a_second_plan_changes_nothing(deployed: Deployments, which: str) -> None:
-    terraform: Terraform = getattr(deployed, which)
-    terraform.run("plan", "-input=false", "-out=second")
-    plan = json.loads(terraform.run("show", "-json", "second"))
-    for change in plan["resource_changes"]:
+def test_a_second_plan_changes_nothing(second_plans: dict[str, str], which: str) -> None:
+    for change in json.loads(second_plans[which])["resource_changes"]:
         if change["change"]["actions"] == ["no-op"]:
             continue
         assert change["change"]["actions"] == ["update"], change["address"]
@@ -396,16 +423,14 @@ def test_a_role_is_passed_to_one_service_and_only_where_it_is_needed(deployed: D
 @slow
 @pytest.mark.timeout(900)
 def test_no_password_and_no_key_is_in_the_state_the_plan_or_what_was_said(
-    deployed: Deployments, account: Cloud
+    deployed: Deployments, second_plans: dict[str, str], account: Cloud
 ) -> None:
     secrets = account.client("secretsmanager")
     value = secrets.get_secret_value(SecretId="ncaa-assets/database-password")["SecretString"]
     assert len(value) == 64
     folder = deployed.always_on.folder
-    deployed.always_on.run("plan", "-input=false", "-out=looked-at")
-    shown = deployed.always_on.run("show", "-json", "looked-at")
     state = (folder / "terraform.tfstate").read_text("utf-8")
-    assert value not in state + shown + deployed.said
+    assert value not in state + second_plans["always_on"] + deployed.said
     for container in containers(deployed.always_on).values():
         assert value not in json.dumps(container)
 
@@ -665,7 +690,7 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
         "API_URL": serve_listing(server, lambda: [record(1, video)]), "RETRY_DELAY": "0", "DAGSTER_HOME": str(home),
         **account.environment(),
     }  # fmt: skip
-    with running_postgres(tmp_path / "postgres") as postgres:
+    with running_postgres() as postgres:
         environment |= postgres.environment()
         with running_fargate(account, server, tmp_path, {**environment, "AWS_ACCESS_KEY_ID": "WORKER"}) as cluster:
             given = {**environment, **cluster.here}
@@ -760,10 +785,6 @@ def test_it_all_goes_again_and_only_when_that_was_asked_for(deployed: Deployment
     s3, bucket = account.client("s3"), deployed.always_on.outputs()["s3_bucket_name"]
     with without_tls(account, bucket):
         s3.put_object(Bucket=bucket, Key="highlights/2025-03-09.json", Body=b"{}")
-    said = deployed.always_on.run("destroy", "-auto-approve", code=1)
-    assert "DeletionProtectionEnabled" in said
-    assert "BucketNotEmpty" in said
-    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["highlights/2025-03-09.json"]
 
     # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
     def keep_versioning(call: Call) -> None:
@@ -771,7 +792,13 @@ def test_it_all_goes_again_and_only_when_that_was_asked_for(deployed: Deployment
             s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
 
     account.after = keep_versioning
-    deployed.on_demand.run("destroy", "-auto-approve")
+    destroying = deployed.on_demand.start("destroy", "-auto-approve")
+    said = deployed.always_on.run("destroy", "-auto-approve", code=1)
+    assert "DeletionProtectionEnabled" in said
+    assert "BucketNotEmpty" in said
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["highlights/2025-03-09.json"]
+    said, _ = destroying.communicate(timeout=600)
+    assert destroying.returncode == 0, said
     assert deployed.on_demand.resources() == []
     assert not [
         one

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ncaa_assets.runs.execute import LOCATION
-from ncaa_assets_tests.days import COMMAND
+from ncaa_assets_tests.loopback.lacking import Lacking
 
+COMMAND = str(Path(sys.executable).with_name("ncaa-assets"))
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
 _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
@@ -24,12 +26,18 @@ _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $
 _BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 _RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
-NO_CHROMIUM = "there is no Chromium on PATH; on Debian: apt-get install chromium"
 
 
-def chromium() -> str | None:
-    """The path of the machine's Chromium, or None."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def chromium() -> str:
+    """The path of the machine's Chromium.
+
+    Raises:
+        Lacking: there is none.
+    """
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    raise Lacking("there is no Chromium on PATH; on Debian: apt-get install chromium")
 
 
 @contextmanager

@@ -24,12 +24,14 @@ from dagster_shared.serdes import serialize_value
 from ncaa_assets.runs import ecs as launched_runs
 from ncaa_assets.runs import instance as instances
 from ncaa_assets.runs.instance import open_instance
-from ncaa_assets_tests.days import COMMAND, DAY, KEY, record, serve_listing
+from ncaa_assets_tests.days import DAY, KEY
 from ncaa_assets_tests.loopback import cloud as clouds
 from ncaa_assets_tests.loopback.cloud import Cloud
 from ncaa_assets_tests.loopback.fargate import FAMILY, Fargate, running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.postgres import Postgres, running_postgres
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 BUCKET, TABLE = "highlights", "SportsHighlights"
 CONFIGURATION = Path(instances.__file__).parents[1] / "instance" / "ecs.yaml"
@@ -72,8 +74,8 @@ def test_the_file_names_these_variables_and_no_others() -> None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with running_postgres(tmp_path_factory.mktemp("postgres") / "server") as running:
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as running:
         yield running
 
 
