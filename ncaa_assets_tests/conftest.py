@@ -30,13 +30,13 @@ _FIRST = (
     "runs/test_execute.py", "commands/test_ui.py", "video/test_copier.py", "backends/test_mediaconvert.py",
     "commands/test_doctor.py",
 )  # fmt: skip
-_MOST_PROCESSES = 4  # more would end no sooner than the longest file does
+_MOST_PROCESSES = 6  # more would end no sooner than the longest file does
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means here: one more than there are cores, because a third of the time is waiting."""
-    return min(_MOST_PROCESSES, (os.cpu_count() or 1) + 1)
+    """What `-n auto` means here: two more than there are cores, because two of the longest files mostly wait."""
+    return min(_MOST_PROCESSES, (os.cpu_count() or 1) + 2)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -91,6 +91,7 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
     """The command in this process, on one Dagster home for all tests, with the environment that a test gives."""
+    import ncaa_assets_tests.loopback.migrations  # noqa: F401 - it speeds up whatever this process does with Dagster
     from ncaa_assets.commands.main import main
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -119,8 +120,8 @@ def released() -> Iterator[threading.Event]:
 
 # What a run imports only on its way, and what it reads of boto3's: without it each child would spend seconds on that.
 _IMPORTED_LATE = [
-    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets.backends.aws.resources",
-    "ncaa_assets.video.safe_http",
+    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets_tests.loopback.migrations",
+    "ncaa_assets.backends.aws.resources", "ncaa_assets.video.safe_http",
     "tenacity", "imageio_ffmpeg", "alembic.command", "sqlalchemy.dialects.sqlite", "boto3.s3.inject",
     "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.execution.plan.active",
     "dagster._core.instance.factory", "dagster._core.instance.runs.run_domain", "dagster._core.storage.migration.utils",

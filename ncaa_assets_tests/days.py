@@ -1,13 +1,18 @@
-"""A day on a real HTTP endpoint, and one run of the daily job on it: what the tests of whole days share."""
+"""What the tests of whole days share: settings for an endpoint of their own, a run of the daily job, the command."""
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+import ncaa_assets_tests.loopback.migrations  # noqa: F401 - it speeds up whatever this process does with Dagster
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
@@ -31,6 +36,21 @@ def run_day(settings: Settings, home: Path, day: str = DAY, *, force: bool = Fal
     os.environ["RAPIDAPI_KEY"] = KEY  # the resource names the variable; the fixture that cleans up restores it
     with open_instance(home) as instance:
         return execute_day(instance, build_defs(settings), date.fromisoformat(day), force=force)
+
+
+def back_up(settings: Settings, day: str = DAY, *, force: bool = False) -> None:
+    """Leaves the archive as a good day leaves it, for tests that care about the archive and not about the run."""
+    ended = run_day(settings, _home_of_backups(), day, force=force)
+    assert ended.succeeded, ended.errors
+    assert ended.failed_checks == ended.warnings == []
+
+
+@functools.cache
+def _home_of_backups() -> Path:
+    """One Dagster home a process: making one takes longer than some days do."""
+    home = Path(tempfile.mkdtemp(prefix="ncaa-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
 
 
 def metadata_of(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:
