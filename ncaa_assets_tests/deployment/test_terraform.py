@@ -7,6 +7,7 @@ variables. What moto forgets is named where it matters.
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,23 +80,40 @@ class Deployments:
     said: str
 
 
-@dataclass(frozen=True)
-class _Applying:
-    """The two applies while they go on."""
+class Background:
+    """A command of Terraform's that goes on in the background."""
 
-    always_on: Terraform
-    on_demand: Terraform
-    processes: list[subprocess.Popen[str]]
+    def __init__(self, terraform: Terraform, *arguments: str) -> None:
+        self.terraform = terraform
+        self.process = terraform.start(*arguments, "-auto-approve")
+        self._said = ""
+        # It is read at once: a full pipe would stop Terraform.
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self._said = self.process.stdout.read()
+
+    def said(self) -> str:
+        """What Terraform said, once it has ended well."""
+        self._reading.join(900)
+        assert self.process.wait(10) == 0, self._said
+        return self._said
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait()
 
 
 @pytest.fixture(scope="module")
 def applying(
     request: pytest.FixtureRequest, account: Cloud, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[_Applying | None]:
-    """Starts both applies if a selected test needs them. Most of their time is the provider's waiting for databases,
-    so they run side by side, and beside the tests that need no account."""
-    if not any("deployed" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        yield None
+) -> Iterator[dict[str, Background]]:
+    """Starts both applies if a selected test needs one. Most of their time is the provider's waiting for databases, so
+    they run side by side, and beside the tests that come first here."""
+    if not any({"always_on", "on_demand"} & set(getattr(item, "fixturenames", ())) for item in request.session.items):
+        yield {}
         return
     folder = tmp_path_factory.mktemp("terraform")
     always_on = Terraform(folder / "always-on", account.environment())
@@ -107,19 +125,31 @@ def applying(
         example = re.sub(rf"^({name} +=).*", rf"\1 {value}", example, flags=re.MULTILINE)
     other = 'dynamodb_table = "OnDemand"\ns3_prefix = "ncaa"\nlimit = 5\nsettings = { ENCODE_TIMEOUT = "3600" }\n'
     (on_demand.folder / "terraform.tfvars").write_text(example + other, "utf-8")
-    processes = [one.start("apply", "-input=false", "-auto-approve") for one in (always_on, on_demand)]
-    yield _Applying(always_on, on_demand, processes)
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-            process.communicate()
+    every = {
+        "always_on": Background(always_on, "apply", "-input=false"),
+        "on_demand": Background(on_demand, "apply", "-input=false"),
+    }
+    yield every
+    for one in every.values():
+        one.end()
 
 
 @pytest.fixture(scope="module")
-def deployed(applying: _Applying) -> Deployments:
-    said = [process.communicate(timeout=900)[0] for process in applying.processes]
-    assert [process.returncode for process in applying.processes] == [0, 0], "\n".join(said)
-    return Deployments(applying.always_on, applying.on_demand, said[0])
+def on_demand(applying: dict[str, Background]) -> Terraform:
+    """The deployment that is not always on. It is there a minute before the other."""
+    applying["on_demand"].said()
+    return applying["on_demand"].terraform
+
+
+@pytest.fixture(scope="module")
+def always_on(applying: dict[str, Background]) -> Terraform:
+    applying["always_on"].said()
+    return applying["always_on"].terraform
+
+
+@pytest.fixture(scope="module")
+def deployed(applying: dict[str, Background], always_on: Terraform, on_demand: Terraform) -> Deployments:
+    return Deployments(always_on, on_demand, applying["always_on"].said())
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +190,7 @@ def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def initialised(applying: _Applying | None, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+def initialised(applying: dict[str, Background], tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return Terraform(tmp_path_factory.mktemp("terraform") / "alone", {})
 
 
@@ -206,7 +236,112 @@ def test_a_setting_has_a_variable_or_may_stand_in_the_map() -> None:
     assert not in_map & by_variable
 
 
-# ---- In an account --------------------------------------------------------------------------------------------------
+# ---- In an account: what needs the first deployment alone -----------------------------------------------------------
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
+    on_demand: Terraform, account: Cloud
+) -> None:
+    """A container whose secret is missing dies before its first line of log."""
+    account.client("ssm").put_parameter(Name="/ncaa/key", Value=KEY, Type="SecureString")
+    for name, is_there in (("key", True), ("another", False)):
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ncaa/{name}"
+        given = [f"-var=rapidapi_ssm_parameter_arn={arn}", f"-var=image_tag={IMAGE_TAG}"]
+        said = on_demand.run("plan", "-input=false", *given, code=1)  # the image is not there either
+        assert (f'Ephemeral Resource Parameter ("{arn}"): couldn\'t find resource' in said) is not is_there
+        assert KEY not in said
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(on_demand: Terraform, account: Cloud) -> None:
+    outputs = on_demand.outputs()
+    schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
+        "cron(0 9 * * ? *)", "America/New_York", "DISABLED",
+    )  # fmt: skip
+    target = schedule["Target"]
+    parameters = target["EcsParameters"]
+    assert f":task-definition/{outputs['catch_up_task_definition']}:" in parameters["TaskDefinitionArn"]
+    network = parameters["NetworkConfiguration"]["awsvpcConfiguration"]
+    assert (sorted(network["Subnets"]), network["SecurityGroups"]) == (
+        sorted(outputs["subnets"]), [outputs["security_group"]],
+    )  # fmt: skip
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
+    assert target["DeadLetterConfig"]["Arn"].endswith(":ncaa-on-demand-not-started")
+
+
+# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once.
+_FOR_OTHER_DAYS = {
+    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
+}  # fmt: skip
+# What the doctor asks and does without.
+_DISPENSABLE = {"s3:ListBucketVersions"}
+
+
+def place_of(terraform: Terraform) -> Place:
+    """What requests in a deployment do not say themselves."""
+    outputs = terraform.outputs()
+    tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
+    return Place(
+        bucket=outputs["s3_bucket_name"],
+        cluster=outputs["ecs_cluster"],
+        log_group=outputs["log_group"],
+        passes={task["family"]: [task["execution_role_arn"], task["task_role_arn"]] for task in tasks},
+        mediaconvert_role=outputs["mediaconvert_role_arn"],
+    )
+
+
+def statements_of(terraform: Terraform, role: str) -> list[dict[str, Any]]:
+    """The statements of a role's policy."""
+    return [statement for address, statement in policies(terraform) if address == f"aws_iam_role_policy.{role}"]
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
+    on_demand: Terraform,
+    account: Cloud,
+    server: ScriptedServer,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bucket = on_demand.outputs()["s3_bucket_name"]
+    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
+    api = serve_listing(server, lambda: [record(1, video), record(2, None)])
+    environment = {one["name"]: one["value"] for one in containers(on_demand)["run"]["environment"]}
+    environment |= {
+        "NCAA_DEPLOYMENT": "aws", "API_URL": api, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+        "DAGSTER_HOME": str(tmp_path / "home"), **account.environment(),
+    }  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    account.calls.clear()
+    with without_tls(account, bucket), caplog.at_level("INFO", logger="ncaa_assets"):
+        ended = run_day(Settings.from_environment(), tmp_path / "home")
+        assert ended.succeeded, ended.errors
+        told = CliRunner().invoke(main, ["doctor"], catch_exceptions=False).output
+    assert "fail " not in told, told
+
+    policy, place = statements_of(on_demand, "run"), place_of(on_demand)
+    assert {action for action, _ in refused(policy, account.calls, place)} <= _DISPENSABLE
+    asked = {need.action for call in account.calls for need in needed(call, place)}
+    assert actions(policy) - asked <= _FOR_OTHER_DAYS
+
+    # Quoted words side by side: a line matches that has them all ("Filter pattern syntax", CloudWatch Logs user guide).
+    pattern = on_demand.values("aws_cloudwatch_log_metric_filter.day_backed_up")["pattern"]
+    words = re.findall(r'"([^"]+)"', pattern)
+    assert " ".join(f'"{word}"' for word in words) == pattern
+    lines = [message for message in caplog.messages if all(word in message for word in words)]
+    assert len(lines) == 1
+    assert json.loads(lines[0][lines[0].index("{") :])["day"] == DAY
+
+
+# ---- In an account: both --------------------------------------------------------------------------------------------
 
 
 @slow
@@ -303,21 +438,6 @@ def test_a_second_plan_changes_nothing(second_plans: dict[str, str], which: str)
         before, after = change["change"]["before"], change["change"]["after"]
         different = {name for name in after if before.get(name) != after[name]}
         assert different <= FORGOTTEN_BY_MOTO.get(change["address"], set()), change["address"]
-
-
-@slow
-@pytest.mark.timeout(900)
-def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
-    deployed: Deployments, account: Cloud
-) -> None:
-    """A container whose secret is missing dies before its first line of log."""
-    account.client("ssm").put_parameter(Name="/ncaa/key", Value=KEY, Type="SecureString")
-    for name, is_there in (("key", True), ("another", False)):
-        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ncaa/{name}"
-        given = [f"-var=rapidapi_ssm_parameter_arn={arn}", f"-var=image_tag={IMAGE_TAG}"]
-        said = deployed.on_demand.run("plan", "-input=false", *given, code=1)  # the image is not there either
-        assert (f'Ephemeral Resource Parameter ("{arn}"): couldn\'t find resource' in said) is not is_there
-        assert KEY not in said
 
 
 @slow
@@ -521,25 +641,6 @@ def test_the_events_that_mean_trouble_are_caught_and_the_others_are_not(deployed
 
 @slow
 @pytest.mark.timeout(900)
-def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(deployed: Deployments, account: Cloud) -> None:
-    outputs = deployed.on_demand.outputs()
-    schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")
-    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
-        "cron(0 9 * * ? *)", "America/New_York", "DISABLED",
-    )  # fmt: skip
-    target = schedule["Target"]
-    parameters = target["EcsParameters"]
-    assert f":task-definition/{outputs['catch_up_task_definition']}:" in parameters["TaskDefinitionArn"]
-    network = parameters["NetworkConfiguration"]["awsvpcConfiguration"]
-    assert (sorted(network["Subnets"]), network["SecurityGroups"]) == (
-        sorted(outputs["subnets"]), [outputs["security_group"]],
-    )  # fmt: skip
-    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
-    assert target["DeadLetterConfig"]["Arn"].endswith(":ncaa-on-demand-not-started")
-
-
-@slow
-@pytest.mark.timeout(900)
 def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: Deployments, account: Cloud) -> None:
     wanted = deployed.always_on.values("aws_cloudwatch_log_metric_filter.day_backed_up")
     assert wanted["log_group_name"] == deployed.always_on.outputs()["log_group"]
@@ -554,76 +655,7 @@ def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: De
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
 
 
-# ---- A day in it ----------------------------------------------------------------------------------------------------
-
-# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once.
-_FOR_OTHER_DAYS = {
-    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
-}  # fmt: skip
-# What the doctor asks and does without.
-_DISPENSABLE = {"s3:ListBucketVersions"}
-
-
-def place_of(terraform: Terraform) -> Place:
-    """What requests in a deployment do not say themselves."""
-    outputs = terraform.outputs()
-    tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
-    return Place(
-        bucket=outputs["s3_bucket_name"],
-        cluster=outputs["ecs_cluster"],
-        log_group=outputs["log_group"],
-        passes={task["family"]: [task["execution_role_arn"], task["task_role_arn"]] for task in tasks},
-        mediaconvert_role=outputs["mediaconvert_role_arn"],
-    )
-
-
-def statements_of(terraform: Terraform, role: str) -> list[dict[str, Any]]:
-    """The statements of a role's policy."""
-    return [statement for address, statement in policies(terraform) if address == f"aws_iam_role_policy.{role}"]
-
-
-@slow
-@pytest.mark.timeout(900)
-def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
-    deployed: Deployments,
-    account: Cloud,
-    server: ScriptedServer,
-    clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    terraform = deployed.on_demand
-    bucket = terraform.outputs()["s3_bucket_name"]
-    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
-    api = serve_listing(server, lambda: [record(1, video), record(2, None)])
-    environment = {one["name"]: one["value"] for one in containers(terraform)["run"]["environment"]}
-    environment |= {
-        "NCAA_DEPLOYMENT": "aws", "API_URL": api, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
-        "DAGSTER_HOME": str(tmp_path / "home"), **account.environment(),
-    }  # fmt: skip
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    account.calls.clear()
-    with without_tls(account, bucket), caplog.at_level("INFO", logger="ncaa_assets"):
-        ended = run_day(Settings.from_environment(), tmp_path / "home")
-        assert ended.succeeded, ended.errors
-        told = CliRunner().invoke(main, ["doctor"], catch_exceptions=False).output
-    assert "fail " not in told, told
-
-    policy, place = statements_of(terraform, "run"), place_of(terraform)
-    assert {action for action, _ in refused(policy, account.calls, place)} <= _DISPENSABLE
-    asked = {need.action for call in account.calls for need in needed(call, place)}
-    assert actions(policy) - asked <= _FOR_OTHER_DAYS
-
-    # Quoted words side by side: a line matches that has them all ("Filter pattern syntax", CloudWatch Logs user guide).
-    pattern = terraform.values("aws_cloudwatch_log_metric_filter.day_backed_up")["pattern"]
-    words = re.findall(r'"([^"]+)"', pattern)
-    assert " ".join(f'"{word}"' for word in words) == pattern
-    lines = [message for message in caplog.messages if all(word in message for word in words)]
-    assert len(lines) == 1
-    assert json.loads(lines[0][lines[0].index("{") :])["day"] == DAY
-
+# ---- What launches runs ---------------------------------------------------------------------------------------------
 
 # What the roles that launch may do and what is done here does not show: moto's task definitions name no log to read a
 # dead run's last words from.
@@ -739,9 +771,27 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
 # ---- The README's order, to the end ---------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def destroying(deployed: Deployments, account: Cloud) -> Iterator[Background]:
+    """The end of the deployment on demand. Again most of it is waiting, beside the last two tests."""
+    s3 = account.client("s3")
+
+    # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
+    def keep_versioning(call: Call) -> None:
+        if call.operation == "PutBucketVersioning":
+            s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
+
+    account.after = keep_versioning
+    process = Background(deployed.on_demand, "destroy")
+    yield process
+    process.end()
+
+
 @slow
 @pytest.mark.timeout(900)
-def test_the_first_deployment_works_in_the_readmes_order(deployed: Deployments, account: Cloud) -> None:
+def test_the_first_deployment_works_in_the_readmes_order(
+    deployed: Deployments, account: Cloud, destroying: Background
+) -> None:
     terraform = deployed.always_on
     ecs, scheduler = account.client("ecs"), account.client("scheduler")
 
@@ -780,25 +830,18 @@ def test_the_first_deployment_works_in_the_readmes_order(deployed: Deployments, 
 
 @slow
 @pytest.mark.timeout(900)
-def test_it_all_goes_again_and_only_when_that_was_asked_for(deployed: Deployments, account: Cloud) -> None:
+def test_it_all_goes_again_and_only_when_that_was_asked_for(
+    deployed: Deployments, account: Cloud, destroying: Background
+) -> None:
     """The last test of this file: nothing is left of either deployment after it."""
     s3, bucket = account.client("s3"), deployed.always_on.outputs()["s3_bucket_name"]
     with without_tls(account, bucket):
         s3.put_object(Bucket=bucket, Key="highlights/2025-03-09.json", Body=b"{}")
-
-    # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
-    def keep_versioning(call: Call) -> None:
-        if call.operation == "PutBucketVersioning":
-            s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
-
-    account.after = keep_versioning
-    destroying = deployed.on_demand.start("destroy", "-auto-approve")
     said = deployed.always_on.run("destroy", "-auto-approve", code=1)
     assert "DeletionProtectionEnabled" in said
     assert "BucketNotEmpty" in said
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["highlights/2025-03-09.json"]
-    said, _ = destroying.communicate(timeout=600)
-    assert destroying.returncode == 0, said
+    destroying.said()
     assert deployed.on_demand.resources() == []
     assert not [
         one
