@@ -19,7 +19,7 @@ from ncaa_assets_tests.loopback.http_server import ScriptedServer, scripted_serv
 from ncaa_assets_tests.loopback.lacking import Lacking
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.loopback.cloud import Cloud
+    from ncaa_assets_tests.loopback.aws import Cloud
 
 # The files that take a minute or more, in the order in which they begin where several processes share them: those that
 # mostly wait (for a database, a daemon) beside one that computes, and none of them last, when the others have ended.
@@ -156,20 +156,20 @@ def silent_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _running_cloud() -> Iterator["Cloud"]:
+def _aws_of_the_session() -> Iterator["Cloud"]:
     # moto takes a second and a half, which most tests never need.
     import ncaa_assets_tests.loopback.boto_files  # noqa: F401 - it speeds up whatever this process does with boto3
-    from ncaa_assets_tests.loopback.cloud import running_cloud
+    from ncaa_assets_tests.loopback.aws import running_cloud
 
     with running_cloud() as running:
         yield running
 
 
 @pytest.fixture
-def cloud(_running_cloud: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iterator["Cloud"]:
+def cloud(_aws_of_the_session: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iterator["Cloud"]:
     """AWS on loopback, empty, with this process's environment leading there; the server is one for all tests."""
-    _running_cloud.reset()
-    for name, value in _running_cloud.environment().items():
+    _aws_of_the_session.reset()
+    for name, value in _aws_of_the_session.environment().items():
         monkeypatch.setenv(name, value)
-    yield _running_cloud
-    assert _running_cloud.problems == []
+    yield _aws_of_the_session
+    assert _aws_of_the_session.problems == []

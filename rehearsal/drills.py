@@ -5,7 +5,7 @@ A drill is a function that does it to the world, sees that it ends so, and retur
 
 from collections.abc import Callable
 
-from ncaa_assets_tests.loopback import cloud as clouds
+from ncaa_assets_tests.loopback import aws
 from ncaa_assets_tests.loopback.running_ui import launch
 from rehearsal.world import KEY, TAGS, WRONG_KEY, Deployment, World, finished, last_days, until
 
@@ -144,7 +144,7 @@ def bucket_denied(world: World) -> str:
     the next run backs the day up.
     """
     it, day = world.always_on, "2025-02-06"
-    world.cloud.fail("PutObject", clouds.error(403, "AccessDenied", times=None), key=day)
+    world.cloud.fail("PutObject", aws.error(403, "AccessDenied", times=None), key=day)
     launched(it, day)
     it.ended(day, "FAILURE")
     alert = it.alert_with(day)

@@ -21,7 +21,7 @@ from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
 from ncaa_assets_tests.loopback import eventbridge, fargate, permissions
-from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
 from ncaa_assets_tests.loopback.listing import API_PATH, record

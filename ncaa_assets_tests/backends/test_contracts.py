@@ -28,7 +28,7 @@ from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConfl
 from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Row
 from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import merge_row
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 
 BACKENDS = ["local", "aws"]
 BUCKET = TABLE = "contract"

@@ -16,8 +16,8 @@ from ncaa_assets.archive.lease import Lease, holder
 from ncaa_assets.backends.aws.s3 import PART, S3Store
 from ncaa_assets.failures import BackupError, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Cloud
 
 BUCKET, PREFIX, DAY = "highlights", "ncaa", "2025-03-09"
 KEY = f"videos/{DAY}/1.mp4"
@@ -171,19 +171,17 @@ def test_memory_does_not_grow_with_the_size_of_an_upload(objects: S3Store) -> No
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
-        ("UploadPart", clouds.error(503, "SlowDown")),
-        ("UploadPart", clouds.dropped_before),
-        ("UploadPart", clouds.dropped_after),
-        ("CreateMultipartUpload", clouds.error(503, "SlowDown")),
-        ("CompleteMultipartUpload", clouds.error(200, "InternalError")),
-        ("CompleteMultipartUpload", clouds.dropped_before),
-        ("CompleteMultipartUpload", clouds.dropped_after),
+        ("UploadPart", aws.error(503, "SlowDown")),
+        ("UploadPart", aws.dropped_before),
+        ("UploadPart", aws.dropped_after),
+        ("CreateMultipartUpload", aws.error(503, "SlowDown")),
+        ("CompleteMultipartUpload", aws.error(200, "InternalError")),
+        ("CompleteMultipartUpload", aws.dropped_before),
+        ("CompleteMultipartUpload", aws.dropped_after),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.kind} {value.code}",
 )
-def test_a_passing_fault_of_an_upload_passes(
-    objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
-) -> None:
+def test_a_passing_fault_of_an_upload_passes(objects: S3Store, cloud: Cloud, operation: str, fault: aws.Fault) -> None:
     cloud.fail(operation, fault)
     with objects.upload(KEY, content_type="video/mp4") as upload:
         upload.write(body(2.5))
@@ -193,10 +191,10 @@ def test_a_passing_fault_of_an_upload_passes(
     assert everything(cloud) == [f"{PREFIX}/{KEY}"]
 
 
-@pytest.mark.parametrize("fault", [clouds.error(503, "SlowDown"), clouds.dropped_before, clouds.dropped_after])
+@pytest.mark.parametrize("fault", [aws.error(503, "SlowDown"), aws.dropped_before, aws.dropped_after])
 @pytest.mark.parametrize("expect", [Expect.ANYTHING, Expect.NOTHING, "version"])
 def test_a_passing_fault_of_a_write_passes_also_where_the_write_is_conditional(
-    objects: S3Store, cloud: Cloud, fault: clouds.Fault, expect: Expect | str
+    objects: S3Store, cloud: Cloud, fault: aws.Fault, expect: Expect | str
 ) -> None:
     key = f"highlights/{DAY}.json"
     if expect == "version":
@@ -207,9 +205,9 @@ def test_a_passing_fault_of_a_write_passes_also_where_the_write_is_conditional(
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "HeadObject", "DeleteObject", "ListObjectsV2"])
-@pytest.mark.parametrize("fault", [clouds.error(500, "InternalError"), clouds.dropped_after])
+@pytest.mark.parametrize("fault", [aws.error(500, "InternalError"), aws.dropped_after])
 def test_a_passing_fault_of_anything_else_passes(
-    objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
+    objects: S3Store, cloud: Cloud, operation: str, fault: aws.Fault
 ) -> None:
     version = objects.write(KEY, b"x")
     cloud.fail(operation, fault)
@@ -221,8 +219,8 @@ def test_a_passing_fault_of_anything_else_passes(
 
 
 def test_a_lease_whose_answers_are_lost_is_held_and_given_back(objects: S3Store, cloud: Cloud) -> None:
-    cloud.fail("PutObject", clouds.dropped_after, key=".leases")
-    cloud.fail("DeleteObject", clouds.dropped_after, key=".leases")
+    cloud.fail("PutObject", aws.dropped_after, key=".leases")
+    cloud.fail("DeleteObject", aws.dropped_after, key=".leases")
     with Lease(objects, DAY, "run-1"):
         there = holder(objects, DAY)
         assert there is not None
@@ -252,15 +250,15 @@ def upload_and_fail(store: S3Store) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (clouds.error(503, "SlowDown", times=None), "too busy"),
-        (clouds.error(403, "AccessDenied", times=None), "may not do UploadPart on .*grant it to their role"),
-        (clouds.error(400, "ExpiredToken", times=None), "credentials have expired .*aws sso login"),
-        (clouds.error(403, "InvalidAccessKeyId", times=None), "does not know these credentials"),
-        (clouds.error(400, "BadDigest", times=None), "BadDigest"),
+        (aws.error(503, "SlowDown", times=None), "too busy"),
+        (aws.error(403, "AccessDenied", times=None), "may not do UploadPart on .*grant it to their role"),
+        (aws.error(400, "ExpiredToken", times=None), "credentials have expired .*aws sso login"),
+        (aws.error(403, "InvalidAccessKeyId", times=None), "does not know these credentials"),
+        (aws.error(400, "BadDigest", times=None), "BadDigest"),
     ],
 )
 def test_a_fault_that_stays_is_one_sentence_and_nothing_is_half_stored(
-    objects: S3Store, cloud: Cloud, fault: clouds.Fault, said: str
+    objects: S3Store, cloud: Cloud, fault: aws.Fault, said: str
 ) -> None:
     cloud.fail("UploadPart", fault)
     with pytest.raises(StoreError, match=said) as caught:
@@ -273,8 +271,8 @@ def test_a_fault_that_stays_is_one_sentence_and_nothing_is_half_stored(
 def test_parts_that_cannot_be_taken_back_are_told_and_swept_by_the_next_run(
     objects: S3Store, cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cloud.fail("UploadPart", clouds.error(400, "ExpiredToken", times=None))
-    cloud.fail("AbortMultipartUpload", clouds.error(400, "ExpiredToken", times=None))
+    cloud.fail("UploadPart", aws.error(400, "ExpiredToken", times=None))
+    cloud.fail("AbortMultipartUpload", aws.error(400, "ExpiredToken", times=None))
     with pytest.raises(StoreError, match="expired"):
         upload_and_fail(objects)
     assert "the day's next run ends it" in caplog.text
@@ -306,7 +304,7 @@ def test_a_bucket_that_vanishes_while_it_is_used_is_told_too(objects: S3Store, c
 
 
 def test_a_denied_bucket_is_told(objects: S3Store, cloud: Cloud) -> None:
-    cloud.fail("HeadBucket", clouds.error(403, "AccessDenied", times=None))
+    cloud.fail("HeadBucket", aws.error(403, "AccessDenied", times=None))
     with pytest.raises(StoreError, match="may not use the bucket highlights, or it is somebody else's"):
         objects.info(KEY)
 

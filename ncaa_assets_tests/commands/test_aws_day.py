@@ -23,8 +23,8 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, command, metadata_of, run_day, settings_for
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Call, Cloud
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Call, Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 
@@ -170,7 +170,7 @@ def test_the_key_may_stand_in_the_secret_alone(
 def test_a_run_that_fails_in_the_middle_does_not_show_the_key_either(
     ready: Cloud, endpoint: str, tmp_path: Path
 ) -> None:
-    ready.fail("CreateJob", clouds.error(403, "AccessDeniedException", times=None))
+    ready.fail("CreateJob", aws.error(403, "AccessDeniedException", times=None))
     done = command("backup", "--date", DAY, "--debug", API_URL=endpoint, RAPIDAPI_SECRET_ID=SECRET, **AWS)
     assert done.returncode == 1
     assert "may not do CreateJob on MediaConvert" in done.stderr
@@ -225,14 +225,14 @@ def test_a_run_from_the_ui_without_a_key_fails_with_the_same_sentence(ready: Clo
 @pytest.mark.parametrize(
     ("operation", "fault", "said"),
     [
-        ("HeadBucket", clouds.error(404, "NoSuchBucket", times=None), f"there is no bucket {BUCKET}"),
-        ("HeadBucket", clouds.error(403, "AccessDenied", times=None), "may not use the bucket"),
-        ("PutObject", clouds.error(400, "ExpiredToken", times=None), "credentials have expired"),
-        ("DescribeTable", clouds.error(400, "ResourceNotFoundException", times=None), f"there is no table {TABLE}"),
+        ("HeadBucket", aws.error(404, "NoSuchBucket", times=None), f"there is no bucket {BUCKET}"),
+        ("HeadBucket", aws.error(403, "AccessDenied", times=None), "may not use the bucket"),
+        ("PutObject", aws.error(400, "ExpiredToken", times=None), "credentials have expired"),
+        ("DescribeTable", aws.error(400, "ResourceNotFoundException", times=None), f"there is no table {TABLE}"),
     ],
 )
 def test_what_is_wrong_with_the_account_is_one_sentence(
-    ready: Cloud, endpoint: str, tmp_path: Path, operation: str, fault: clouds.Fault, said: str
+    ready: Cloud, endpoint: str, tmp_path: Path, operation: str, fault: aws.Fault, said: str
 ) -> None:
     ready.fail(operation, fault)
     assert said in told(day_with_the_secret(endpoint, tmp_path))

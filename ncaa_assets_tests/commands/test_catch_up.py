@@ -25,7 +25,7 @@ from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.loopback.cloud import Cloud
+    from ncaa_assets_tests.loopback.aws import Cloud
 
 Run = Callable[..., Result]
 Alerts = Callable[[], list[str]]

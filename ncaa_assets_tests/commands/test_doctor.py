@@ -25,7 +25,7 @@ from ncaa_assets.runs.execute import job_origin
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, command, run_day, settings_for
-from ncaa_assets_tests.loopback.cloud import Cloud, error
+from ncaa_assets_tests.loopback.aws import Cloud, error
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH
 from ncaa_assets_tests.loopback.sample_page import QUOTA, page_of, record, serve

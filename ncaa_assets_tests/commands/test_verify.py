@@ -28,7 +28,7 @@ from ncaa_assets.record.models import Backup, HighlightsDay, ProcessedDay, Recor
 from ncaa_assets.record.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, back_up, command, settings_for
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, scripted_server
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 

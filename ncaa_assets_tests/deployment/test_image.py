@@ -17,7 +17,7 @@ import pytest
 
 import ncaa_assets
 from ncaa_assets_tests.days import DAY, KEY
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.lacking import Lacking
 from ncaa_assets_tests.loopback.listing import record, serve_listing

@@ -34,7 +34,7 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, run_day
 from ncaa_assets_tests.loopback import eventbridge, fargate
-from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import record, serve_listing

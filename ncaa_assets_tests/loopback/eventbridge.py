@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from moto.events.models import EventPattern, events_backends
 
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.fargate import Fargate
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT

@@ -31,7 +31,7 @@ from moto.ecs.models import EC2ContainerServiceBackend, Service, ecs_backends
 from moto.ecs.models import Task as MotoTask
 from moto.moto_api import state_manager
 
-from ncaa_assets_tests.loopback.cloud import Call, Cloud
+from ncaa_assets_tests.loopback.aws import Call, Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.running_ui import free_port

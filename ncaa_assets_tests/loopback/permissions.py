@@ -1,4 +1,4 @@
-"""What a request to AWS must be allowed, and whether a policy allows it: from what cloud.py notes of a request to the
+"""What a request to AWS must be allowed, and whether a policy allows it: from what aws.py notes of a request to the
 permissions that AWS asks for, and the part of IAM's evaluation that the policies in terraform/ use.
 
 Pure: nothing here asks a cloud. Which permission an operation takes, and on what, is said by the Service Authorization
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ncaa_assets_tests.loopback.cloud import Call
+from ncaa_assets_tests.loopback.aws import Call
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
 

@@ -31,7 +31,7 @@ from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.video import copier as video_copy
 from ncaa_assets.video.copier import CopyLimits, CopyOutcome, CopyPlan, VideoCopier, plan_copies, skipped
 from ncaa_assets.video.safe_http import HostPolicy
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer
 
 DAY = "2025-03-09"
