@@ -1,4 +1,5 @@
-"""Fixtures that several test files use, and how `make test` spreads the files over several processes."""
+"""Fixtures of several test files, the order in which `make test` hands the files to its processes, and what happens to
+a test if the machine lacks a tool."""
 
 import multiprocessing
 import os
@@ -21,14 +22,14 @@ from ncaa_assets_tests.loopback.lacking import Lacking
 if TYPE_CHECKING:
     from ncaa_assets_tests.loopback.aws import Cloud
 
-# The files that take a minute or more, in the order in which they begin where several processes share them: those that
-# mostly wait (for a database, a daemon) beside one that computes, and none of them last, when the others have ended.
+# The files that take longest, in the order in which several processes begin them: first those that mostly wait (for
+# databases, a daemon, a package index) beside one that computes, so that none of them is the last to end.
 _FIRST = (
-    "deployment/test_terraform.py", "commands/test_aws_day.py", "runs/test_daemon.py", "commands/test_interrupted.py",
-    "runs/test_ecs.py", "deployment/test_image.py", "commands/test_verify.py", "commands/test_ranges.py",
-    "commands/test_backup.py", "commands/test_end_to_end.py", "commands/test_catch_up.py", "video/test_pages.py",
-    "runs/test_execute.py", "commands/test_ui.py", "video/test_copier.py", "backends/test_mediaconvert.py",
-    "commands/test_doctor.py",
+    "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "deployment/test_image.py",
+    "commands/test_aws_day.py", "runs/test_ecs.py", "commands/test_ranges.py", "commands/test_verify.py",
+    "video/test_copier.py", "commands/test_catch_up.py", "commands/test_backup.py", "runs/test_execute.py",
+    "backends/test_mediaconvert.py", "video/test_pages.py", "commands/test_ui.py", "backends/test_contracts.py",
+    "commands/test_doctor.py", "commands/test_end_to_end.py", "backends/test_s3.py", "defs/test_sensor.py",
 )  # fmt: skip
 _MOST_PROCESSES = 6  # more would end no sooner than the longest file does
 
@@ -57,7 +58,7 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, Any]:
-    """A report on its way to the process that prints it; half a surrogate pair in what was logged would end both."""
+    """Makes a report safe to send to the process that prints it: half a surrogate pair in a log would end both."""
     return _encodable((yield))
 
 
@@ -74,7 +75,7 @@ def _encodable(value: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Tests start without the settings, the `.env` and the Dagster home of whoever runs them."""
+    """Keeps the settings, the `.env` and the Dagster home of whoever runs the tests out of them."""
     for name in (*Settings.model_fields, "dagster_home"):
         monkeypatch.delenv(name.upper(), raising=False)
     for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AWS_")]:
@@ -112,13 +113,13 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """Set when the test ends, so that no thread of a host that stalls outlives it."""
+    """An event that is set when the test ends, so that no thread of a stalling host outlives it."""
     event = threading.Event()
     yield event
     event.set()
 
 
-# What a run imports only on its way, and what it reads of boto3's: without it each child would spend seconds on that.
+# Modules that a run imports late. Without this list each child would spend seconds on importing them.
 _IMPORTED_LATE = [
     "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets_tests.loopback.migrations",
     "ncaa_assets.backends.aws.resources", "ncaa_assets.video.safe_http",
@@ -132,7 +133,7 @@ _IMPORTED_LATE = [
 
 @pytest.fixture(scope="session")
 def forkserver() -> ForkServerContext:
-    """Children of a process that has one thread and has imported everything: each starts in a moment."""
+    """Starts children from a process with one thread that has imported everything, in a tenth of a second each."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED_LATE)
     return context
@@ -167,7 +168,7 @@ def _aws_of_the_session() -> Iterator["Cloud"]:
 
 @pytest.fixture
 def cloud(_aws_of_the_session: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iterator["Cloud"]:
-    """AWS on loopback, empty, with this process's environment leading there; the server is one for all tests."""
+    """AWS on loopback, empty, with this process's environment leading there. All tests share one server."""
     _aws_of_the_session.reset()
     for name, value in _aws_of_the_session.environment().items():
         monkeypatch.setenv(name, value)

@@ -1,6 +1,6 @@
-"""The image: its Dockerfile is linted, built, and its commands are run in it, one of them a whole day on AWS.
+"""The image: its Dockerfile is linted and built, and its commands run in it, one of them for a whole day on AWS.
 
-A tool that builds without a Docker engine is named by NCAA_BUILD_IMAGE (`.ci/run` sets it); it is called as
+NCAA_BUILD_IMAGE names a tool that builds without a Docker engine (`.ci/run` sets it). It is called as
 `TOOL -t NAME CONTEXT` and `TOOL --run NAME COMMAND…`.
 """
 
@@ -22,7 +22,7 @@ from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.lacking import Lacking
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 
-# Run in the image: what it holds, as JSON.
+# Runs in the image and prints what it holds, as JSON.
 LOOK = """
 import importlib.metadata, json, os, pathlib, shutil, yaml
 import ncaa_assets
@@ -72,7 +72,7 @@ class Image:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """Built from what the repository holds, with a person's own files beside it."""
+    """An image built from the repository's files with a person's own files beside them."""
     tool = os.environ.get("NCAA_BUILD_IMAGE")
     if not tool:
         pytest.skip("NCAA_BUILD_IMAGE names no tool that builds images (.ci/run sets it where there is one)")

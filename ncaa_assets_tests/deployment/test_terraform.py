@@ -1,13 +1,12 @@
-"""The infrastructure: what a plan says, and what an account holds after the README's commands, on a moto server.
+"""The infrastructure: what a plan says, and what an account on loopback holds after the README's commands.
 
-Two whole deployments stand beside each other there, one always on and one that is not, made from the example of the
-variables. What moto forgets is named where it matters.
+Two whole deployments lie beside each other in the account, one always on and one on demand, made from the example of
+the variables. Where moto forgets something that matters, a comment names it.
 """
 
 import json
 import re
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,12 +41,12 @@ from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.permissions import Place, actions, many, needed, refused
 from ncaa_assets_tests.loopback.postgres import running_postgres
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
-from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform
+from ncaa_assets_tests.loopback.terraform import SOURCE, Background, Terraform
 
 IMAGE_TAG = "3f2a91c"
 INSTANCE = Path(ncaa_assets.__file__).parent / "instance"
 
-# What moto does not give back of what it was given, so that every plan there wants it again.
+# Attributes that moto does not return, so that every plan wants to set them anew.
 FORGOTTEN_BY_MOTO = {
     "aws_ecs_service.dagster": {"availability_zone_rebalancing", "enable_execute_command"},
     "aws_vpc_security_group_egress_rule.to_database": {"description"},
@@ -55,10 +54,10 @@ FORGOTTEN_BY_MOTO = {
     "aws_rds_cluster.dagster[0]": {"scaling_configuration"},
 }
 
-# What a task definition sets beside the settings and what dagster.yaml expands: where Dagster finds that file, and what
+# What a task definition sets besides our settings and the variables in dagster.yaml: the folder of that file, and what
 # boto3 reads.
 READ_BY_OTHERS = {"DAGSTER_HOME", "AWS_REGION"}
-# Settings that no task definition sets: the image's own, of the local backend, or of a command outside of ECS.
+# Settings that no task definition sets: the image sets them, or the local backend or a command outside ECS uses them.
 SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID"}
 
 slow = pytest.mark.slow
@@ -73,37 +72,11 @@ def account() -> Iterator[Cloud]:
 
 @dataclass(frozen=True)
 class Deployments:
-    """The two, applied from terraform.tfvars.example; `said` is what Terraform said of the first."""
+    """Both deployments, applied from terraform.tfvars.example; `said` is Terraform's output for the first."""
 
     always_on: Terraform
     on_demand: Terraform
     said: str
-
-
-class Background:
-    """A command of Terraform's that goes on in the background."""
-
-    def __init__(self, terraform: Terraform, *arguments: str) -> None:
-        self.terraform = terraform
-        self.process = terraform.start(*arguments, "-auto-approve")
-        self._said = ""
-        # It is read at once: a full pipe would stop Terraform.
-        self._reading = threading.Thread(target=self._read, daemon=True)
-        self._reading.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self._said = self.process.stdout.read()
-
-    def said(self) -> str:
-        """What Terraform said, once it has ended well."""
-        self._reading.join(900)
-        assert self.process.wait(10) == 0, self._said
-        return self._said
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +151,7 @@ def policies(terraform: Terraform) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @contextmanager
 def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
-    """Lets a bucket be used over plain http: the loopback has no TLS, and moto heeds the bucket's policy."""
+    """Lets a bucket be used over plain http: loopback has no TLS, and moto enforces the bucket's policy."""
     s3 = account.client("s3")
     policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
     s3.delete_bucket_policy(Bucket=bucket)
@@ -273,16 +246,16 @@ def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(on_demand: Terrafo
     assert target["DeadLetterConfig"]["Arn"].endswith(":ncaa-on-demand-not-started")
 
 
-# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once.
+# What a run may do and this day needed not: end a broken upload, look for a killed run's jobs or for several at once.
 _FOR_OTHER_DAYS = {
     "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
 }  # fmt: skip
-# What the doctor asks and does without.
+# Requests of doctor that may be refused.
 _DISPENSABLE = {"s3:ListBucketVersions"}
 
 
 def place_of(terraform: Terraform) -> Place:
-    """What requests in a deployment do not say themselves."""
+    """The facts of a deployment that its requests do not carry."""
     outputs = terraform.outputs()
     tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
     return Place(
@@ -657,10 +630,10 @@ def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: De
 
 # ---- What launches runs ---------------------------------------------------------------------------------------------
 
-# What the roles that launch may do and what is done here does not show: moto's task definitions name no log to read a
-# dead run's last words from.
+# What the launching roles may do and this test does not need: moto's task definitions name no log in which a dead run's
+# last lines could be read.
 _LAUNCHING_UNSEEN = {"logs:GetLogEvents"}
-# The webserver's: it shows and deletes what steps printed (the sensors' own output is written like it), and ECS Exec.
+# What the webserver needs: it shows and deletes the output of steps (sensors write theirs too), and ECS Exec.
 _OF_THE_UI = {
     "s3:PutObject", "s3:AbortMultipartUpload", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
@@ -668,7 +641,7 @@ _OF_THE_UI = {
 
 
 def requests_of_the_daemon(settings: Settings, home: Path, account: Cloud) -> list[Call]:
-    """What its sensor asks, that finds one run failed and one killed, and its schedule, of days that are not there."""
+    """The requests of its sensor, which finds a failed and a killed run, and of its schedule."""
     defs = build_defs(settings)
     with open_instance(home) as instance:
         before = json.dumps(automation._newest(instance))

@@ -1,7 +1,7 @@
 """Dagster's database migrations, read once a process: Alembic reads some ninety files of them five times for a new
 instance, which is half of the time that making one takes.
 
-Importing it is enough. It changes nothing of what is read, and nothing in `ncaa_assets` knows of it.
+Importing this module is enough. The migrations stay the same, and nothing in `ncaa_assets` knows of it.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""A page of the API's as its documentation and published samples show it: records with their matches, on loopback."""
+"""A page of the API as its documentation and published samples show it: records with their matches."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ QUOTA = {"x-ratelimit-requests-limit": "100", "x-ratelimit-requests-remaining": 
 
 
 def record(number: int) -> dict[str, Any]:
-    """A record with all fields that are known of."""
+    """A record with every documented field."""
     key = 105170 + number
     return {
         "id": key,

@@ -7,14 +7,18 @@ Terraform is initialised once a process, for all who apply it. The provider come
 
 import atexit
 import functools
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from moto.rds.models import DBInstance
 
 import ncaa_assets
 from ncaa_assets_tests.loopback.lacking import Lacking
@@ -63,13 +67,14 @@ def _initialised() -> Path | str:
             cwd=folder / "initialised", env=_environment({"TF_CLI_ARGS_init": _init_arguments()}),
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False,
         )  # fmt: skip
-        said = "" if done.returncode == 0 else " ".join(done.stderr.split())[-300:]
+        told, _, _ = done.stderr.partition("Error: ")[2].partition("To see which modules")
+        said = "" if done.returncode == 0 else " ".join((told or done.stderr).split())[:300]
     except subprocess.TimeoutExpired:
         said = f"it did not end within {_DOWNLOAD_SECONDS} s"
     if said:
         return (
             "terraform init does not get the AWS provider: open the way to registry.terraform.io, or name a mirror on "
-            f"this machine with TF_CLI_ARGS_init=-plugin-dir=FOLDER. It said: {said}"
+            f"this machine with TF_CLI_ARGS_init=-plugin-dir=FOLDER ({said})"
         )
     return folder / "initialised"
 
@@ -139,6 +144,46 @@ class Terraform:
         if self._kept.get(arguments[0], (0, None))[0] != stamp:
             self._kept[arguments[0]] = stamp, json.loads(self.run(*arguments))
         return self._kept[arguments[0]][1]
+
+
+class Background:
+    """A change of Terraform's that goes on in the background, such as an apply, which waits for databases.
+
+    Its output is read at once, because a full pipe would stop Terraform.
+    """
+
+    def __init__(self, terraform: Terraform, *arguments: str) -> None:
+        self.terraform = terraform
+        self._process = terraform.start(*arguments, "-auto-approve")
+        self._said = ""
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self._said = self._process.stdout.read()
+
+    def said(self) -> str:
+        """Waits for its end and returns its output.
+
+        Raises:
+            AssertionError: it failed, or did not end within 15 minutes.
+        """
+        self._reading.join(900)
+        assert self._process.wait(10) == 0, self._said[-3000:]
+        return self._said
+
+    def end(self) -> None:
+        """Ends it if it has not ended."""
+        self._process.terminate()
+        self._process.wait()
+
+
+# moto gives all databases the same resource id, so that Terraform takes one for the other.
+DBInstance.dbi_resource_id = property(  # type: ignore[assignment]
+    lambda database: f"db-{hashlib.sha256(database.db_instance_identifier.encode()).hexdigest()[:26].upper()}",
+    lambda _, __: None,
+)
 
 
 def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
