@@ -12,7 +12,8 @@ backup: $(VENV)/.local-ready
 ui: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets ui
 
-# A file a process at a time, the long ones first (conftest.py); compiled code is kept, for hundreds of processes begin here.
+# Several processes take a file at a time, the long ones first (conftest.py). They keep compiled code, because hundreds of
+# processes start here.
 test: $(VENV)/.dev-ready
 	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
@@ -23,8 +24,8 @@ lint: $(VENV)/.dev-ready
 	$(RUN)/lint-imports
 	$(RUN)/zizmor --offline --quiet --no-progress .github/workflows
 
-# Reads terraform/ for what is open, unencrypted or unlogged. Checkov pins what it needs, so it has an environment of its
-# own; it takes no policies from the net.
+# Checkov looks in terraform/ for what is open, unencrypted or unlogged, without policies from the net. It pins its own
+# dependencies, so it has an environment of its own.
 scan: .venv-checkov/.ready
 	.venv-checkov/bin/checkov -d terraform --framework terraform --compact --quiet --skip-download
 
@@ -33,7 +34,8 @@ scan: .venv-checkov/.ready
 	.venv-checkov/bin/pip install -q --disable-pip-version-check 'checkov>=3.2,<4'
 	@touch $@
 
-# The deployment whole, on this machine: needs Terraform; with NCAA_BUILD_IMAGE (as .ci/run sets it) in the image's files.
+# The whole deployment on this machine. Needs Terraform; where NCAA_BUILD_IMAGE names a tool (.ci/run sets it), days run in
+# the image's files.
 rehearsal: $(VENV)/.dev-ready
 	$(RUN)/python -m rehearsal
 

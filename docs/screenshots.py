@@ -14,7 +14,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, NO_CHROMIUM, chromium, ui_with_a_sample
+from ncaa_assets_tests.loopback.lacking import Lacking
+from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, chromium, ui_with_a_sample
 
 PICTURES = Path(__file__).parent
 BACKED_UP = 10  # days, of
@@ -23,9 +24,10 @@ WIDTH, HEIGHT = 1400, 800
 
 
 def main() -> None:
-    program = chromium()
-    if program is None:
-        sys.exit(NO_CHROMIUM)
+    try:
+        program = chromium()
+    except Lacking as lacking:
+        sys.exit(str(lacking))
     first = Settings().today() - timedelta(days=PARTITIONS)
     with (
         tempfile.TemporaryDirectory() as folder,

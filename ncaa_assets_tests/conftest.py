@@ -1,4 +1,5 @@
-"""Fixtures that several test files use, and how `make test` spreads the files over several processes."""
+"""Fixtures of several test files, the order in which `make test` hands the files to its processes, and what happens to
+a test if the machine lacks a tool."""
 
 import multiprocessing
 import os
@@ -16,26 +17,27 @@ from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.settings import Settings
 from ncaa_assets.source.sample_api.clips import make_clip
 from ncaa_assets_tests.loopback.http_server import ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.lacking import Lacking
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.loopback.cloud import Cloud
+    from ncaa_assets_tests.loopback.aws import Cloud
 
-# The files that take a minute or more, in the order in which they begin where several processes share them: those that
-# mostly wait (for a database, a daemon) beside one that computes, and none of them last, when the others have ended.
+# The files that take longest, in the order in which several processes begin them: first those that mostly wait (for
+# databases, a daemon, a package index) beside one that computes, so that none of them is the last to end.
 _FIRST = (
-    "deployment/test_terraform.py", "commands/test_aws_day.py", "runs/test_daemon.py", "commands/test_interrupted.py",
-    "runs/test_ecs.py", "deployment/test_image.py", "commands/test_verify.py", "commands/test_ranges.py",
-    "commands/test_backup.py", "commands/test_end_to_end.py", "commands/test_catch_up.py", "video/test_pages.py",
-    "runs/test_execute.py", "commands/test_ui.py", "video/test_copier.py", "backends/test_mediaconvert.py",
-    "commands/test_doctor.py",
+    "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "deployment/test_image.py",
+    "commands/test_aws_day.py", "runs/test_ecs.py", "commands/test_ranges.py", "commands/test_verify.py",
+    "video/test_copier.py", "commands/test_catch_up.py", "commands/test_backup.py", "runs/test_execute.py",
+    "backends/test_mediaconvert.py", "video/test_pages.py", "commands/test_ui.py", "backends/test_contracts.py",
+    "commands/test_doctor.py", "commands/test_end_to_end.py", "backends/test_s3.py", "defs/test_sensor.py",
 )  # fmt: skip
-_MOST_PROCESSES = 4  # more would end no sooner than the longest file does
+_MOST_PROCESSES = 6  # more would end no sooner than the longest file does
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means here: one more than there are cores, because a third of the time is waiting."""
-    return min(_MOST_PROCESSES, (os.cpu_count() or 1) + 1)
+    """What `-n auto` means here: two more than there are cores, because two of the longest files mostly wait."""
+    return min(_MOST_PROCESSES, (os.cpu_count() or 1) + 2)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,8 +47,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that the machine lacks a tool for is skipped with what to do about it. In CI it fails: nothing goes
+    untested in silence there."""
+    if call.excinfo is not None and isinstance(lacking := call.excinfo.value, Lacking):
+        outcome = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        call.excinfo = pytest.CallInfo.from_call(lambda: outcome(str(lacking)), call.when).excinfo
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, Any]:
-    """A report on its way to the process that prints it; half a surrogate pair in what was logged would end both."""
+    """Makes a report safe to send to the process that prints it: half a surrogate pair in a log would end both."""
     return _encodable((yield))
 
 
@@ -63,7 +75,7 @@ def _encodable(value: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Tests start without the settings, the `.env` and the Dagster home of whoever runs them."""
+    """Keeps the settings, the `.env` and the Dagster home of whoever runs the tests out of them."""
     for name in (*Settings.model_fields, "dagster_home"):
         monkeypatch.delenv(name.upper(), raising=False)
     for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AWS_")]:
@@ -80,6 +92,7 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
     """The command in this process, on one Dagster home for all tests, with the environment that a test gives."""
+    import ncaa_assets_tests.loopback.migrations  # noqa: F401 - it speeds up whatever this process does with Dagster
     from ncaa_assets.commands.main import main
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -100,16 +113,16 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """Set when the test ends, so that no thread of a host that stalls outlives it."""
+    """An event that is set when the test ends, so that no thread of a stalling host outlives it."""
     event = threading.Event()
     yield event
     event.set()
 
 
-# What a run imports only on its way, and what it reads of boto3's: without it each child would spend seconds on that.
+# Modules that a run imports late. Without this list each child would spend seconds on importing them.
 _IMPORTED_LATE = [
-    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets.backends.aws.s3",
-    "ncaa_assets.video.safe_http",
+    "ncaa_assets_tests.days", "ncaa_assets_tests.loopback.boto_files", "ncaa_assets_tests.loopback.migrations",
+    "ncaa_assets.backends.aws.s3", "ncaa_assets.video.safe_http",
     "tenacity", "imageio_ffmpeg", "alembic.command", "sqlalchemy.dialects.sqlite", "boto3.s3.inject",
     "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.execution.plan.active",
     "dagster._core.instance.factory", "dagster._core.instance.runs.run_domain", "dagster._core.storage.migration.utils",
@@ -120,7 +133,7 @@ _IMPORTED_LATE = [
 
 @pytest.fixture(scope="session")
 def forkserver() -> ForkServerContext:
-    """Children of a process that has one thread and has imported everything: each starts in a moment."""
+    """Starts children from a process with one thread that has imported everything, in a tenth of a second each."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED_LATE)
     return context
@@ -144,20 +157,20 @@ def silent_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _running_cloud() -> Iterator["Cloud"]:
+def _aws_of_the_session() -> Iterator["Cloud"]:
     # moto takes a second and a half, which most tests never need.
     import ncaa_assets_tests.loopback.boto_files  # noqa: F401 - it speeds up whatever this process does with boto3
-    from ncaa_assets_tests.loopback.cloud import running_cloud
+    from ncaa_assets_tests.loopback.aws import running_cloud
 
     with running_cloud() as running:
         yield running
 
 
 @pytest.fixture
-def cloud(_running_cloud: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iterator["Cloud"]:
-    """AWS on loopback, empty, with this process's environment leading there; the server is one for all tests."""
-    _running_cloud.reset()
-    for name, value in _running_cloud.environment().items():
+def cloud(_aws_of_the_session: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iterator["Cloud"]:
+    """AWS on loopback, empty, with this process's environment leading there. All tests share one server."""
+    _aws_of_the_session.reset()
+    for name, value in _aws_of_the_session.environment().items():
         monkeypatch.setenv(name, value)
-    yield _running_cloud
-    assert _running_cloud.problems == []
+    yield _aws_of_the_session
+    assert _aws_of_the_session.problems == []

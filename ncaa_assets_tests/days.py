@@ -1,59 +1,27 @@
-"""A day on a real HTTP endpoint, and one run of the daily job on it: what the tests of whole days share."""
+"""What the tests of whole days share: settings for an endpoint of their own, a run of the daily job, the command."""
 
-import json
+import atexit
+import functools
 import os
+import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+import ncaa_assets_tests.loopback.migrations  # noqa: F401 - it speeds up whatever this process does with Dagster
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 DAY = "2025-03-09"
 KEY = "a-key-that-must-not-show"
-API_PATH = "/basketball/highlights"
-COMMAND = str(Path(sys.executable).with_name("ncaa-assets"))
-
-
-def record(number: int, url: str | None, **fields: Any) -> dict[str, Any]:
-    """A record in the shape of the API's, with what a client may not expect: unknown fields, nulls, unicode."""
-    return {
-        "id": number,
-        "type": "VERIFIED",
-        "title": f"Team {number} vs. San José – Highlights",
-        "url": url,
-        "imgUrl": None,
-        "match": {"id": 10**6 + number, "league": {"name": "NCAA", "season": 2025}, "odds": [1.50, 2, None, True]},
-        "newField": {"kept": ["verbatim", "ʻokina"]},
-        **fields,
-    }
-
-
-def serve_listing(server: ScriptedServer, records: Callable[[], list[Any]], *, path: str = API_PATH) -> str:
-    """Answers `path` with the pages of `records()`, as they are when asked, and returns the URL."""
-
-    def page(handler: Handler) -> None:
-        asked = server.asked[-1]
-        every = records()
-        limit, offset = int(asked.query["limit"]), int(asked.query["offset"])
-        body = {
-            "data": every[offset : offset + limit],
-            "pagination": {"totalCount": len(every), "offset": offset, "limit": limit},
-            "plan": {"tier": "BASIC", "message": "All data available with current plan."},
-        }
-        headers = {"x-ratelimit-requests-limit": "100", "x-ratelimit-requests-remaining": "77"}
-        Reply(json.dumps(body).encode(), headers=headers, content_type="application/json").send(handler)
-
-    return server.on(path, page)
 
 
 def settings_for(api_url: str, **values: Any) -> Settings:
@@ -68,6 +36,21 @@ def run_day(settings: Settings, home: Path, day: str = DAY, *, force: bool = Fal
     os.environ["RAPIDAPI_KEY"] = KEY  # the resource names the variable; the fixture that cleans up restores it
     with open_instance(home) as instance:
         return execute_day(instance, build_defs(settings), date.fromisoformat(day), force=force)
+
+
+def back_up(settings: Settings, day: str = DAY, *, force: bool = False) -> None:
+    """Leaves the archive as a good day leaves it, for tests that care about the archive and not about the run."""
+    ended = run_day(settings, _home_of_backups(), day, force=force)
+    assert ended.succeeded, ended.errors
+    assert ended.failed_checks == ended.warnings == []
+
+
+@functools.cache
+def _home_of_backups() -> Path:
+    """One Dagster home a process: making one takes longer than some days do."""
+    home = Path(tempfile.mkdtemp(prefix="ncaa-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
 
 
 def metadata_of(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:

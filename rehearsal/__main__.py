@@ -1,9 +1,9 @@
-"""`make rehearsal`: the deployment whole, on one machine, without an AWS account. Exit code 1 if anything came out
-otherwise than expected; the report is docs/rehearsal.md.
+"""`make rehearsal`: the whole deployment on one machine, without an AWS account. The report is docs/rehearsal.md; the
+exit code is 1 if anything differs from what is expected, and 2 if the machine lacks Terraform or its provider.
 
-Real are Terraform and our `terraform/`, the image's files (where `NCAA_BUILD_IMAGE` names a tool that builds it), every
-process of Dagster and of the command, Postgres, HTTP, ffmpeg. AWS is moto with what the emulators in ncaa_assets_tests
-add; roles may do what their policies say. A person's part is done through the UI's GraphQL API and Terraform alone.
+Terraform and our `terraform/`, the image's files (where `NCAA_BUILD_IMAGE` names a tool that builds it), every process
+of Dagster and of the command, Postgres, HTTP and ffmpeg are real. AWS is ncaa_assets_tests/loopback, and a role may do
+what its policy says. A person's part is played through the UI's GraphQL API and Terraform alone.
 """
 
 import json
@@ -23,7 +23,9 @@ from zoneinfo import ZoneInfo
 from ncaa_assets.source.sample_api.clips import make_clip
 from ncaa_assets_tests.loopback import fargate
 from ncaa_assets_tests.loopback.fargate import Files, InTheImage, OnThisMachine
+from ncaa_assets_tests.loopback.lacking import Lacking
 from ncaa_assets_tests.loopback.running_ui import REPOSITORY, ask, backfill, launch
+from ncaa_assets_tests.loopback.terraform import require_terraform
 from rehearsal import report as reports
 from rehearsal.drills import DRILLS, Drill
 from rehearsal.report import Report
@@ -53,8 +55,10 @@ ASSETS = {"highlights", "backup_rows", "videos", "processed_videos"}
 
 
 def main() -> int:
-    if shutil.which("terraform") is None:
-        print("terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)")
+    try:
+        require_terraform()
+    except Lacking as lacking:
+        print(lacking)
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
@@ -78,7 +82,7 @@ def main() -> int:
 
 
 def _end(number: int, _: object) -> None:
-    """Ends the rehearsal, and with it everything that it started."""
+    """Ends the rehearsal and every process that it started."""
     ENDED.set()
     sys.exit(128 + number)
 
@@ -101,13 +105,13 @@ def _rehearse(world: World, report: Report, stack: ExitStack) -> None:
 
 
 def _drill(drill: Drill, world: World, report: Report) -> bool:
-    """One drill, with the first line of what it says as its name and the rest as the end that it is to have. Returns
-    whether it had it."""
+    """Runs one drill. The first line of its docstring is its name, the rest the expected end. Returns whether it ended
+    so."""
     what, _, expected = (drill.__doc__ or "").strip().partition(".\n")
     try:
         with report.drill(what, " ".join(expected.split())) as line:
             line.seen = drill(world)
-    except Exception:  # noqa: BLE001 - the report has it, and the next drill is as good without this one
+    except Exception:  # noqa: BLE001 - the report has it, and the next drill does not depend on this one
         return False
     return True
 
@@ -222,7 +226,7 @@ def _use(world: World, report: Report) -> None:
 
 
 def _times(world: World, day: str) -> str:
-    """How long it took from the click to the task, to the first asset, and to the end."""
+    """The seconds from the click to the task, to the first asset, and to the end."""
     it = world.always_on
     (run,) = it.runs_of(day)
     query = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { creationTime startTime endTime
@@ -265,7 +269,7 @@ def _look_at(world: World, day: str, run_id: str) -> str:
 
 
 def _tick(world: World) -> str:
-    """What the UI's "Test schedule" does: evaluates a tick, then launches what it asks for."""
+    """Does what "Test schedule" does in the UI: evaluates a tick, then launches the runs that it requests."""
     it = world.always_on
     query = """mutation ($selector: ScheduleSelector!, $at: Float) { scheduleDryRun(selectorData: $selector,
         timestamp: $at) { __typename ... on DryRunInstigationTick { evaluationResult { error { message }
@@ -286,7 +290,7 @@ def _tick(world: World) -> str:
 
 
 def _on_demand(world: World, report: Report) -> None:
-    """Nothing runs around the clock: EventBridge alone, then the UI for an hour."""
+    """The deployment in which nothing runs around the clock: EventBridge's start, then the UI for an hour."""
     it, (day,) = world.on_demand, last_days(1)
     with report.stage("always_on = false: EventBridge's start fills the missing day") as line:
         assert it.tasks("service") == []

@@ -1,11 +1,12 @@
-"""What goes wrong in the rehearsal, each with the end that it is to have.
+"""The failures that are rehearsed.
 
-A drill is a function that does it to the world, sees that it ends so, and returns what it saw.
+A drill is a function that brings one failure about, asserts that it ends as its docstring says, and returns what it
+saw.
 """
 
 from collections.abc import Callable
 
-from ncaa_assets_tests.loopback import cloud as clouds
+from ncaa_assets_tests.loopback import aws
 from ncaa_assets_tests.loopback.running_ui import launch
 from rehearsal.world import KEY, TAGS, WRONG_KEY, Deployment, World, finished, last_days, until
 
@@ -17,7 +18,7 @@ def launched(deployment: Deployment, day: str) -> None:
 
 
 def is_made_up_for(deployment: Deployment, day: str) -> None:
-    """A day that failed once, and was alerted of once, is whole after another run."""
+    """A day that failed once and was reported once is whole after another run."""
     launched(deployment, day)
     deployment.ended(day, "FAILURE", "SUCCESS")
     deployment.check_whole(day)
@@ -144,7 +145,7 @@ def bucket_denied(world: World) -> str:
     the next run backs the day up.
     """
     it, day = world.always_on, "2025-02-06"
-    world.cloud.fail("PutObject", clouds.error(403, "AccessDenied", times=None), key=day)
+    world.cloud.fail("PutObject", aws.error(403, "AccessDenied", times=None), key=day)
     launched(it, day)
     it.ended(day, "FAILURE")
     alert = it.alert_with(day)
@@ -242,7 +243,7 @@ def sentence(alert: str) -> str:
     return next((line for line in alert.splitlines() if line.startswith("error: ")), alert).removeprefix("error: ")
 
 
-# Those of a group go on side by side, since most of each is waiting.
+# The drills of a group run side by side, because they mostly wait.
 DRILLS: tuple[tuple[Drill, ...], ...] = (
     (two_run_tasks_killed,),
     (daemon_killed,),

@@ -1,4 +1,4 @@
-"""What the rehearsal found, as a person reads it: printed line by line as it comes, and kept in docs/rehearsal.md."""
+"""The rehearsal's report: printed line by line as the rehearsal goes on, and kept in docs/rehearsal.md."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ PLACE = Path(__file__).parents[1] / "docs" / "rehearsal.md"
 
 @dataclass
 class Line:
-    """One stage or drill: what was done, what was to come of it, and what came of it; `failed` says why not."""
+    """One stage or drill: what was done, what was expected, and what was seen. `failed` says why it failed."""
 
     what: str
     expected: str
@@ -22,7 +22,7 @@ class Line:
 
 @dataclass
 class Report:
-    """Everything that is told at the end."""
+    """Everything that the report holds."""
 
     stages: list[Line] = field(default_factory=list)
     drills: list[Line] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Report:
             print(f"{now:5.0f} s  {what}: {'FAILED: ' if line.failed else ''}{line.failed or line.seen}", flush=True)
 
     def stage(self, what: str) -> AbstractContextManager[Line]:
-        """What everything after it stands on: if it fails, the rehearsal ends."""
+        """A step that later ones depend on: if it fails, the rehearsal ends."""
         return self._line(self.stages, what, "")
 
     def drill(self, what: str, expected: str) -> AbstractContextManager[Line]:

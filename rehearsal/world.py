@@ -1,5 +1,5 @@
-"""Where the rehearsal takes place: the cloud, the API and the host of the videos on loopback, and in that cloud the two
-deployments that our own `terraform/` makes, one always on and one on demand.
+"""The world of the rehearsal: AWS, the API and the host of the videos on loopback, and in that AWS the two deployments
+that `terraform/` makes, one always on and one on demand.
 """
 
 import json
@@ -20,33 +20,33 @@ from zoneinfo import ZoneInfo
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from ncaa_assets_tests.days import API_PATH, record
 from ncaa_assets_tests.loopback import eventbridge, fargate, permissions
-from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.listing import API_PATH, record
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.permissions import Place
 from ncaa_assets_tests.loopback.postgres import Postgres, running_postgres
 from ncaa_assets_tests.loopback.running_ui import ask, runs
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT, Refused
-from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform
+from ncaa_assets_tests.loopback.terraform import SOURCE, Background, Terraform
 
 KEY, WRONG_KEY = "the-key-of-the-rehearsal", "a-key-of-yesterday"
 ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"
 TAGS = ("3f2a91c", "77b01de")
 LARGE_VIDEOS = 4  # VIDEO_CONCURRENCY
-# What doctor asks with a run's role and does without when it is refused.
+# Requests of doctor that a run's role does not allow, and that it can do without.
 DISPENSABLE = {(f"{ALWAYS_ON}-run", "s3:ListBucketVersions"), (f"{ALWAYS_ON}-run", "ecs:DescribeTaskDefinition")}
 
 
-# Set where the rehearsal is to end before its time.
+# Set when the rehearsal is told to end early.
 ENDED = threading.Event()
 
 
 def _afternoon() -> str:
-    """A timezone in which it is early in the afternoon: neither midnight nor the schedule's six o'clock comes about
-    meanwhile. The sign of these names is the other way round (tz database, etcetera)."""
+    """A timezone where it is early afternoon, so that neither midnight nor the schedule's six o'clock passes during the
+    rehearsal. The sign in these names is reversed (tz database, etcetera)."""
     east = 13 - datetime.now(UTC).hour
     return f"Etc/GMT{-east:+d}"
 
@@ -54,17 +54,17 @@ def _afternoon() -> str:
 TIMEZONE = _afternoon()
 
 
-def until(what: str, there: Callable[[], Any], seconds: float = 120) -> Any:
-    """Waits until `there()` is something, and returns that.
+def until(what: str, condition: Callable[[], Any], seconds: float = 120) -> Any:
+    """Waits until `condition()` returns something true, and returns that.
 
     Raises:
-        AssertionError: it never came about, or `ENDED` was set.
+        AssertionError: it did not within `seconds`, or `ENDED` was set.
     """
     deadline = time.monotonic() + seconds
-    while not (found := there()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
         assert not ENDED.wait(0.2), f"{what}: the rehearsal was ended"
-    return found
+    return value
 
 
 def last_days(count: int) -> list[str]:
@@ -75,7 +75,7 @@ def last_days(count: int) -> list[str]:
 
 @dataclass
 class Hold:
-    """A video's download that stops in its middle: `reached` is set there, and it goes on when `go` is set."""
+    """A download that pauses halfway: `reached` is set then, and it continues when `go` is set."""
 
     reached: threading.Event = field(default_factory=threading.Event)
     go: threading.Event = field(default_factory=threading.Event)
@@ -85,8 +85,8 @@ class Source:
     """The API and the host of the videos.
 
     Attributes:
-        key: the key that the API takes.
-        down: days for which the API is out of order.
+        key: the key that the API accepts.
+        down: days for which the API answers 503.
         asked: the day of each request for a listing, in order.
         large: days with `LARGE_VIDEOS` videos, large ones.
     """
@@ -102,13 +102,13 @@ class Source:
         self.url = server.on(API_PATH, self._listing)
 
     def hold(self, day: str) -> Hold:
-        """The next download of the day's video waits in its middle."""
+        """Makes the next download of the day's video pause halfway."""
         self._holds[day] = hold = Hold()
         self._holding.append(hold)
         return hold
 
     def release(self) -> None:
-        """Lets every download go on that waits."""
+        """Lets every paused download continue."""
         for hold in self._holding:
             hold.go.set()
 
@@ -141,7 +141,7 @@ class Source:
 
     def _video(self, day: str, number: int, handler: Handler) -> None:
         body = self._large if day in self.large else self._clip
-        # Each clip's bytes are its own, or they would be encoded once: a box "free" is for whoever wants it.
+        # Each clip gets bytes of its own, in a box "free" that players skip: equal clips would be encoded once.
         own = str(number).encode()
         body += struct.pack(">I4s", 8 + len(own), b"free") + own
         handler.send_response(200)
@@ -174,7 +174,7 @@ class Deployment:
         secrets.put_secret_value(SecretId=self.outputs["api_key_secret_arn"], SecretString=json.dumps({"api_key": key}))
 
     def push(self, tag: str) -> None:
-        """Leaves in the registry what a push leaves there; the containers' files are the bench's."""
+        """Leaves in the registry what a push leaves there. No files: containers get theirs from `Files`."""
         kind = "application/vnd.docker.distribution.manifest.v2+json"
         manifest = {"schemaVersion": 2, "mediaType": kind, "config": {"digest": f"sha256:{tag}"}, "layers": []}
         self.world.cloud.client("ecr").put_image(
@@ -198,7 +198,7 @@ class Deployment:
         return "ncaa/" if self.name == ON_DEMAND else ""
 
     def place(self) -> Place:
-        """What permissions.py asks besides a request."""
+        """The facts that permissions.py needs besides a request."""
         role = f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
         tasks = {f"{self.name}-{task}": (f"{role}-execution", f"{role}-{task}") for task in ("run", "catch-up")}
         return Place(
@@ -248,7 +248,7 @@ class Deployment:
         return found[::-1]
 
     def ended(self, day: str, *statuses: str, seconds: float = 180) -> list[dict[str, Any]]:
-        """The day's runs, when they have ended like this, the oldest first."""
+        """Waits until the day's runs have ended with these statuses; returns them, the oldest first."""
 
         def there() -> list[dict[str, Any]]:
             found = self.runs_of(day)
@@ -275,7 +275,7 @@ class Deployment:
         return [one["Key"].removeprefix(self.prefix) for one in listed.get("Contents", [])]
 
     def check_whole(self, day: str, videos: int = 1) -> None:
-        """The day is in bucket and table, once: JSON, copy, encode, rows; one job was paid; nothing half is left."""
+        """Asserts that bucket and table hold the day once: JSON, copies, encodes, rows, a paid job a copy, no rests."""
         number = int(day.replace("-", "")) * 10
         names = [f"{day}/{one}.mp4" for one in range(number, number + videos)]
         assert self.keys(f"highlights/{day}.json"), f"{day}: no JSON"
@@ -297,7 +297,7 @@ class Deployment:
         assert not self.keys(f".leases/{day}"), "a lease is left"
 
     def alerts(self) -> list[str]:
-        """Every alert that was heard so far, its text."""
+        """The text of every alert so far."""
         sqs = self.world.cloud.client("sqs")
         while found := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
             for one in found:
@@ -306,7 +306,7 @@ class Deployment:
         return self._alerts
 
     def alert_with(self, text: str, seconds: float = 120) -> str:
-        """The alert with this text in it, once it was heard."""
+        """Waits for the alert that contains this text, and returns it."""
         try:
             found: str = until(
                 f"an alert with {text!r}", lambda: next((one for one in self.alerts() if text in one), None), seconds
@@ -352,7 +352,7 @@ class World:
         return self.always_on, self.on_demand
 
     def _deployment(self, name: str, **values: str) -> Deployment:
-        """The example of the variables, with these; and settings that lead to the bench's API and videos."""
+        """A deployment from the example of the variables, with these values and with the API and videos on loopback."""
         terraform = Terraform(self.folder / name, self.cloud.environment())
         text = (SOURCE / "terraform.tfvars.example").read_text("utf-8")
         values |= {
@@ -370,26 +370,24 @@ class World:
         return Deployment(self, name, terraform)
 
     def apply(self, *arguments: str, only: Deployment | None = None) -> None:
-        """Applies one, or both at once, since most of it is the provider's own waiting.
+        """Applies one deployment, or both at once, because the provider mostly waits.
 
         Raises:
-            AssertionError: one failed.
+            AssertionError: an apply failed.
         """
         these = self.deployments if only is None else (only,)
-        started = [one.terraform.start("apply", "-input=false", "-auto-approve", *arguments) for one in these]
+        applying = [Background(one.terraform, "apply", "-input=false", *arguments) for one in these]
         try:
-            said = [process.communicate(timeout=600)[0] for process in started]
+            for one in applying:
+                one.said()
         finally:
-            for process in started:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait()
-        assert not any(process.returncode for process in started), "\n".join(one[-3000:] for one in said)
-        for one in these:
-            one.outputs = one.terraform.outputs()
+            for one in applying:
+                one.end()
+        for deployment in these:
+            deployment.outputs = deployment.terraform.outputs()
 
     def given(self, cluster: str) -> dict[str, str]:
-        """What makes the bench reachable from a container, and what Fargate itself sets there."""
+        """The environment through which a container reaches loopback, and what Fargate itself sets."""
         deployment = next(one for one in self.deployments if one.name == cluster)
         assert deployment.postgres is not None
         return {
@@ -399,7 +397,7 @@ class World:
         }  # fmt: skip
 
     def authorize(self, call: Call) -> None:
-        """IAM: what a role's policy does not allow is refused. Whoever is no role may do everything.
+        """Refuses, as IAM does, what a role's policy does not allow. A caller without a role may do everything.
 
         Raises:
             Refused: as AWS does.
@@ -424,14 +422,14 @@ class World:
         return [statement for one in found for statement in one["Statement"]]
 
     def unused(self) -> dict[str, set[str]]:
-        """What each role may do and never did."""
+        """The actions that each role may take and never took."""
         return {
             role: permissions.actions(statements) - self.used.get(role, set())
             for role, statements in self._statements.items()
         }
 
     def tidy(self) -> None:
-        """Takes back whatever a drill that failed may have left behind."""
+        """Undoes whatever a failed drill may have left behind."""
         self.source.down.clear()
         self.source.release()
         self.fargate.missing.clear()
@@ -441,14 +439,14 @@ class World:
             one.put_key(KEY)
 
     def forget_policies(self) -> None:
-        """They are read again: Terraform may have changed them."""
+        """Makes `authorize` read the policies anew, after Terraform changed them."""
         self._statements.clear()
 
 
 @contextmanager
 def rehearsed(folder: Path, clip: bytes, large: bytes) -> Iterator[World]:
-    """The bench, with nothing deployed yet."""
-    # moto denies what a bucket's policy denies without TLS, also with TLS; loopback has none.
+    """The world with nothing deployed yet."""
+    # moto enforces the bucket's policy, which denies requests without TLS, and loopback has no TLS.
     no_policy = mock.patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
     with no_policy, running_cloud() as cloud, scripted_server() as server:
         yield World(cloud, Source(server, clip, large), folder)
@@ -460,8 +458,7 @@ def started(world: World, files: Files) -> Iterator[None]:
     with ExitStack() as stack:
         for one in world.deployments:
             secret = world.cloud.client("secretsmanager").get_secret_value(SecretId=f"{one.name}/database-password")
-            folder = world.folder / f"postgres-{one.name}"
-            one.postgres = stack.enter_context(running_postgres(folder, secret["SecretString"]))
+            one.postgres = stack.enter_context(running_postgres(secret["SecretString"]))
         server = stack.enter_context(scripted_server())
         world.fargate = stack.enter_context(
             fargate.running(world.cloud, server, world.folder / "tasks", files, world.given)

@@ -24,7 +24,8 @@ from ncaa_assets.record.models import (
 )
 from ncaa_assets.record.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, record
+from ncaa_assets_tests.days import DAY
+from ncaa_assets_tests.loopback.listing import record
 
 NOW = datetime(2025, 3, 12, 10, tzinfo=UTC)
 FETCHED = NOW - timedelta(hours=1)

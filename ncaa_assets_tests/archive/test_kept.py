@@ -21,11 +21,12 @@ from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import API_PATH, run_day, settings_for
+from ncaa_assets_tests.days import run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.loopback.cloud import Cloud
+    from ncaa_assets_tests.loopback.aws import Cloud
 
 KEPT = Path(__file__).parent / "kept" / "v1"
 API = f"http://api.example{API_PATH}"

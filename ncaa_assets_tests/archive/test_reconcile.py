@@ -25,7 +25,8 @@ from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, Poster, ProcessedDay, ProcessedVideo, VideosDay
 from ncaa_assets.record.rows import Row, merge_row, rows_of
-from ncaa_assets_tests.days import DAY, record
+from ncaa_assets_tests.days import DAY
+from ncaa_assets_tests.loopback.listing import record
 
 DAYS = ("2025-03-08", "2025-03-09", "2025-03-10")
 

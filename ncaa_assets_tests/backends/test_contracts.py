@@ -31,7 +31,7 @@ from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 
 BACKENDS = ["local", "aws"]
 BUCKET = TABLE = "contract"

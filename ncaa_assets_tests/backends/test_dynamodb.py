@@ -15,8 +15,8 @@ from ncaa_assets.failures import BackupError, SettingsError, StoreError
 from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.backends.test_contracts import deep, replace, row
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Call, Cloud
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Call, Cloud
 
 TABLE, DAY = "SportsHighlights", "2025-03-09"
 
@@ -89,20 +89,20 @@ def test_rows_are_read_in_batches(rows: DynamoDBTable, cloud: Cloud) -> None:
 
 def test_keys_that_a_batch_left_out_are_asked_for_again(rows: DynamoDBTable, cloud: Cloud) -> None:
     rows.merge([row(str(number)) for number in range(10)], replace)
-    cloud.fail("BatchGetItem", clouds.unprocessed(7), clouds.unprocessed(3), clouds.unprocessed(1))
+    cloud.fail("BatchGetItem", aws.unprocessed(7), aws.unprocessed(3), aws.unprocessed(1))
     assert len(rows.get([str(number) for number in range(10)])) == 10
 
 
 def test_a_merge_whose_reading_left_keys_out_overwrites_nothing(rows: DynamoDBTable, cloud: Cloud) -> None:
     rows.merge([row("1", "2025-03-10"), row("2", "2025-03-10")], replace)
-    cloud.fail("BatchGetItem", clouds.unprocessed(2))
+    cloud.fail("BatchGetItem", aws.unprocessed(2))
     assert rows.merge([row("1", DAY), row("2", DAY)], merge_row) == 2
     assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10"]
 
 
 def test_keys_that_are_left_out_for_ever_are_an_error(rows: DynamoDBTable, cloud: Cloud) -> None:
     rows.merge([row("1")], replace)
-    cloud.fail("BatchGetItem", *[clouds.unprocessed(1)] * 10)
+    cloud.fail("BatchGetItem", *[aws.unprocessed(1)] * 10)
     with pytest.raises(StoreError, match="left 1 rows out"):
         rows.get(["1"])
 
@@ -129,16 +129,16 @@ def test_a_row_that_another_run_writes_first_is_merged_again_and_not_overwritten
 @pytest.mark.parametrize(
     "fault",
     [
-        clouds.error(400, "ProvisionedThroughputExceededException"),
-        clouds.error(400, "ThrottlingException"),
-        clouds.error(500, "InternalServerError"),
-        clouds.dropped_before,
-        clouds.dropped_after,
+        aws.error(400, "ProvisionedThroughputExceededException"),
+        aws.error(400, "ThrottlingException"),
+        aws.error(500, "InternalServerError"),
+        aws.dropped_before,
+        aws.dropped_after,
     ],
     ids=lambda fault: f"{fault.kind} {fault.code}",
 )
 @pytest.mark.parametrize("operation", ["PutItem", "BatchGetItem", "Query", "DescribeTable"])
-def test_a_passing_fault_passes(rows: DynamoDBTable, cloud: Cloud, operation: str, fault: clouds.Fault) -> None:
+def test_a_passing_fault_passes(rows: DynamoDBTable, cloud: Cloud, operation: str, fault: aws.Fault) -> None:
     cloud.fail(operation, fault)
     assert rows.merge([row("1"), row("2")], replace) == 2
     assert [one["id"] for one in rows.day(DAY)] == ["1", "2"]
@@ -147,14 +147,14 @@ def test_a_passing_fault_passes(rows: DynamoDBTable, cloud: Cloud, operation: st
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (clouds.error(400, "ProvisionedThroughputExceededException", times=None), "table SportsHighlights is too busy"),
-        (clouds.error(400, "AccessDeniedException", times=None), "may not do PutItem on the table SportsHighlights"),
-        (clouds.error(400, "ExpiredTokenException", times=None), "credentials have expired"),
-        (clouds.error(400, "UnrecognizedClientException", times=None), "does not know these credentials"),
-        (clouds.error(400, "ValidationException", "Item size has exceeded", times=None), "Item size has exceeded"),
+        (aws.error(400, "ProvisionedThroughputExceededException", times=None), "table SportsHighlights is too busy"),
+        (aws.error(400, "AccessDeniedException", times=None), "may not do PutItem on the table SportsHighlights"),
+        (aws.error(400, "ExpiredTokenException", times=None), "credentials have expired"),
+        (aws.error(400, "UnrecognizedClientException", times=None), "does not know these credentials"),
+        (aws.error(400, "ValidationException", "Item size has exceeded", times=None), "Item size has exceeded"),
     ],
 )
-def test_a_fault_that_stays_is_one_sentence(rows: DynamoDBTable, cloud: Cloud, fault: clouds.Fault, said: str) -> None:
+def test_a_fault_that_stays_is_one_sentence(rows: DynamoDBTable, cloud: Cloud, fault: aws.Fault, said: str) -> None:
     cloud.fail("PutItem", fault)
     with pytest.raises(StoreError, match=said) as caught:
         rows.merge([row("1")], replace)

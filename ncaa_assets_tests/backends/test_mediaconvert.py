@@ -30,8 +30,8 @@ from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Call, Cloud
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Call, Cloud
 
 BUCKET, PREFIX, DAY = "highlights", "ncaa", "2025-03-09"
 ROLE = "arn:aws:iam::123456789012:role/mediaconvert"
@@ -275,8 +275,8 @@ def killed_after(cloud: Cloud, operation: str, count: int, act: Callable[[], obj
 
     def end(call: Call) -> None:
         if call.operation == operation and next(seen) == count:
-            cloud.fail(operation, *[clouds.error(403, "AccessDenied")] * 5)  # what a retry would get
-            raise clouds.Dropped
+            cloud.fail(operation, *[aws.error(403, "AccessDenied")] * 5)  # what a retry would get
+            raise aws.Dropped
 
     cloud.after = end
     act()
@@ -308,7 +308,7 @@ def test_a_job_whose_answer_was_lost_is_found_and_taken_up(
 
 def test_an_intent_whose_job_never_came_about_is_carried_out(objects: S3Store, cloud: Cloud, clip: Path) -> None:
     request = request_for(objects, clip.read_bytes())
-    cloud.fail("CreateJob", clouds.error(403, "AccessDeniedException"))
+    cloud.fail("CreateJob", aws.error(403, "AccessDeniedException"))
     (refused,) = opened().encode([request])
     assert "may not do CreateJob on MediaConvert; grant it to their role" in failed(refused)
     (ledger,) = [one for one in cloud.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"] if LEDGER in one["Key"]]
@@ -480,19 +480,19 @@ def test_outputs_that_are_not_there_are_not_recorded(objects: S3Store, cloud: Cl
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
-        ("CreateJob", clouds.error(429, "TooManyRequestsException")),
-        ("CreateJob", clouds.error(500, "InternalServerErrorException")),
-        ("CreateJob", clouds.dropped_before),
-        ("CreateJob", clouds.dropped_after),
-        ("GetJob", clouds.error(429, "TooManyRequestsException", times=6)),
-        ("GetJob", clouds.error(503, "ServiceUnavailable", times=6)),
-        ("GetJob", clouds.dropped_before),
-        ("PutObject", clouds.dropped_after),
+        ("CreateJob", aws.error(429, "TooManyRequestsException")),
+        ("CreateJob", aws.error(500, "InternalServerErrorException")),
+        ("CreateJob", aws.dropped_before),
+        ("CreateJob", aws.dropped_after),
+        ("GetJob", aws.error(429, "TooManyRequestsException", times=6)),
+        ("GetJob", aws.error(503, "ServiceUnavailable", times=6)),
+        ("GetJob", aws.dropped_before),
+        ("PutObject", aws.dropped_after),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.kind} {value.code}",
 )
 def test_a_passing_fault_passes_and_nothing_is_paid_twice(
-    objects: S3Store, cloud: Cloud, clip: Path, operation: str, fault: clouds.Fault
+    objects: S3Store, cloud: Cloud, clip: Path, operation: str, fault: aws.Fault
 ) -> None:
     request = request_for(objects, clip.read_bytes())
     cloud.fail(operation, fault)
@@ -505,14 +505,14 @@ def test_a_passing_fault_passes_and_nothing_is_paid_twice(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (clouds.error(403, "ExpiredTokenException", times=None), "credentials have expired"),
-        (clouds.error(403, "AccessDeniedException", "no iam:PassRole", times=None), "grant it to their role"),
-        (clouds.error(400, "BadRequestException", "/settings is wrong", times=None), "/settings is wrong"),
-        (clouds.error(429, "TooManyRequestsException", times=None), "too busy"),
+        (aws.error(403, "ExpiredTokenException", times=None), "credentials have expired"),
+        (aws.error(403, "AccessDeniedException", "no iam:PassRole", times=None), "grant it to their role"),
+        (aws.error(400, "BadRequestException", "/settings is wrong", times=None), "/settings is wrong"),
+        (aws.error(429, "TooManyRequestsException", times=None), "too busy"),
     ],
 )
 def test_a_fault_that_stays_is_one_sentence_and_the_next_run_takes_it_up(
-    objects: S3Store, cloud: Cloud, clip: Path, operation: str, fault: clouds.Fault, said: str
+    objects: S3Store, cloud: Cloud, clip: Path, operation: str, fault: aws.Fault, said: str
 ) -> None:
     request = request_for(objects, clip.read_bytes())
     cloud.fail(operation, fault)
@@ -563,7 +563,7 @@ def test_a_ledger_entry_keeps_what_a_newer_version_added_through_its_job(
     transcoder = opened()
     request = request_for(objects, clip.read_bytes())
     key = f"{LEDGER}{request.video.sha256}.{transcoder.settings_hash()}.json"
-    cloud.fail("CreateJob", clouds.error(403, "AccessDeniedException"))
+    cloud.fail("CreateJob", aws.error(403, "AccessDeniedException"))
     (outcome,) = transcoder.encode([request])
     failed(outcome)
     intent = json_text.loads(objects.read(key)[0])

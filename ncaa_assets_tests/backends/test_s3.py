@@ -18,8 +18,8 @@ from ncaa_assets.failures import BackupError, SettingsError, StoreError, WriteCo
 from ncaa_assets.ports import Expect
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Cloud
 
 BUCKET, PREFIX, DAY = "highlights", "ncaa", "2025-03-09"
 KEY = f"videos/{DAY}/1.mp4"
@@ -146,16 +146,16 @@ def test_a_copy_within_the_bucket_has_the_whole_contents_checksum_and_type(objec
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
-        ("CopyObject", clouds.error(200, "InternalError")),
+        ("CopyObject", aws.error(200, "InternalError")),
         *(
             (operation, fault)
             for operation in ("GetObject", "CopyObject", "DeleteObject", "CompleteMultipartUpload")
-            for fault in (clouds.error(503, "SlowDown"), clouds.dropped_before, clouds.dropped_after)
+            for fault in (aws.error(503, "SlowDown"), aws.dropped_before, aws.dropped_after)
         ),
     ],
 )
 def test_a_passing_fault_while_an_upload_is_read_or_copied_passes(
-    objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
+    objects: S3Store, cloud: Cloud, operation: str, fault: aws.Fault
 ) -> None:
     cloud.fail(operation, fault)
     with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
@@ -174,7 +174,7 @@ def test_an_upload_that_cannot_be_removed_is_told_and_swept_by_the_next_run(
         upload.write(body(1.5))
         with upload.reader():
             pass
-        cloud.fail("DeleteObject", clouds.error(400, "ExpiredToken", times=None))
+        cloud.fail("DeleteObject", aws.error(400, "ExpiredToken", times=None))
     assert "the day's next run removes it" in caplog.text
     cloud.mend()
     assert len(everything(cloud)) == 1
@@ -246,19 +246,17 @@ def test_memory_does_not_grow_with_the_size_of_an_upload(objects: S3Store) -> No
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
-        ("UploadPart", clouds.error(503, "SlowDown")),
-        ("UploadPart", clouds.dropped_before),
-        ("UploadPart", clouds.dropped_after),
-        ("CreateMultipartUpload", clouds.error(503, "SlowDown")),
-        ("CompleteMultipartUpload", clouds.error(200, "InternalError")),
-        ("CompleteMultipartUpload", clouds.dropped_before),
-        ("CompleteMultipartUpload", clouds.dropped_after),
+        ("UploadPart", aws.error(503, "SlowDown")),
+        ("UploadPart", aws.dropped_before),
+        ("UploadPart", aws.dropped_after),
+        ("CreateMultipartUpload", aws.error(503, "SlowDown")),
+        ("CompleteMultipartUpload", aws.error(200, "InternalError")),
+        ("CompleteMultipartUpload", aws.dropped_before),
+        ("CompleteMultipartUpload", aws.dropped_after),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.kind} {value.code}",
 )
-def test_a_passing_fault_of_an_upload_passes(
-    objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
-) -> None:
+def test_a_passing_fault_of_an_upload_passes(objects: S3Store, cloud: Cloud, operation: str, fault: aws.Fault) -> None:
     cloud.fail(operation, fault)
     with objects.upload(KEY, content_type="video/mp4") as upload:
         upload.write(body(2.5))
@@ -268,10 +266,10 @@ def test_a_passing_fault_of_an_upload_passes(
     assert everything(cloud) == [f"{PREFIX}/{KEY}"]
 
 
-@pytest.mark.parametrize("fault", [clouds.error(503, "SlowDown"), clouds.dropped_before, clouds.dropped_after])
+@pytest.mark.parametrize("fault", [aws.error(503, "SlowDown"), aws.dropped_before, aws.dropped_after])
 @pytest.mark.parametrize("expect", [Expect.ANYTHING, Expect.NOTHING, "version"])
 def test_a_passing_fault_of_a_write_passes_also_where_the_write_is_conditional(
-    objects: S3Store, cloud: Cloud, fault: clouds.Fault, expect: Expect | str
+    objects: S3Store, cloud: Cloud, fault: aws.Fault, expect: Expect | str
 ) -> None:
     key = f"highlights/{DAY}.json"
     if expect == "version":
@@ -282,9 +280,9 @@ def test_a_passing_fault_of_a_write_passes_also_where_the_write_is_conditional(
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "HeadObject", "DeleteObject", "ListObjectsV2"])
-@pytest.mark.parametrize("fault", [clouds.error(500, "InternalError"), clouds.dropped_after])
+@pytest.mark.parametrize("fault", [aws.error(500, "InternalError"), aws.dropped_after])
 def test_a_passing_fault_of_anything_else_passes(
-    objects: S3Store, cloud: Cloud, operation: str, fault: clouds.Fault
+    objects: S3Store, cloud: Cloud, operation: str, fault: aws.Fault
 ) -> None:
     version = objects.write(KEY, b"x")
     cloud.fail(operation, fault)
@@ -296,8 +294,8 @@ def test_a_passing_fault_of_anything_else_passes(
 
 
 def test_a_lease_whose_answers_are_lost_is_held_and_given_back(objects: S3Store, cloud: Cloud) -> None:
-    cloud.fail("PutObject", clouds.dropped_after, key=".leases")
-    cloud.fail("DeleteObject", clouds.dropped_after, key=".leases")
+    cloud.fail("PutObject", aws.dropped_after, key=".leases")
+    cloud.fail("DeleteObject", aws.dropped_after, key=".leases")
     with lease_of(objects, DAY, "run-1"):
         there = holder_of(objects, DAY)
         assert there is not None
@@ -327,15 +325,15 @@ def upload_and_fail(store: S3Store) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (clouds.error(503, "SlowDown", times=None), "too busy"),
-        (clouds.error(403, "AccessDenied", times=None), "may not do UploadPart on .*grant it to their role"),
-        (clouds.error(400, "ExpiredToken", times=None), "credentials have expired .*aws sso login"),
-        (clouds.error(403, "InvalidAccessKeyId", times=None), "does not know these credentials"),
-        (clouds.error(400, "BadDigest", times=None), "BadDigest"),
+        (aws.error(503, "SlowDown", times=None), "too busy"),
+        (aws.error(403, "AccessDenied", times=None), "may not do UploadPart on .*grant it to their role"),
+        (aws.error(400, "ExpiredToken", times=None), "credentials have expired .*aws sso login"),
+        (aws.error(403, "InvalidAccessKeyId", times=None), "does not know these credentials"),
+        (aws.error(400, "BadDigest", times=None), "BadDigest"),
     ],
 )
 def test_a_fault_that_stays_is_one_sentence_and_nothing_is_half_stored(
-    objects: S3Store, cloud: Cloud, fault: clouds.Fault, said: str
+    objects: S3Store, cloud: Cloud, fault: aws.Fault, said: str
 ) -> None:
     cloud.fail("UploadPart", fault)
     with pytest.raises(StoreError, match=said) as caught:
@@ -348,8 +346,8 @@ def test_a_fault_that_stays_is_one_sentence_and_nothing_is_half_stored(
 def test_parts_that_cannot_be_taken_back_are_told_and_swept_by_the_next_run(
     objects: S3Store, cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cloud.fail("UploadPart", clouds.error(400, "ExpiredToken", times=None))
-    cloud.fail("AbortMultipartUpload", clouds.error(400, "ExpiredToken", times=None))
+    cloud.fail("UploadPart", aws.error(400, "ExpiredToken", times=None))
+    cloud.fail("AbortMultipartUpload", aws.error(400, "ExpiredToken", times=None))
     with pytest.raises(StoreError, match="expired"):
         upload_and_fail(objects)
     assert "the day's next run ends it" in caplog.text
@@ -381,7 +379,7 @@ def test_a_bucket_that_vanishes_while_it_is_used_is_told_too(objects: S3Store, c
 
 
 def test_a_denied_bucket_is_told(objects: S3Store, cloud: Cloud) -> None:
-    cloud.fail("HeadBucket", clouds.error(403, "AccessDenied", times=None))
+    cloud.fail("HeadBucket", aws.error(403, "AccessDenied", times=None))
     with pytest.raises(StoreError, match="may not use the bucket highlights, or it is somebody else's"):
         objects.info(KEY)
 

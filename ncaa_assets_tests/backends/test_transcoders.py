@@ -17,7 +17,7 @@ from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.media.profile import PROFILE, Profile
 from ncaa_assets.ports import EncodeRequest, ObjectStore, Transcoder
 from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 
 BUCKET, DAY = "highlights", "2025-03-09"
 

@@ -1,4 +1,4 @@
-"""Whole days on AWS: the same four assets over S3, DynamoDB and MediaConvert, run by the command, killed at every
+"""Whole days on AWS: the same four assets over S3, DynamoDB and MediaConvert, run by the command, killed after every
 change, and searched for the key."""
 
 import functools
@@ -22,10 +22,11 @@ from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, KEY, command, metadata_of, record, run_day, serve_listing, settings_for
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Call, Cloud
+from ncaa_assets_tests.days import DAY, KEY, command, metadata_of, run_day, settings_for
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Call, Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 pytestmark = pytest.mark.slow  # each command imports dagster_aws
 
@@ -169,7 +170,7 @@ def test_the_key_may_stand_in_the_secret_alone(
 def test_a_run_that_fails_in_the_middle_does_not_show_the_key_either(
     ready: Cloud, endpoint: str, tmp_path: Path
 ) -> None:
-    ready.fail("CreateJob", clouds.error(403, "AccessDeniedException", times=None))
+    ready.fail("CreateJob", aws.error(403, "AccessDeniedException", times=None))
     done = command("backup", "--date", DAY, "--debug", API_URL=endpoint, RAPIDAPI_SECRET_ID=SECRET, **AWS)
     assert done.returncode == 1
     assert "may not do CreateJob on MediaConvert" in done.stderr
@@ -224,14 +225,14 @@ def test_a_run_from_the_ui_without_a_key_fails_with_the_same_sentence(ready: Clo
 @pytest.mark.parametrize(
     ("operation", "fault", "said"),
     [
-        ("HeadBucket", clouds.error(404, "NoSuchBucket", times=None), f"there is no bucket {BUCKET}"),
-        ("HeadBucket", clouds.error(403, "AccessDenied", times=None), "may not use the bucket"),
-        ("PutObject", clouds.error(400, "ExpiredToken", times=None), "credentials have expired"),
-        ("DescribeTable", clouds.error(400, "ResourceNotFoundException", times=None), f"there is no table {TABLE}"),
+        ("HeadBucket", aws.error(404, "NoSuchBucket", times=None), f"there is no bucket {BUCKET}"),
+        ("HeadBucket", aws.error(403, "AccessDenied", times=None), "may not use the bucket"),
+        ("PutObject", aws.error(400, "ExpiredToken", times=None), "credentials have expired"),
+        ("DescribeTable", aws.error(400, "ResourceNotFoundException", times=None), f"there is no table {TABLE}"),
     ],
 )
 def test_what_is_wrong_with_the_account_is_one_sentence(
-    ready: Cloud, endpoint: str, tmp_path: Path, operation: str, fault: clouds.Fault, said: str
+    ready: Cloud, endpoint: str, tmp_path: Path, operation: str, fault: aws.Fault, said: str
 ) -> None:
     ready.fail(operation, fault)
     assert said in told(day_with_the_secret(endpoint, tmp_path))
@@ -239,7 +240,7 @@ def test_what_is_wrong_with_the_account_is_one_sentence(
     assert day_with_the_secret(endpoint, tmp_path).succeeded
 
 
-# ---- Killed at every change ------------------------------------------------------------------------------------------
+# ---- Killed after every change ---------------------------------------------------------------------------------------
 
 
 def _look_often(patch: pytest.MonkeyPatch) -> None:
@@ -255,14 +256,16 @@ def _run(settings: Settings, home: str, environment: dict[str, str]) -> None:
     os._exit(0 if ended.succeeded and not ended.failed_checks else 1)
 
 
-@pytest.mark.timeout(1800)  # some fifty days' work
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.timeout(1800)  # some thirty days' work
 def test_a_run_killed_at_any_request_is_taken_up_and_nothing_is_paid_or_stored_twice(
     ready: Cloud, server: ScriptedServer, clip: Path, tmp_path: Path, forkserver: ForkServerContext,
-    monkeypatch: pytest.MonkeyPatch, when: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Killed when its n-th request that changes something has come, or when it has been carried out but not answered:
-    the requests are found and not listed. SearchJobs is an hour behind and tokens last no time: only looking helps."""
+    """Killed when its n-th request that changes something has been carried out but not answered: the requests are found
+    and not listed. SearchJobs is an hour behind and tokens last no time: only looking helps.
+
+    A run that is killed before its n-th change leaves what one leaves that is killed after the change before it. So
+    each point is tried once, here after a change; the run in a folder (test_interrupted.py) is killed before each."""
     video = server.on("/1.mp4", Reply(clip.read_bytes()))
     url = serve_listing(server, lambda: [record(1, video), record(2, None)])
     _look_often(monkeypatch)
@@ -272,44 +275,38 @@ def test_a_run_killed_at_any_request_is_taken_up_and_nothing_is_paid_or_stored_t
         ready.mediaconvert.reset()
         ready.mediaconvert.token_seconds, ready.mediaconvert.search_lag_seconds = 0, 3600
         settings = settings_for(
-            url, ncaa_deployment="aws", s3_bucket_name=BUCKET, s3_prefix=f"{when}-{point}",
-            mediaconvert_role_arn=ROLE, dynamodb_table=f"{when}-{point}",
+            url, ncaa_deployment="aws", s3_bucket_name=BUCKET, s3_prefix=f"after-{point}",
+            mediaconvert_role_arn=ROLE, dynamodb_table=f"after-{point}",
         )  # fmt: skip
         ready.make_table(settings.dynamodb_table)
-        if not _killed_at(forkserver, ready, when, point, settings, tmp_path):
+        if not _killed_after(forkserver, ready, point, settings, tmp_path):
             break
         ended = run_day(settings, tmp_path / "home")
-        assert ended.succeeded, f"killed {when} change {point}: {ended}"
-        assert ended.failed_checks == [], f"killed {when} change {point}"
-        assert len(ended.summaries) == 4, f"killed {when} change {point}: somebody still held the day"
+        assert ended.succeeded, f"killed after change {point}: {ended}"
+        assert ended.failed_checks == [], f"killed after change {point}"
+        assert len(ended.summaries) == 4, f"killed after change {point}: somebody still held the day"
         _is_whole(ready, settings, clip)
-        assert ready.mediaconvert.encodes == 1, f"killed {when} change {point}"
+        assert ready.mediaconvert.encodes == 1, f"killed after change {point}"
     assert point > 12, "the hook saw the run's changes"
 
 
-def _killed_at(
-    context: ForkServerContext, cloud: Cloud, when: str, point: int, settings: Settings, folder: Path
-) -> bool:
+def _killed_after(context: ForkServerContext, cloud: Cloud, point: int, settings: Settings, folder: Path) -> bool:
+    """Whether a run was killed once its change of this number had been carried out; it ends well if it has fewer."""
     child = context.Process(target=_run, args=(settings, str(folder / "home"), dict(os.environ)))
-    seen = 0
+    changes = 0
 
     def hook(call: Call) -> None:
-        nonlocal seen
+        nonlocal changes
         if call.changes:
-            seen += 1
-            if seen == point:
+            changes += 1
+            if changes == point:
                 child.kill()
-                if when == "before":
-                    raise clouds.Dropped
 
-    if when == "before":
-        cloud.before = hook
-    else:
-        cloud.after = hook
+    cloud.after = hook
     child.start()
     child.join(120)
-    cloud.before = cloud.after = None
-    assert child.exitcode in (0, -9), f"killed {when} change {point}"
+    cloud.after = None
+    assert child.exitcode in (0, -9), f"killed after change {point}"
     return child.exitcode != 0
 
 

@@ -17,8 +17,10 @@ from click.testing import CliRunner, Result
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.commands.main import main
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.days import API_PATH, COMMAND, DAY, KEY, command, record, serve_listing
+from ncaa_assets_tests.days import DAY, KEY, command
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 YEARS_AWAY = "2099-01-01"
 HOME = {"DAGSTER_HOME": "home"}

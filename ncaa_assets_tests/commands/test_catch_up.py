@@ -22,11 +22,13 @@ from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, command, record, serve_listing
+from ncaa_assets_tests.days import KEY, command
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.loopback.cloud import Cloud
+    from ncaa_assets_tests.loopback.aws import Cloud
 
 Run = Callable[..., Result]
 Alerts = Callable[[], list[str]]

@@ -27,9 +27,10 @@ from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import KEY, command, run_day, settings_for
-from ncaa_assets_tests.loopback.cloud import Cloud, error
+from ncaa_assets_tests.loopback.aws import Cloud, error
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
-from ncaa_assets_tests.loopback.sample_page import PATH, QUOTA, page_of, record, serve
+from ncaa_assets_tests.loopback.listing import API_PATH
+from ncaa_assets_tests.loopback.sample_page import QUOTA, page_of, record, serve
 
 YESTERDAY = (datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)).isoformat()
 ROLE = "arn:aws:iam::123456789012:role/encoder"
@@ -127,7 +128,7 @@ def test_a_real_key_is_tried_with_one_request_and_shows_nowhere(doctor: Doctor, 
 def test_an_api_that_refuses_would_stop_a_backup_and_is_asked_once_all_the_same(
     doctor: Doctor, server: ScriptedServer, reply: Reply, says: str
 ) -> None:
-    said = doctor(API_URL=server.on(PATH, reply), RAPIDAPI_KEY=KEY)
+    said = doctor(API_URL=server.on(API_PATH, reply), RAPIDAPI_KEY=KEY)
     assert said.code == 1
     assert says in said.line("api", "fail")
     assert "No: 1 thing would stop it" in said.text

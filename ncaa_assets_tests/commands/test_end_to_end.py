@@ -9,8 +9,9 @@ import dagster as dg
 import pytest
 
 from ncaa_assets.media.ffmpeg import ffmpeg_program
-from ncaa_assets_tests.days import API_PATH, DAY, KEY, command, metadata_of, record, serve_listing
+from ncaa_assets_tests.days import DAY, KEY, command, metadata_of
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 
 
 def decodes(video: Path) -> str:

@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import API_PATH, COMMAND, DAY, KEY, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import DAY, KEY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from ncaa_assets_tests.days import API_PATH, COMMAND, KEY, record, serve_listing
+from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 Run = Callable[..., Result]
 NONE_LISTED = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')

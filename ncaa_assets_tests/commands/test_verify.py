@@ -27,9 +27,10 @@ from ncaa_assets.record.models import Backup, HighlightsDay, ProcessedDay, Recor
 from ncaa_assets.record.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.days import KEY, command, record, run_day, serve_listing, settings_for
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.days import KEY, back_up, command, settings_for
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, scripted_server
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 FIRST, SECOND = "2025-03-08", "2025-03-09"
 SHARED = 3  # the clip that both days list
@@ -60,8 +61,7 @@ def good(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactory
         url = serve_listing(server, lambda: lists[server.asked[-1].query["date"]])
         settings = settings_for(url, data_dir=folder / "data")
         for day in lists:
-            ended = run_day(settings, folder / "home", day)
-            assert (ended.succeeded, ended.failed_checks) == (True, [])
+            back_up(settings, day)
         yield Good(folder / "data", settings)
 
 
@@ -238,7 +238,7 @@ def test_a_difference_is_listed_and_doing_what_is_said_mends_it(good: Good, veri
     settings = good.settings.model_copy(update={"data_dir": Path("data")})
     # A row of two days is mended by running both.
     for day in (FIRST, SECOND) if f"{FIRST}  backup_rows" in said else (SECOND,):
-        assert run_day(settings, good.folder.with_name("home"), day, force=mend == "force").succeeded
+        back_up(settings, day, force=mend == "force")
     code, said = verify(deep=True)
     assert (code, EQUAL in said) == (0, True), said
 

@@ -20,8 +20,9 @@ from ncaa_assets.day.whole import Services, WholeDay, back_up, open_services
 from ncaa_assets.failures import BackupError, LeaseHeld, LeaseLost, SourceError
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, record, serve_listing, settings_for
+from ncaa_assets_tests.days import DAY, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 BackUp = Callable[..., WholeDay]
 

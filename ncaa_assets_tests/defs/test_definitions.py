@@ -27,8 +27,9 @@ from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import KEY, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import KEY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import ScriptedServer
+from ncaa_assets_tests.loopback.listing import serve_listing
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 

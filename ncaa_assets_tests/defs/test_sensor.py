@@ -20,8 +20,9 @@ from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.days import API_PATH, DAY, KEY, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import DAY, KEY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 
 Tick = Callable[[], list[str]]
 

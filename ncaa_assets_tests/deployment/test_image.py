@@ -1,6 +1,6 @@
-"""The image: its Dockerfile is linted, built, and its commands are run in it, one of them a whole day on AWS.
+"""The image: its Dockerfile is linted and built, and its commands run in it, one of them for a whole day on AWS.
 
-A tool that builds without a Docker engine is named by NCAA_BUILD_IMAGE (`.ci/run` sets it); it is called as
+NCAA_BUILD_IMAGE names a tool that builds without a Docker engine (`.ci/run` sets it). It is called as
 `TOOL -t NAME CONTEXT` and `TOOL --run NAME COMMAND…`.
 """
 
@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 import ncaa_assets
-from ncaa_assets_tests.days import DAY, KEY, record, serve_listing
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.days import DAY, KEY
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
-from ncaa_assets_tests.loopback.lacking import lacking
+from ncaa_assets_tests.loopback.lacking import Lacking
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
-# Run in the image: what it holds, as JSON.
+# Runs in the image and prints what it holds, as JSON.
 LOOK = """
 import importlib.metadata, json, os, pathlib, shutil, yaml
 import ncaa_assets
@@ -49,7 +50,7 @@ NAME = "ncaa-assets-test"
 def test_the_dockerfile_passes_hadolint() -> None:
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
-        lacking("hadolint is not installed (`make test` does it)")
+        raise Lacking("hadolint is not installed: `make test` installs it")
     done = subprocess.run([program, PROJECT / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -71,7 +72,7 @@ class Image:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """Built from what the repository holds, with a person's own files beside it."""
+    """An image built from the repository's files with a person's own files beside them."""
     tool = os.environ.get("NCAA_BUILD_IMAGE")
     if not tool:
         pytest.skip("NCAA_BUILD_IMAGE names no tool that builds images (.ci/run sets it where there is one)")

@@ -1,7 +1,7 @@
 """The infrastructure: what a plan says, and what an account holds after the commands of deployment.md, on moto.
 
-Two whole deployments stand beside each other there, one always on and one that is not, made from the example of the
-variables. What moto forgets is named where it matters.
+Two whole deployments lie beside each other in the account, one always on and one on demand, made from the example of
+the variables. Where moto forgets something that matters, a comment names it.
 """
 
 import json
@@ -31,21 +31,22 @@ from ncaa_assets.runs.execute import LOCATION, MODULE
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME, SENSOR
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, KEY, record, run_day, serve_listing
+from ncaa_assets_tests.days import DAY, KEY, run_day
 from ncaa_assets_tests.loopback import eventbridge, fargate
-from ncaa_assets_tests.loopback.cloud import Call, Cloud, running_cloud
+from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.permissions import Place, actions, many, needed, refused
 from ncaa_assets_tests.loopback.postgres import running_postgres
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
-from ncaa_assets_tests.loopback.terraform import SOURCE, Terraform, require_terraform
+from ncaa_assets_tests.loopback.terraform import SOURCE, Background, Terraform
 
 IMAGE_TAG = "3f2a91c"
 INSTANCE = Path(ncaa_assets.__file__).parent / "instance"
 
-# What moto does not give back of what it was given, so that every plan there wants it again.
+# Attributes that moto does not return, so that every plan wants to set them anew.
 FORGOTTEN_BY_MOTO = {
     "aws_ecs_service.dagster": {"availability_zone_rebalancing", "enable_execute_command"},
     "aws_vpc_security_group_egress_rule.to_database": {"description"},
@@ -53,18 +54,13 @@ FORGOTTEN_BY_MOTO = {
     "aws_rds_cluster.dagster[0]": {"scaling_configuration"},
 }
 
-# What a task definition sets beside the settings and what dagster.yaml expands: where Dagster finds that file, and what
+# What a task definition sets besides our settings and the variables in dagster.yaml: the folder of that file, and what
 # boto3 reads.
 READ_BY_OTHERS = {"DAGSTER_HOME", "AWS_REGION"}
-# Settings that no task definition sets: the image's own, of the local backend, or of a command outside of ECS.
+# Settings that no task definition sets: the image sets them, or the local backend or a command outside ECS uses them.
 SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID"}
 
 slow = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _terraform() -> None:
-    require_terraform()
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +72,7 @@ def account() -> Iterator[Cloud]:
 
 @dataclass(frozen=True)
 class Deployments:
-    """The two, applied from terraform.tfvars.example; `said` is what Terraform said of the first."""
+    """Both deployments, applied from terraform.tfvars.example; `said` is Terraform's output for the first."""
 
     always_on: Terraform
     on_demand: Terraform
@@ -84,7 +80,14 @@ class Deployments:
 
 
 @pytest.fixture(scope="module")
-def deployed(account: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+def applying(
+    request: pytest.FixtureRequest, account: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Background]]:
+    """Starts both applies if a selected test needs one. Most of their time is the provider's waiting for databases, so
+    they run side by side, and beside the tests that come first here."""
+    if not any({"always_on", "on_demand"} & set(getattr(item, "fixturenames", ())) for item in request.session.items):
+        yield {}
+        return
     folder = tmp_path_factory.mktemp("terraform")
     always_on = Terraform(folder / "always-on", account.environment())
     on_demand = Terraform(folder / "on-demand", account.environment())
@@ -95,11 +98,41 @@ def deployed(account: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Deploy
         example = re.sub(rf"^({name} +=).*", rf"\1 {value}", example, flags=re.MULTILINE)
     other = 'dynamodb_table = "OnDemand"\ns3_prefix = "ncaa"\nlimit = 5\nsettings = { ENCODE_TIMEOUT = "3600" }\n'
     (on_demand.folder / "terraform.tfvars").write_text(example + other, "utf-8")
-    # Most of the time is the provider's own waiting for the databases, so both at once take as long as one.
-    processes = [one.start("apply", "-input=false", "-auto-approve") for one in (always_on, on_demand)]
-    said = [process.communicate(timeout=900)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
-    return Deployments(always_on, on_demand, said[0])
+    every = {
+        "always_on": Background(always_on, "apply", "-input=false"),
+        "on_demand": Background(on_demand, "apply", "-input=false"),
+    }
+    yield every
+    for one in every.values():
+        one.end()
+
+
+@pytest.fixture(scope="module")
+def on_demand(applying: dict[str, Background]) -> Terraform:
+    """The deployment that is not always on. It is there a minute before the other."""
+    applying["on_demand"].said()
+    return applying["on_demand"].terraform
+
+
+@pytest.fixture(scope="module")
+def always_on(applying: dict[str, Background]) -> Terraform:
+    applying["always_on"].said()
+    return applying["always_on"].terraform
+
+
+@pytest.fixture(scope="module")
+def deployed(applying: dict[str, Background], always_on: Terraform, on_demand: Terraform) -> Deployments:
+    return Deployments(always_on, on_demand, applying["always_on"].said())
+
+
+@pytest.fixture(scope="module")
+def second_plans(deployed: Deployments) -> dict[str, str]:
+    """A plan of each deployment as it is, in JSON."""
+    every = {"always_on": deployed.always_on, "on_demand": deployed.on_demand}
+    for process in [one.start("plan", "-input=false", "-out=second") for one in every.values()]:
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+    return {name: one.run("show", "-json", "second") for name, one in every.items()}
 
 
 def containers(terraform: Terraform) -> dict[str, dict[str, Any]]:
@@ -118,7 +151,7 @@ def policies(terraform: Terraform) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @contextmanager
 def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
-    """Lets a bucket be used over plain http: the loopback has no TLS, and moto heeds the bucket's policy."""
+    """Lets a bucket be used over plain http: loopback has no TLS, and moto enforces the bucket's policy."""
     s3 = account.client("s3")
     policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
     s3.delete_bucket_policy(Bucket=bucket)
@@ -130,7 +163,7 @@ def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+def initialised(applying: dict[str, Background], tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return Terraform(tmp_path_factory.mktemp("terraform") / "alone", {})
 
 
@@ -176,7 +209,112 @@ def test_a_setting_has_a_variable_or_may_stand_in_the_map() -> None:
     assert not in_map & by_variable
 
 
-# ---- In an account --------------------------------------------------------------------------------------------------
+# ---- In an account: what needs the first deployment alone -----------------------------------------------------------
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
+    on_demand: Terraform, account: Cloud
+) -> None:
+    """A container whose secret is missing dies before its first line of log."""
+    account.client("ssm").put_parameter(Name="/ncaa/key", Value=KEY, Type="SecureString")
+    for name, is_there in (("key", True), ("another", False)):
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ncaa/{name}"
+        given = [f"-var=rapidapi_ssm_parameter_arn={arn}", f"-var=image_tag={IMAGE_TAG}"]
+        said = on_demand.run("plan", "-input=false", *given, code=1)  # the image is not there either
+        assert (f'Ephemeral Resource Parameter ("{arn}"): couldn\'t find resource' in said) is not is_there
+        assert KEY not in said
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(on_demand: Terraform, account: Cloud) -> None:
+    outputs = on_demand.outputs()
+    schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
+        "cron(0 9 * * ? *)", "America/New_York", "DISABLED",
+    )  # fmt: skip
+    target = schedule["Target"]
+    parameters = target["EcsParameters"]
+    assert f":task-definition/{outputs['catch_up_task_definition']}:" in parameters["TaskDefinitionArn"]
+    network = parameters["NetworkConfiguration"]["awsvpcConfiguration"]
+    assert (sorted(network["Subnets"]), network["SecurityGroups"]) == (
+        sorted(outputs["subnets"]), [outputs["security_group"]],
+    )  # fmt: skip
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
+    assert target["DeadLetterConfig"]["Arn"].endswith(":ncaa-on-demand-not-started")
+
+
+# What a run may do and this day needed not: end a broken upload, look for a killed run's jobs or for several at once.
+_FOR_OTHER_DAYS = {
+    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
+}  # fmt: skip
+# Requests of doctor that may be refused.
+_DISPENSABLE = {"s3:ListBucketVersions"}
+
+
+def place_of(terraform: Terraform) -> Place:
+    """The facts of a deployment that its requests do not carry."""
+    outputs = terraform.outputs()
+    tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
+    return Place(
+        bucket=outputs["s3_bucket_name"],
+        cluster=outputs["ecs_cluster"],
+        log_group=outputs["log_group"],
+        passes={task["family"]: [task["execution_role_arn"], task["task_role_arn"]] for task in tasks},
+        mediaconvert_role=outputs["mediaconvert_role_arn"],
+    )
+
+
+def statements_of(terraform: Terraform, role: str) -> list[dict[str, Any]]:
+    """The statements of a role's policy."""
+    return [statement for address, statement in policies(terraform) if address == f"aws_iam_role_policy.{role}"]
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
+    on_demand: Terraform,
+    account: Cloud,
+    server: ScriptedServer,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bucket = on_demand.outputs()["s3_bucket_name"]
+    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
+    api = serve_listing(server, lambda: [record(1, video), record(2, None)])
+    environment = {one["name"]: one["value"] for one in containers(on_demand)["run"]["environment"]}
+    environment |= {
+        "NCAA_DEPLOYMENT": "aws", "API_URL": api, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+        "DAGSTER_HOME": str(tmp_path / "home"), **account.environment(),
+    }  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    account.calls.clear()
+    with without_tls(account, bucket), caplog.at_level("INFO", logger="ncaa_assets"):
+        ended = run_day(Settings.from_environment(), tmp_path / "home")
+        assert ended.succeeded, ended.errors
+        told = CliRunner().invoke(main, ["doctor"], catch_exceptions=False).output
+    assert "fail " not in told, told
+
+    policy, place = statements_of(on_demand, "run"), place_of(on_demand)
+    assert {action for action, _ in refused(policy, account.calls, place)} <= _DISPENSABLE
+    asked = {need.action for call in account.calls for need in needed(call, place)}
+    assert actions(policy) - asked <= _FOR_OTHER_DAYS
+
+    # Quoted words side by side: a line matches that has them all ("Filter pattern syntax", CloudWatch Logs user guide).
+    pattern = on_demand.values("aws_cloudwatch_log_metric_filter.day_backed_up")["pattern"]
+    words = re.findall(r'"([^"]+)"', pattern)
+    assert " ".join(f'"{word}"' for word in words) == pattern
+    lines = [message for message in caplog.messages if all(word in message for word in words)]
+    assert len(lines) == 1
+    assert json.loads(lines[0][lines[0].index("{") :])["day"] == DAY
+
+
+# ---- In an account: both --------------------------------------------------------------------------------------------
 
 
 @slow
@@ -265,32 +403,14 @@ def test_the_command_for_the_ui_names_the_running_task_and_its_webserver(deploye
 @slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("which", ["always_on", "on_demand"])
-def test_a_second_plan_changes_nothing(deployed: Deployments, which: str) -> None:
-    terraform: Terraform = getattr(deployed, which)
-    terraform.run("plan", "-input=false", "-out=second")
-    plan = json.loads(terraform.run("show", "-json", "second"))
-    for change in plan["resource_changes"]:
+def test_a_second_plan_changes_nothing(second_plans: dict[str, str], which: str) -> None:
+    for change in json.loads(second_plans[which])["resource_changes"]:
         if change["change"]["actions"] == ["no-op"]:
             continue
         assert change["change"]["actions"] == ["update"], change["address"]
         before, after = change["change"]["before"], change["change"]["after"]
         different = {name for name in after if before.get(name) != after[name]}
         assert different <= FORGOTTEN_BY_MOTO.get(change["address"], set()), change["address"]
-
-
-@slow
-@pytest.mark.timeout(900)
-def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
-    deployed: Deployments, account: Cloud
-) -> None:
-    """A container whose secret is missing dies before its first line of log."""
-    account.client("ssm").put_parameter(Name="/ncaa/key", Value=KEY, Type="SecureString")
-    for name, is_there in (("key", True), ("another", False)):
-        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/ncaa/{name}"
-        given = [f"-var=rapidapi_ssm_parameter_arn={arn}", f"-var=image_tag={IMAGE_TAG}"]
-        said = deployed.on_demand.run("plan", "-input=false", *given, code=1)  # the image is not there either
-        assert (f'Ephemeral Resource Parameter ("{arn}"): couldn\'t find resource' in said) is not is_there
-        assert KEY not in said
 
 
 @slow
@@ -396,16 +516,14 @@ def test_a_role_is_passed_to_one_service_and_only_where_it_is_needed(deployed: D
 @slow
 @pytest.mark.timeout(900)
 def test_no_password_and_no_key_is_in_the_state_the_plan_or_what_was_said(
-    deployed: Deployments, account: Cloud
+    deployed: Deployments, second_plans: dict[str, str], account: Cloud
 ) -> None:
     secrets = account.client("secretsmanager")
     value = secrets.get_secret_value(SecretId="ncaa-assets/database-password")["SecretString"]
     assert len(value) == 64
     folder = deployed.always_on.folder
-    deployed.always_on.run("plan", "-input=false", "-out=looked-at")
-    shown = deployed.always_on.run("show", "-json", "looked-at")
     state = (folder / "terraform.tfstate").read_text("utf-8")
-    assert value not in state + shown + deployed.said
+    assert value not in state + second_plans["always_on"] + deployed.said
     for container in containers(deployed.always_on).values():
         assert value not in json.dumps(container)
 
@@ -496,25 +614,6 @@ def test_the_events_that_mean_trouble_are_caught_and_the_others_are_not(deployed
 
 @slow
 @pytest.mark.timeout(900)
-def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(deployed: Deployments, account: Cloud) -> None:
-    outputs = deployed.on_demand.outputs()
-    schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")
-    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
-        "cron(0 9 * * ? *)", "America/New_York", "DISABLED",
-    )  # fmt: skip
-    target = schedule["Target"]
-    parameters = target["EcsParameters"]
-    assert f":task-definition/{outputs['catch_up_task_definition']}:" in parameters["TaskDefinitionArn"]
-    network = parameters["NetworkConfiguration"]["awsvpcConfiguration"]
-    assert (sorted(network["Subnets"]), network["SecurityGroups"]) == (
-        sorted(outputs["subnets"]), [outputs["security_group"]],
-    )  # fmt: skip
-    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
-    assert target["DeadLetterConfig"]["Arn"].endswith(":ncaa-on-demand-not-started")
-
-
-@slow
-@pytest.mark.timeout(900)
 def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: Deployments, account: Cloud) -> None:
     wanted = deployed.always_on.values("aws_cloudwatch_log_metric_filter.day_backed_up")
     assert wanted["log_group_name"] == deployed.always_on.outputs()["log_group"]
@@ -529,81 +628,12 @@ def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: De
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
 
 
-# ---- A day in it ----------------------------------------------------------------------------------------------------
+# ---- What launches runs ---------------------------------------------------------------------------------------------
 
-# What a run may do and this day did not: an upload that breaks, jobs of a run that was killed, several jobs at once.
-_FOR_OTHER_DAYS = {
-    "s3:AbortMultipartUpload", "mediaconvert:ListJobs", "mediaconvert:SearchJobs", "s3:ListBucketMultipartUploads",
-}  # fmt: skip
-# What the doctor asks and does without.
-_DISPENSABLE = {"s3:ListBucketVersions"}
-
-
-def place_of(terraform: Terraform) -> Place:
-    """What requests in a deployment do not say themselves."""
-    outputs = terraform.outputs()
-    tasks = [one["values"] for one in terraform.resources() if one["type"] == "aws_ecs_task_definition"]
-    return Place(
-        bucket=outputs["s3_bucket_name"],
-        cluster=outputs["ecs_cluster"],
-        log_group=outputs["log_group"],
-        passes={task["family"]: [task["execution_role_arn"], task["task_role_arn"]] for task in tasks},
-        mediaconvert_role=outputs["mediaconvert_role_arn"],
-    )
-
-
-def statements_of(terraform: Terraform, role: str) -> list[dict[str, Any]]:
-    """The statements of a role's policy."""
-    return [statement for address, statement in policies(terraform) if address == f"aws_iam_role_policy.{role}"]
-
-
-@slow
-@pytest.mark.timeout(900)
-def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
-    deployed: Deployments,
-    account: Cloud,
-    server: ScriptedServer,
-    clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    terraform = deployed.on_demand
-    bucket = terraform.outputs()["s3_bucket_name"]
-    video = server.on("/clip.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
-    api = serve_listing(server, lambda: [record(1, video), record(2, None)])
-    environment = {one["name"]: one["value"] for one in containers(terraform)["run"]["environment"]}
-    environment |= {
-        "NCAA_DEPLOYMENT": "aws", "API_URL": api, "RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
-        "DAGSTER_HOME": str(tmp_path / "home"), **account.environment(),
-    }  # fmt: skip
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    account.calls.clear()
-    with without_tls(account, bucket), caplog.at_level("INFO", logger="ncaa_assets"):
-        ended = run_day(Settings.from_environment(), tmp_path / "home")
-        assert ended.succeeded, ended.errors
-        told = CliRunner().invoke(main, ["doctor"], catch_exceptions=False).output
-    assert "fail " not in told, told
-
-    policy, place = statements_of(terraform, "run"), place_of(terraform)
-    assert {action for action, _ in refused(policy, account.calls, place)} <= _DISPENSABLE
-    asked = {need.action for call in account.calls for need in needed(call, place)}
-    assert actions(policy) - asked <= _FOR_OTHER_DAYS
-
-    # Quoted words side by side: a line matches that has them all ("Filter pattern syntax", CloudWatch Logs user guide).
-    pattern = terraform.values("aws_cloudwatch_log_metric_filter.day_backed_up")["pattern"]
-    words = re.findall(r'"([^"]+)"', pattern)
-    assert " ".join(f'"{word}"' for word in words) == pattern
-    lines = [message for message in caplog.messages if all(word in message for word in words)]
-    assert len(lines) == 1
-    assert json.loads(lines[0][lines[0].index("{") :])["day"] == DAY
-
-
-# What the roles that launch may do and what is done here does not show: moto's task definitions name no log to read a
-# dead run's last words from.
+# What the launching roles may do and this test does not need: moto's task definitions name no log in which a dead run's
+# last lines could be read.
 _LAUNCHING_UNSEEN = {"logs:GetLogEvents"}
-# The webserver's: it shows and deletes what steps printed (the sensors' own output is written like it), and ECS Exec.
+# What the webserver needs: it shows and deletes the output of steps (sensors write theirs too), and ECS Exec.
 _OF_THE_UI = {
     "s3:PutObject", "s3:AbortMultipartUpload", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
@@ -611,7 +641,7 @@ _OF_THE_UI = {
 
 
 def requests_of_the_daemon(settings: Settings, home: Path, account: Cloud) -> list[Call]:
-    """What its sensor asks, that finds one run failed and one killed, and its schedule, of days that are not there."""
+    """The requests of its sensor, which finds a failed and a killed run, and of its schedule."""
     defs = build_defs(settings)
     with open_instance(home) as instance:
         before = json.dumps(sensor._newest(instance))
@@ -665,7 +695,7 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
         "API_URL": serve_listing(server, lambda: [record(1, video)]), "RETRY_DELAY": "0", "DAGSTER_HOME": str(home),
         **account.environment(),
     }  # fmt: skip
-    with running_postgres(tmp_path / "postgres") as postgres:
+    with running_postgres() as postgres:
         environment |= postgres.environment()
         with running_fargate(account, server, tmp_path, {**environment, "AWS_ACCESS_KEY_ID": "WORKER"}) as cluster:
             given = {**environment, **cluster.here}
@@ -714,9 +744,27 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
 # ---- The order of docs/deployment.md, to the end ---------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def destroying(deployed: Deployments, account: Cloud) -> Iterator[Background]:
+    """The end of the deployment on demand. Again most of it is waiting, beside the last two tests."""
+    s3 = account.client("s3")
+
+    # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
+    def keep_versioning(call: Call) -> None:
+        if call.operation == "PutBucketVersioning":
+            s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
+
+    account.after = keep_versioning
+    process = Background(deployed.on_demand, "destroy")
+    yield process
+    process.end()
+
+
 @slow
 @pytest.mark.timeout(900)
-def test_the_first_deployment_works_in_the_readmes_order(deployed: Deployments, account: Cloud) -> None:
+def test_the_first_deployment_works_in_the_readmes_order(
+    deployed: Deployments, account: Cloud, destroying: Background
+) -> None:
     terraform = deployed.always_on
     ecs, scheduler = account.client("ecs"), account.client("scheduler")
 
@@ -755,7 +803,9 @@ def test_the_first_deployment_works_in_the_readmes_order(deployed: Deployments, 
 
 @slow
 @pytest.mark.timeout(900)
-def test_it_all_goes_again_and_only_when_that_was_asked_for(deployed: Deployments, account: Cloud) -> None:
+def test_it_all_goes_again_and_only_when_that_was_asked_for(
+    deployed: Deployments, account: Cloud, destroying: Background
+) -> None:
     """The last test of this file: nothing is left of either deployment after it."""
     s3, bucket = account.client("s3"), deployed.always_on.outputs()["s3_bucket_name"]
     with without_tls(account, bucket):
@@ -764,14 +814,7 @@ def test_it_all_goes_again_and_only_when_that_was_asked_for(deployed: Deployment
     assert "DeletionProtectionEnabled" in said
     assert "BucketNotEmpty" in said
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["highlights/2025-03-09.json"]
-
-    # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
-    def keep_versioning(call: Call) -> None:
-        if call.operation == "PutBucketVersioning":
-            s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
-
-    account.after = keep_versioning
-    deployed.on_demand.run("destroy", "-auto-approve")
+    destroying.said()
     assert deployed.on_demand.resources() == []
     assert not [
         one

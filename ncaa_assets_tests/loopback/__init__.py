@@ -1,4 +1,5 @@
-"""What stands for the world on this machine: AWS, MediaConvert, Fargate, EventBridge, Postgres and hosts.
+"""What stands for the world on this machine: AWS, MediaConvert, Fargate, EventBridge, Postgres, Terraform, HTTP hosts.
 
-Each is as strict as what it stands for, and usable without pytest.
+Each stand-in is as strict as the original. The tests, the rehearsal and the README's pictures use them, so no module
+here imports pytest or anything of the tests; what the machine does not have is `Lacking`.
 """

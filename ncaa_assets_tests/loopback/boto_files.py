@@ -1,7 +1,7 @@
-"""boto3's descriptions of AWS, parsed once a process: boto3 parses them for each session, which a run opens several of,
-and which takes longer than all that a small day does.
+"""boto3's descriptions of AWS, parsed once a process. boto3 parses them once a session; a run opens several sessions,
+and parsing takes longer than the rest of a small day.
 
-Importing it is enough. It changes nothing of what is read, and nothing in `ncaa_assets` knows of it.
+Importing this module is enough. The content stays the same, and nothing in `ncaa_assets` knows of it.
 """
 
 import functools
@@ -24,7 +24,7 @@ def _load_file(_: JSONFileLoader, file_path: str) -> Any:
 
 JSONFileLoader.load_file = _load_file  # type: ignore[assignment]
 
-# Parsed now, so that a process that is forked from this one has them.
+# Parsed now, for the processes that are forked from this one.
 _loader = create_loader()
 for _name in ("endpoints", "partitions"):
     _loader.load_data(_name)

@@ -1,5 +1,5 @@
-"""EventBridge as far as moto leaves it out: AWS's own events reach the topics of the rules that they match, and a
-schedule starts the task that it names.
+"""The parts of EventBridge that moto leaves out: events of AWS itself reach the topics of the rules that they match,
+and a schedule starts its task.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from moto.events.models import EventPattern, events_backends
 
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.fargate import Fargate
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
@@ -18,8 +18,8 @@ TASK_CHANGE = "ECS Task State Change"
 
 
 def matches(pattern: str, event: dict[str, Any]) -> bool:
-    """Whether a rule's pattern matches an event. EventBridge looks into lists of objects, moto does not: what it would
-    find there is one list for it."""
+    """Whether a rule's pattern matches an event. EventBridge looks into lists of objects and moto does not, so the exit
+    codes of containers are shown to moto as one list."""
     detail = dict(event["detail"])
     if isinstance(containers := detail.get("containers"), list):
         detail["containers"] = {"exitCode": [one["exitCode"] for one in containers if "exitCode" in one]}
@@ -28,7 +28,7 @@ def matches(pattern: str, event: dict[str, Any]) -> bool:
 
 
 def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any]) -> None:
-    """Publishes an event to the topics of the rules that it matches, in the words of their transformers."""
+    """Publishes an event to the topics of the rules that it matches, as their input transformers word it."""
     event = {"source": source, "detail-type": kind, "detail": detail}
     for rule in list(events_backends[ACCOUNT][REGION].event_buses["default"].rules.values()):
         if rule.state == "ENABLED" and matches(str(rule.event_pattern.dump()), event):
@@ -38,8 +38,8 @@ def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any]) -> Non
 
 
 def _transformed(transformer: dict[str, Any] | None, event: dict[str, Any]) -> str:
-    """The text of a transformer's template, a JSON string whose `<names>` stand for paths into the event; what they
-    stand for is escaped ("Input transformation" in the user guide)."""
+    """The text of a transformer's template, a JSON string. Each `<name>` in it is replaced by the escaped value at a
+    path into the event ("Input transformation" in the user guide)."""
     if transformer is None:
         return json.dumps(event)
     template: str = transformer["InputTemplate"]
@@ -52,11 +52,11 @@ def _transformed(transformer: dict[str, Any] | None, event: dict[str, Any]) -> s
 
 
 def start_schedule(cloud: Cloud, name: str) -> list[str]:
-    """Does what a schedule does at its time, with its role's credentials, and returns the tasks that it started; what
-    could not be started goes to its dead-letter queue.
+    """Does what a schedule does at its time, with its role's credentials. Returns the ARNs of the tasks that it starts;
+    a start that fails goes to its dead-letter queue.
 
     Raises:
-        ValueError: it is disabled, or names something else than a task.
+        ValueError: the schedule is disabled, or its target is no task.
     """
     schedule = cloud.client("scheduler").get_schedule(Name=name)
     target = schedule["Target"]
@@ -76,7 +76,7 @@ def start_schedule(cloud: Cloud, name: str) -> list[str]:
 
 
 def _camel_case(value: Any) -> Any:
-    """The Scheduler's names begin with capitals, RunTask's do not."""
+    """EventBridge Scheduler's parameter names as RunTask spells them: with a small first letter."""
     if isinstance(value, dict):
         return {re.sub("^.", lambda first: first[0].lower(), name): _camel_case(one) for name, one in value.items()}
     if isinstance(value, list):

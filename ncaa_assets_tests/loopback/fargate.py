@@ -1,9 +1,9 @@
-"""Fargate on the bench: the services and tasks that moto's ECS is told of are run as processes of this machine.
+"""Fargate on this machine: the services and tasks in moto's ECS run as processes.
 
-moto keeps the books: clusters, services, task definitions, tasks. Its own tasks run nothing, its services start
-nothing, stops are immediate and exit codes are 0. Here each container of a task is a process with the environment and
-the secrets of its definition, and what becomes of it is written back into moto, for all to see who ask: service,
-launcher, run monitoring. Where a container's files come from is `Files`: an image's, or this machine's.
+moto keeps the records: clusters, services, task definitions, tasks. Its own tasks run nothing, its services start
+nothing, its stops are immediate and its exit codes 0. Here each container of a task is a process with the environment
+and the secrets of its definition. What becomes of it is written back into moto, where the service, the launcher and run
+monitoring look. `Files` says where a container's files come from: an image or this checkout.
 """
 
 import json
@@ -31,7 +31,7 @@ from moto.ecs.models import EC2ContainerServiceBackend, Service, ecs_backends
 from moto.ecs.models import Task as MotoTask
 from moto.moto_api import state_manager
 
-from ncaa_assets_tests.loopback.cloud import Call, Cloud
+from ncaa_assets_tests.loopback.aws import Call, Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.running_ui import free_port
@@ -68,8 +68,8 @@ def image_environment() -> dict[str, str]:
 
 
 class OnThisMachine:
-    """This checkout and the packages that the tests run with, where no image can be built. The folders that the
-    Dockerfile fills beside the packages are made for each container."""
+    """This checkout and the packages that the tests run with, for machines that build no image. Each container gets the
+    folders that the Dockerfile fills beside the packages."""
 
     _PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 
@@ -92,8 +92,8 @@ class OnThisMachine:
 
 
 class InTheImage:
-    """The files of an image, unpacked in `root`; each container changes a layer of its own. Needs root, as a container
-    engine does."""
+    """The files of an image, unpacked in `root`. Each container writes to a layer of its own. Needs root, as container
+    engines do."""
 
     _SCRIPT = """
 set -e
@@ -199,11 +199,11 @@ class Fargate:
         tasks: every task that was started, in order.
         cannot_pull: with a text, tasks stop with it as the reason instead of starting.
         never_starts: tasks stay in PROVISIONING.
-        kills: every task is killed in its first moment.
-        missing: programs that the image is said to lack.
-        on_stop: called with each event "ECS Task State Change" of a task that has stopped.
-        memory: the most MiB that was seen in use by a task of a family, and by each of its containers.
-        here: what ECS and the task definition give a command of this machine that stands in for a task.
+        kills: every task is killed as soon as it starts.
+        missing: programs that the image is to lack.
+        on_stop: called with the event "ECS Task State Change" of each task that stops.
+        memory: the most MiB in use by a task of each family, and by each of its containers.
+        here: the environment that ECS and the task definition give a command of this machine that stands in for a task.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ class Fargate:
         return f"ASIA.{role_arn.rpartition('/')[2]}"
 
     def standing_in(self, task: MotoTask) -> dict[str, str]:
-        """What ECS gives a command of this machine that stands in for a task: it is not started."""
+        """The environment that ECS gives a task. The task itself is not started: a command stands in for it."""
         self._known.add(task.id)
         return {"ECS_CONTAINER_METADATA_URI_V4": self._metadata(task)}
 
@@ -275,12 +275,12 @@ class Fargate:
     # ---- Tasks -------------------------------------------------------------------------------------------------------
 
     def after(self, call: Call) -> None:
-        """The cloud's hook: what was asked is under way before the answer is there."""
+        """The hook of `Cloud`: tasks start and stop before the request for it is answered."""
         if call.operation in ("RunTask", "StopTask"):
             self.look()
 
     def look(self) -> None:
-        """Starts what is to run and does not yet, and stops what shall not run any more."""
+        """Starts and stops tasks until they are as moto's records want them."""
         with self._lock:
             if self._ended.is_set():
                 return
@@ -296,7 +296,7 @@ class Fargate:
                     self._stop(running, "UserInitiated", running.task.stopped_reason)
 
     def _serve(self, service: Service) -> None:
-        """A service with 0 % and 100 %: what is old ends before anything new starts."""
+        """A service that keeps between 0 % and 100 % of its tasks: an old task ends before a new one starts."""
         ecs = ecs_backends[ACCOUNT][REGION]
         group = f"service:{service.name}"
         wanted = ecs.describe_task_definition(service.task_definition).arn if service.task_definition else None
@@ -452,7 +452,7 @@ class Fargate:
         def guarded() -> None:
             try:
                 target(*arguments)
-            except Exception:  # noqa: BLE001 - whoever runs the bench learns of it
+            except Exception:  # noqa: BLE001 - a test that leaves a problem fails
                 self.cloud.problems.append(traceback.format_exc())
 
         thread = threading.Thread(target=guarded, daemon=True)
@@ -461,7 +461,7 @@ class Fargate:
         return thread
 
     def _keep_log(self, running: Task, container: Container, by: str | None) -> None:
-        """Writes what a container prints to a file, and as the `awslogs` driver does to CloudWatch."""
+        """Writes a container's output to a file and, as the `awslogs` driver does, to CloudWatch."""
         assert container.process is not None
         assert container.process.stdout is not None
         options = container.definition.get("logConfiguration", {}).get("options")
@@ -511,7 +511,7 @@ class Fargate:
         _signal_session(container.process.pid, signal.SIGKILL)
 
     def _is_over(self, running: Task) -> None:
-        """Writes a task's end into moto and tells of it."""
+        """Records a task's end in moto and publishes its event."""
         task = running.task
         for shown, container in zip(task.containers, running.containers, strict=True):
             shown.exitCode = container.exit_code  # type: ignore[assignment]  # None: it never ran
@@ -532,7 +532,7 @@ class Fargate:
             self.on_stop(told)
 
     def kill(self, running: Task, container: str | None = None) -> None:
-        """Ends a task's processes, or one container's, without a word, as the kernel does when memory is short."""
+        """Kills a task's processes, or one container's, as the kernel does when memory is short."""
         for one in running.containers:
             if container in (None, one.name) and one.process is not None:
                 _signal_session(one.process.pid, signal.SIGKILL)
@@ -540,7 +540,7 @@ class Fargate:
     # ---- Health and memory -------------------------------------------------------------------------------------------
 
     def _watch_health(self, running: Task, container: Container) -> None:
-        """Checks a container as its definition says; after so many failures in a row its task is stopped."""
+        """Checks a container's health as its definition says, and stops its task after too many failures in a row."""
         check = container.definition["healthCheck"]
         started, failures = time.monotonic(), 0
         while not self._ended.wait(check.get("interval", 30)) and not running.is_stopping:
@@ -588,7 +588,7 @@ class Fargate:
     # ---- Its life ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Looks again and again, as ECS's scheduler does."""
+        """Looks ten times a second, as ECS's scheduler does at its own pace."""
         while not self._ended.wait(0.1):
             self.look()
 
@@ -597,10 +597,10 @@ class Fargate:
         self._thread(self._measure)
 
     def stop(self) -> None:
-        """Ends every process that was started, and waits for it.
+        """Kills every process that was started, and waits until it has ended.
 
         Raises:
-            RuntimeError: one is still there.
+            RuntimeError: a process is still alive.
         """
         with self._lock:
             self._ended.set()
@@ -620,7 +620,7 @@ def _on_ports(text: str, ports: Mapping[str, str]) -> str:
 
 
 def _heed_signals() -> None:
-    """A process that a script started in the background ignores SIGINT, and Dagster copies that to SIGTERM."""
+    """Undoes what a shell does to background processes: they ignore SIGINT, and Dagster then ignores SIGTERM too."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -642,8 +642,8 @@ def _signal_session(session: int, number: int) -> None:
 
 
 def _memory_of(sessions: set[int]) -> float:
-    """MiB in use: what each process has for itself, and the files that the largest of them maps, since the others map
-    the same ones (and they are given back when memory is short)."""
+    """MiB in use: the private memory of each process, and the files that the largest of them maps. The others map the
+    same files, which the kernel drops when memory is short."""
     own, mapped = 0, [0]
     for pid in [pid for session in list(sessions) for pid in _pids(session)]:
         with suppress(OSError):
@@ -657,12 +657,12 @@ def _memory_of(sessions: set[int]) -> float:
 def running(
     cloud: Cloud, server: ScriptedServer, folder: Path, files: Files, given: Callable[[str], dict[str, str]]
 ) -> Iterator[Fargate]:
-    """Fargate for as long as the `with` lasts; `given` says for a cluster's name what makes the bench reachable from
-    its containers. It looks at each RunTask and StopTask, and all the time from its `start()` on."""
+    """Fargate for as long as the `with` lasts. `given` returns, for a cluster's name, the environment through which its
+    containers reach this machine's AWS. Fargate acts at each RunTask and StopTask, and from `start()` on always."""
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
     fargate = Fargate(cloud, server, folder, files, given)
     cloud.after = fargate.after
-    # moto wants each container to say its memory, which on Fargate the task alone has to; it needs it for hosts.
+    # moto wants the memory of each container, to choose a host; on Fargate the task's own is enough.
     with mock.patch.object(EC2ContainerServiceBackend, "_calculate_task_resource_requirements", lambda *_: {}):
         try:
             yield fargate
@@ -675,7 +675,7 @@ def running(
 def running_fargate(
     cloud: Cloud, server: ScriptedServer, folder: Path, environment: dict[str, str]
 ) -> Iterator[Fargate]:
-    """A cluster whose run task is given `environment`, and a task in which a command of this machine may stand."""
+    """A cluster whose run tasks get `environment`, and a task that a command of this machine can stand in for."""
     ecs, ec2 = cloud.client("ecs"), cloud.client("ec2")
     ecs.create_cluster(clusterName=CLUSTER)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

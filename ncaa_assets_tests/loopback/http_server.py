@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers what a test scripted, and remembers what it was asked."""
+"""An HTTP server on loopback that answers as a test scripts it, and keeps the requests that it got."""
 
 import http.server
 import threading
@@ -34,7 +34,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came."""
+    """One request as it arrived."""
 
     path: str
     query: dict[str, str]
@@ -61,7 +61,7 @@ class ScriptedServer(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.port}{path}"
 
     def on(self, path: str, *replies: Script) -> str:
-        """Answers requests for `path` with these in turn, the last of them for ever. Returns the path's URL."""
+        """Answers requests for `path` with these replies in turn, then always with the last. Returns the path's URL."""
         self._scripts[path] = list(replies)
         return self.url(path)
 

@@ -1,9 +1,9 @@
-"""AWS Elemental MediaConvert as far as jobs go: it checks what AWS checks, and really encodes from S3 and to S3.
+"""The jobs of AWS Elemental MediaConvert: this emulator checks what AWS checks, and really encodes from S3 to S3.
 
-Requests are held against botocore's own model of the service (unknown members, enums, and the ranges that its shapes
-carry in their names), then against what the API reference and the User Guide say in words. Where those leave a choice,
-this is the stricter. What it cannot do raises NotImplementedError, which the cloud shows in `problems`, rather than
-pretend. The service's HTTP side, its faults and hooks are the cloud's.
+Requests are checked against botocore's model of the service (unknown members, enums, and the ranges that its shapes
+carry in their names), then against the words of the API reference and the User Guide. Where those leave a choice, this
+takes the stricter one. A feature that it does not have raises NotImplementedError, which `Cloud.problems` shows. HTTP,
+faults and hooks are in aws.py.
 """
 
 import base64

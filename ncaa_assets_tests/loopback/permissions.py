@@ -1,9 +1,9 @@
-"""What a request to AWS must be allowed, and whether a policy allows it: from what cloud.py notes of a request to the
-permissions that AWS asks for, and the part of IAM's evaluation that the policies in terraform/ use.
+"""IAM: which permissions a request to AWS needs, and whether a policy grants them. It has the part of IAM's evaluation
+that the policies in terraform/ use.
 
-Pure: nothing here asks a cloud. Which permission an operation takes, and on what, is said by the Service Authorization
-Reference (https://docs.aws.amazon.com/service-authorization/latest/reference/); an operation that is not here is an
-error, so that none passes unjudged.
+Pure functions over the `Call`s of aws.py. The Service Authorization Reference
+(https://docs.aws.amazon.com/service-authorization/latest/reference/) says which permission an operation needs and on
+which resource. An operation that is not listed here is an error, so that none goes unchecked.
 """
 
 import re
@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ncaa_assets_tests.loopback.cloud import Call
+from ncaa_assets_tests.loopback.aws import Call
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
 
-# Stands in a resource's name for what the request's `Call` does not tell: a task's id, a log's stream.
+# Stands in a resource's name for what a `Call` does not hold: a task's id, a log stream.
 SOME = "some"
 
 
 @dataclass(frozen=True)
 class Need:
-    """One permission that a request takes: the action, on which resource ("*" where the action takes none), and what
-    IAM knows besides (condition key to value)."""
+    """One permission that a request needs: the action, its resource ("*" if the action takes none), and the condition
+    keys that IAM knows, with their values."""
 
     action: str
     resource: str
@@ -31,10 +31,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Place:
-    """What a request does not say itself.
+    """Facts of a deployment that its requests do not carry.
 
     Attributes:
-        bucket: the bucket that objects are in; the requests of an object name its key alone.
+        bucket: the bucket of all objects, because the `Call` of an object holds its key alone.
         cluster: the name of the ECS cluster.
         log_group: the name of the log group of its tasks.
         passes: for each task definition's family the ARNs of the roles that a task of it is given.
@@ -76,7 +76,7 @@ _OF_BUCKETS = {
 
 
 def needed(call: Call, place: Place) -> list[Need]:
-    """Every permission that a request takes. None for one that AWS lets anybody make (sts:GetCallerIdentity).
+    """Every permission that a request needs; none for a request that AWS grants to anybody (sts:GetCallerIdentity).
 
     Raises:
         LookupError: the operation is not known here, or what it names is not in `place`.
@@ -123,7 +123,7 @@ def _ecs(call: Call, place: Place) -> list[Need]:
     task = place.arn("ecs", f"task/{place.cluster}/{SOME}")
     match call.operation:
         case "RunTask":
-            # By its family alone a definition's newest revision is meant, whose number AWS looks up.
+            # A family without a number means its newest revision, whose number AWS looks up.
             named = call.key.rpartition("/")[2]
             family, _, revision = named.partition(":")
             definition = place.arn("ecs", f"task-definition/{family}:{revision or 1}")

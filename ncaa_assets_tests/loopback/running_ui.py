@@ -1,5 +1,5 @@
-"""The real UI on a sample day, what a person does in it as its GraphQL API is told of it, and Chromium to look at it:
-for the tests, the rehearsal, and the README's pictures."""
+"""The real UI as a process: opening it on days of the sample, doing through its GraphQL API what a person does in it,
+and the Chromium that looks at it."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ncaa_assets.runs.execute import LOCATION
-from ncaa_assets_tests.days import COMMAND
+from ncaa_assets_tests.loopback.lacking import Lacking
 
+COMMAND = str(Path(sys.executable).with_name("ncaa-assets"))
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
 _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
@@ -24,18 +26,24 @@ _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $
 _BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 _RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
-NO_CHROMIUM = "there is no Chromium on PATH; on Debian: apt-get install chromium"
 
 
-def chromium() -> str | None:
-    """The path of the machine's Chromium, or None."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def chromium() -> str:
+    """The path of the machine's Chromium.
+
+    Raises:
+        Lacking: there is none.
+    """
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    raise Lacking("there is no Chromium on PATH; on Debian: apt-get install chromium")
 
 
 @contextmanager
 def ui_with_a_sample(folder: Path, *days: str, **settings: str) -> Iterator[str]:
-    """Backs up days of the sample in `folder`, named as for `ncaa-assets backup`, opens the UI and daemon on them as
-    processes, and gives its address."""
+    """Backs up days of the sample in `folder` and opens UI and daemon on them. `days` are arguments of `ncaa-assets
+    backup`. Gives the UI's address."""
     environment = {name: value for name, value in os.environ.items() if name not in ("RAPIDAPI_KEY", "DAGSTER_HOME")}
     environment |= settings
     done = subprocess.run(
@@ -48,8 +56,7 @@ def ui_with_a_sample(folder: Path, *days: str, **settings: str) -> Iterator[str]
 
 @contextmanager
 def running_ui(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The UI and daemon that `ncaa-assets ui` opens in `folder`, as processes; gives the address. What they say is in
-    `ui.log`."""
+    """UI and daemon as `ncaa-assets ui` opens them in `folder`, with their output in `ui.log`. Gives the address."""
     port = free_port()
     with (folder / "ui.log").open("wb") as log:
         process = subprocess.Popen(
@@ -69,20 +76,20 @@ def running_ui(folder: Path, environment: dict[str, str]) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A loopback port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 def ask(base: str, query: str, **variables: Any) -> Any:
-    """What the UI's GraphQL API answers to a query."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(f"{base}/graphql", body, {"Content-Type": "application/json"})
+    """The data that the UI's GraphQL API answers a query with."""
+    asked = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{base}/graphql", asked, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        found = json.load(answer)
-    assert "errors" not in found, found
-    return found["data"]
+        body = json.load(answer)
+    assert "errors" not in body, body
+    return body["data"]
 
 
 def launch(base: str, day: str, **tags: str) -> str:
@@ -108,9 +115,9 @@ def backfill(base: str, days: list[str]) -> str:
 
 def runs(base: str) -> dict[str, dict[str, Any]]:
     """Each run's status and tags by its id, the newest first."""
-    found = ask(base, _RUNS)["runsOrError"]["results"]
+    every = ask(base, _RUNS)["runsOrError"]["results"]
     return {
-        run["runId"]: {"status": run["status"]} | {tag["key"]: tag["value"] for tag in run["tags"]} for run in found
+        run["runId"]: {"status": run["status"]} | {tag["key"]: tag["value"] for tag in run["tags"]} for run in every
     }
 
 

@@ -1,4 +1,4 @@
-"""What S3 does and moto 5.2.5 does not, as checks that come before moto and touches on its answers.
+"""The rules of S3 that moto 5.2.5 does not keep: checks before a request reaches moto, and corrections of its answers.
 
 Each rule says the fact that it supplies. What moto does by itself (If-Match and If-None-Match on PutObject,
 If-None-Match on CompleteMultipartUpload, an ETag in DeleteObject's If-Match, 404 where there is nothing to match) is
@@ -77,7 +77,7 @@ def amend(request: S3Request, status: int, body: bytes, started: dict[str, datet
         if found:
             started[found[1].decode()] = datetime.now(UTC)
     elif request.operation == "ListMultipartUploads":
-        # For moto every upload began in 2010, so that whoever ends forgotten uploads by their age would end all.
+        # In moto every upload began in 2010: code that ends forgotten uploads by their age would end all of them.
         def began(found: re.Match[bytes]) -> bytes:
             at = started[re.search(rb"<UploadId>([^<]+)<", found[0])[1].decode()]  # type: ignore[index]
             return re.sub(rb"(<Initiated>)[^<]*", rb"\g<1>" + at.strftime("%Y-%m-%dT%H:%M:%S.000Z").encode(), found[0])
@@ -134,7 +134,7 @@ def _check_payload(request: S3Request) -> None:
             raise Refused(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
     for name, value in claimed.items():
         _check_one(name, value, data)
-        # moto remembers a checksum, for HeadObject, only where this header, which SDKs leave out, names it too.
+        # moto keeps a checksum for HeadObject only if this header names it as well, which SDKs leave out.
         request.environ["HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"] = name.upper()
     if request.operation == "UploadPart" and claimed:
         upload = _upload(request)

@@ -1,17 +1,17 @@
-"""A page of the API's as its documentation and published samples show it: records with their matches, on loopback."""
+"""A page of the API as its documentation and published samples show it: records with their matches."""
 
 import json
 from typing import Any
 
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH
 
 DAY = "2025-03-09"
-PATH = "/basketball/highlights"
 QUOTA = {"x-ratelimit-requests-limit": "100", "x-ratelimit-requests-remaining": "77"}
 
 
 def record(number: int) -> dict[str, Any]:
-    """A record with all fields that are known of."""
+    """A record with every documented field."""
     key = 105170 + number
     return {
         "id": key,
@@ -52,4 +52,4 @@ def serve(server: ScriptedServer, body: Any, *, headers: dict[str, str] | None =
             json.dumps(body).encode(), headers=QUOTA if headers is None else headers, content_type="application/json"
         ).send(handler)
 
-    return server.on(PATH, answer)
+    return server.on(API_PATH, answer)

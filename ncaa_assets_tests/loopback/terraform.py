@@ -1,56 +1,108 @@
-"""Terraform as a test uses it: the configuration in a folder of its own, on AWS on loopback (cloud.py).
+"""The project's Terraform configuration, applied to AWS on loopback (aws.py).
 
-The provider comes from a local mirror where `TF_CLI_ARGS_init` names one, or where the machine that builds this project
-keeps one beside the repository; elsewhere `terraform init` downloads it.
+Terraform is initialised once a process, for all who apply it. The provider comes from a local mirror where
+`TF_CLI_ARGS_init` names one, or where the machine that builds this project keeps one beside the repository; elsewhere
+`terraform init` downloads it.
 """
 
+import atexit
+import functools
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from moto.rds.models import DBInstance
+
 import ncaa_assets
-from ncaa_assets_tests.loopback.lacking import lacking
+from ncaa_assets_tests.loopback.lacking import Lacking
 
 SOURCE = Path(ncaa_assets.__file__).parents[1] / "terraform"
 _MIRROR_FINDER = SOURCE.parents[1] / "shared" / "tools" / "terraform-plugin-dir"
+_DOWNLOAD_SECONDS = 240  # for the provider, 150 MB; a registry out of reach is given up by Terraform itself in seconds
 
 
-def require_terraform() -> None:
-    """Skips the test where there is no Terraform; in CI that is a failure."""
-    if shutil.which("terraform"):
-        return
-    lacking("terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)")
-
-
-def init_arguments() -> str:
+def _init_arguments() -> str:
     """The value of `TF_CLI_ARGS_init` with which the provider is found; empty where it is downloaded."""
     given = os.environ.get("TF_CLI_ARGS_init", "")  # noqa: SIM112 - Terraform's own spelling
     if given or not _MIRROR_FINDER.exists():
         return given
-    found = subprocess.run([_MIRROR_FINDER], capture_output=True, text=True, check=False)
-    return f"-plugin-dir={found.stdout.strip()}" if found.returncode == 0 else ""
+    finder = subprocess.run([_MIRROR_FINDER], capture_output=True, text=True, check=False)
+    return f"-plugin-dir={finder.stdout.strip()}" if finder.returncode == 0 else ""
+
+
+def _copy_configuration(folder: Path) -> None:
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "terraform.tfvars"))
+
+
+def require_terraform() -> Path:
+    """The folder of an initialised configuration, which nobody changes: `.terraform` and the lock file are used by all.
+
+    Raises:
+        Lacking: there is no Terraform, or it cannot get its provider. Asked again, it answers at once.
+    """
+    outcome = _initialised()
+    if isinstance(outcome, str):
+        raise Lacking(outcome)
+    return outcome
+
+
+@functools.cache
+def _initialised() -> Path | str:
+    """That folder, or what this machine lacks to make it."""
+    if shutil.which("terraform") is None:
+        return "terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)"
+    folder = Path(tempfile.mkdtemp(prefix="ncaa-terraform-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _copy_configuration(folder / "initialised")
+    try:
+        done = subprocess.run(
+            ["terraform", "init", "-input=false", "-no-color"],
+            cwd=folder / "initialised", env=_environment({"TF_CLI_ARGS_init": _init_arguments()}),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False,
+        )  # fmt: skip
+        told, _, _ = done.stderr.partition("Error: ")[2].partition("To see which modules")
+        said = "" if done.returncode == 0 else " ".join((told or done.stderr).split())[:300]
+    except subprocess.TimeoutExpired:
+        said = f"it did not end within {_DOWNLOAD_SECONDS} s"
+    if said:
+        return (
+            "terraform init does not get the AWS provider: open the way to registry.terraform.io, or name a mirror on "
+            f"this machine with TF_CLI_ARGS_init=-plugin-dir=FOLDER ({said})"
+        )
+    return folder / "initialised"
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    return {
+        **ours,
+        **more,
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",  # it asks nobody whether there is a newer one
+    }
 
 
 class Terraform:
-    """The project's configuration in `folder`, with a state of its own."""
+    """The project's configuration in a new `folder`, initialised, with a state of its own.
+
+    Raises:
+        Lacking: as `require_terraform`.
+    """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        initialised = require_terraform()
         self.folder = folder
-        self._shown: tuple[int, list[dict[str, Any]]] | None = None
-        shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "terraform.tfvars"))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
-        self._environment = {
-            **kept,
-            **environment,
-            "TF_CLI_ARGS_init": init_arguments(),
-            "TF_IN_AUTOMATION": "1",
-            "CHECKPOINT_DISABLE": "1",  # it asks nobody whether there is a newer one
-        }
-        self.run("init", "-input=false")
+        self._kept: dict[str, tuple[int, Any]] = {}
+        _copy_configuration(folder)
+        shutil.copy(initialised / ".terraform.lock.hcl", folder)
+        self._environment = {**_environment(environment), "TF_DATA_DIR": str(initialised / ".terraform")}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -74,20 +126,64 @@ class Terraform:
         return self.run("apply", "-input=false", "-auto-approve", *arguments)
 
     def outputs(self) -> dict[str, Any]:
-        return {name: one["value"] for name, one in json.loads(self.run("output", "-json")).items()}
+        shown: dict[str, Any] = self._of_the_state("output", "-json")
+        return {name: one["value"] for name, one in shown.items()}
 
     def resources(self) -> list[dict[str, Any]]:
         """Every resource in the state, with its address and its values."""
-        stamp = (self.folder / "terraform.tfstate").stat().st_mtime_ns
-        if self._shown is None or self._shown[0] != stamp:  # Terraform takes seconds to show it
-            state = json.loads(self.run("show", "-json"))
-            self._shown = stamp, list(_resources(state.get("values", {}).get("root_module", {})))
-        return self._shown[1]
+        return list(_resources(self._of_the_state("show", "-json").get("values", {}).get("root_module", {})))
 
     def values(self, address: str) -> dict[str, Any]:
         """One resource's values."""
         found: dict[str, Any] = next(one for one in self.resources() if one["address"] == address)["values"]
         return found
+
+    def _of_the_state(self, *arguments: str) -> Any:
+        """What a command tells of the state, as JSON; asked once a state, since Terraform takes seconds to tell."""
+        stamp = (self.folder / "terraform.tfstate").stat().st_mtime_ns
+        if self._kept.get(arguments[0], (0, None))[0] != stamp:
+            self._kept[arguments[0]] = stamp, json.loads(self.run(*arguments))
+        return self._kept[arguments[0]][1]
+
+
+class Background:
+    """A change of Terraform's that goes on in the background, such as an apply, which waits for databases.
+
+    Its output is read at once, because a full pipe would stop Terraform.
+    """
+
+    def __init__(self, terraform: Terraform, *arguments: str) -> None:
+        self.terraform = terraform
+        self._process = terraform.start(*arguments, "-auto-approve")
+        self._said = ""
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self._said = self._process.stdout.read()
+
+    def said(self) -> str:
+        """Waits for its end and returns its output.
+
+        Raises:
+            AssertionError: it failed, or did not end within 15 minutes.
+        """
+        self._reading.join(900)
+        assert self._process.wait(10) == 0, self._said[-3000:]
+        return self._said
+
+    def end(self) -> None:
+        """Ends it if it has not ended."""
+        self._process.terminate()
+        self._process.wait()
+
+
+# moto gives all databases the same resource id, so that Terraform takes one for the other.
+DBInstance.dbi_resource_id = property(  # type: ignore[assignment]
+    lambda database: f"db-{hashlib.sha256(database.db_instance_identifier.encode()).hexdigest()[:26].upper()}",
+    lambda _, __: None,
+)
 
 
 def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader
-from ncaa_assets_tests.loopback.cloud import Call, Cloud, dropped_after, error
+from ncaa_assets_tests.loopback.aws import Call, Cloud, dropped_after, error
 from ncaa_assets_tests.loopback.mediaconvert import MediaConvert, Probe, frame_arguments, probe, video_arguments
 
 BUCKET = "an-archive"

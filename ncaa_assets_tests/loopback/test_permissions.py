@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ncaa_assets_tests.loopback.cloud import Call
+from ncaa_assets_tests.loopback.aws import Call
 from ncaa_assets_tests.loopback.permissions import Need, Place, allows, needed, refused
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
 

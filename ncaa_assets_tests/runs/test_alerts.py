@@ -18,7 +18,7 @@ from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, settings_for
 
 if TYPE_CHECKING:
-    from ncaa_assets_tests.loopback.cloud import Cloud
+    from ncaa_assets_tests.loopback.aws import Cloud
 
 ALERT = Alert("daily_backup", DAY, "highlights: the API at São Paulo is down; try again later", "http://ui/runs/1")
 

@@ -28,9 +28,10 @@ from ncaa_assets.runs.daemon_health import silent_daemons
 from ncaa_assets.runs.execute import job_origin
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import API_PATH, COMMAND, KEY
+from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
-from ncaa_assets_tests.loopback.running_ui import ask, backfill, launch, running_ui, runs
+from ncaa_assets_tests.loopback.listing import API_PATH
+from ncaa_assets_tests.loopback.running_ui import COMMAND, ask, backfill, launch, running_ui, runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

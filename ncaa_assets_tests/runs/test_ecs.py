@@ -24,12 +24,14 @@ from dagster_shared.serdes import serialize_value
 from ncaa_assets.runs import ecs as launched_runs
 from ncaa_assets.runs import instance as instances
 from ncaa_assets.runs.instance import open_instance
-from ncaa_assets_tests.days import COMMAND, DAY, KEY, record, serve_listing
-from ncaa_assets_tests.loopback import cloud as clouds
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.days import DAY, KEY
+from ncaa_assets_tests.loopback import aws
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.fargate import FAMILY, Fargate, running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.postgres import Postgres, running_postgres
+from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 BUCKET, TABLE = "highlights", "SportsHighlights"
 CONFIGURATION = Path(instances.__file__).parents[1] / "instance" / "ecs.yaml"
@@ -72,8 +74,8 @@ def test_the_file_names_these_variables_and_no_others() -> None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with running_postgres(tmp_path_factory.mktemp("postgres") / "server") as running:
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as running:
         yield running
 
 
@@ -186,7 +188,7 @@ def test_the_doctor_tells_whether_runs_can_be_launched(
 def test_the_doctor_in_a_runs_task_does_not_miss_what_launching_takes(
     call: Callable[..., Result], cloud: Cloud
 ) -> None:
-    cloud.fail("DescribeTaskDefinition", clouds.error(400, "AccessDeniedException", times=None))
+    cloud.fail("DescribeTaskDefinition", aws.error(400, "AccessDeniedException", times=None))
     assert "warn runs this role may not launch any" in " ".join(call("doctor").stdout.split())
 
 
@@ -203,10 +205,10 @@ def test_the_command_launches_the_day_as_a_task_waits_for_it_and_reports(
     call: Callable[..., Result], cloud: Cloud, fargate: Fargate, postgres: Postgres, home: Path,
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def break_once_launched(call: clouds.Call) -> None:
+    def break_once_launched(call: aws.Call) -> None:
         fargate.after(call)
         if call.operation == "RunTask":
-            cloud.fail("DescribeTasks", clouds.error(400, "AccessDeniedException", times=2))
+            cloud.fail("DescribeTasks", aws.error(400, "AccessDeniedException", times=2))
 
     cloud.after = break_once_launched
     done = call("backup", "--date", DAY)
@@ -315,7 +317,7 @@ def test_a_task_that_never_starts_is_given_up_and_stopped(
 def test_a_task_that_aws_does_not_start_fails_the_day_with_a_sentence(
     call: Callable[..., Result], fargate: Fargate, cloud: Cloud
 ) -> None:
-    cloud.fail("RunTask", clouds.error(400, "AccessDeniedException", "not authorized", times=None))
+    cloud.fail("RunTask", aws.error(400, "AccessDeniedException", "not authorized", times=None))
     done = call("backup", "--date", DAY)
     assert done.exit_code == 1
     assert "these AWS credentials may not do RunTask on ECS" in done.stderr

@@ -18,8 +18,9 @@ from ncaa_assets.failures import SettingsError
 from ncaa_assets.runs.outcome import DayRun, RunError
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.days import API_PATH, DAY, KEY, metadata_of, record, run_day, serve_listing, settings_for
+from ncaa_assets_tests.days import DAY, KEY, metadata_of, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 
 ALL = ["highlights", "backup_rows", "videos", "processed_videos"]
 

@@ -30,7 +30,7 @@ from ncaa_assets.video import host, pace
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
-from ncaa_assets_tests.loopback.cloud import Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer
 from ncaa_assets_tests.test_text import HOSTILE as HOSTILE_TITLE
 from ncaa_assets_tests.test_text import is_fit_to_print

@@ -25,8 +25,9 @@ from ncaa_assets.video.copier import CopyLimits, VideoCopier
 from ncaa_assets.video.pages import _MOST_MEMORY, YtDlpReader
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
-from ncaa_assets_tests.days import DAY, KEY, command, record, serve_listing
+from ncaa_assets_tests.days import DAY, KEY, command
 from ncaa_assets_tests.loopback.http_server import Asked, Handler, Reply, Script, ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 MOST_BYTES = 2_000_000
 

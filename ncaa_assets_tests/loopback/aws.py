@@ -1,8 +1,8 @@
-"""The cloud on loopback: a moto server behind a layer that names each request, breaks some on demand, and lets a test
-act before or after any of them.
+"""AWS on loopback: a moto server behind a layer that names each request, breaks some on demand, and lets a test act
+before or after any of them.
 
-What moto lacks of S3 is in s3_rules.py, and MediaConvert, which it lacks altogether, in mediaconvert.py; both answer at
-the same address. Nothing here knows pytest, and the clients may be other processes.
+The rules of S3 that moto does not keep are in s3_rules.py; MediaConvert, which moto does not have, is in
+mediaconvert.py. Both answer at the same address. Clients may be other processes.
 """
 
 import functools
@@ -45,9 +45,14 @@ _LOOKS = ("Get", "Head", "List", "Describe", "BatchGet", "Query", "Scan", "Searc
 
 @dataclass(frozen=True)
 class Call:
-    """One request of a client. `operation` is boto3's name for it; `key` what it is about: an object's key (else the
-    bucket), a table, a job or its input, a secret, a topic; `number` its place in `Cloud.calls`, from 1; `by` the
-    access key that it was signed with."""
+    """One request of a client.
+
+    Attributes:
+        operation: boto3's name for it.
+        key: what it is about: an object's key (else the bucket), a table, a job or its input, a secret, a topic.
+        number: its place in `Cloud.calls`, from 1.
+        by: the access key that it was signed with.
+    """
 
     service: str
     operation: str
@@ -63,7 +68,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a call instead of, or besides, an answer. Made by `error`, `unprocessed` and the two drops."""
+    """What goes wrong with a call. Made by `error`, `unprocessed` and the two drops."""
 
     kind: Literal["error", "before", "after", "unprocessed"]
     times: int | None = 1
@@ -80,7 +85,7 @@ dropped_after = Fault("after")
 
 
 def error(status: int, code: str, message: str = "", *, times: int | None = 1) -> Fault:
-    """An answer in the form of the service's own errors, so many `times`; None: until `Cloud.mend()`.
+    """An answer in the form of the service's own errors, given this many `times`; None: until `Cloud.mend()`.
 
     Status 200 with a code is what S3 does when CompleteMultipartUpload or CopyObject fails after it began to answer.
     """
@@ -88,7 +93,7 @@ def error(status: int, code: str, message: str = "", *, times: int | None = 1) -
 
 
 def unprocessed(count: int) -> Fault:
-    """The last `count` keys or items of a BatchGetItem or BatchWriteItem come back as unprocessed, and are."""
+    """The last `count` keys or items of a BatchGetItem or BatchWriteItem are not processed, and come back as such."""
     return Fault("unprocessed", count=count)
 
 
@@ -111,15 +116,15 @@ class _Waiting:
 
 
 class Cloud:
-    """The running cloud; made by `running_cloud()`. `url` is the value for `AWS_ENDPOINT_URL`.
+    """The running server; made by `running_cloud()`. `url` is the value for `AWS_ENDPOINT_URL`.
 
     Attributes:
-        calls: what clients asked, in order, whatever became of it. The test's own `client()` does not count.
-        before, after: called with each `Call` when it has come, and when it has been processed but not yet answered.
+        calls: the requests of clients, in order, whatever became of them. The test's own `client()` is left out.
+        before, after: called with each `Call` when it arrives, and when it has been processed but not yet answered.
             They run in the request's own thread with no lock held. `before` may refuse the request by raising
-            `s3_rules.Refused`; what else they raise is in `problems`.
+            `s3_rules.Refused`; any other error of theirs is kept in `problems`.
         mediaconvert: the emulator of that service, with faults of its own.
-        problems: what went wrong in the bench itself, in moto, or in a hook: a test that leaves any has failed.
+        problems: errors of the stand-in itself, of moto, or of a hook: a test that leaves one has failed.
     """
 
     def __init__(self) -> None:
@@ -148,13 +153,13 @@ class Cloud:
         return sum(call.operation == operation for call in list(self.calls))
 
     def fail(self, operation: str, *faults: Fault, key: str | None = None) -> None:
-        """The next calls of an operation (whose `Call.key` contains `key`) get these in turn, then all is normal."""
+        """The next calls of an operation (whose `Call.key` contains `key`) meet these faults in turn."""
         _known(operation)
         with self._lock:
             self._waiting.setdefault(operation, []).extend(_Waiting(fault, key, fault.times) for fault in faults)
 
     def mend(self) -> None:
-        """Forgets every fault that is still to come."""
+        """Drops every fault that no call has met yet."""
         with self._lock:
             self._waiting.clear()
 
@@ -170,7 +175,7 @@ class Cloud:
         self.problems.clear()
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to find this cloud, and nothing that reads the person's own AWS settings."""
+        """The variables that lead a process here, and keep it from reading the person's own AWS settings."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_MEDIACONVERT": self.url,
@@ -184,8 +189,8 @@ class Cloud:
         }
 
     def client(self, service: str, by: str | None = None) -> Any:
-        """A boto3 client to look at things with: it is not counted, meets no fault and calls no hook. One that asks
-        `by` an access key is a client like others."""
+        """A boto3 client for the test itself: it is not counted, meets no fault and calls no hook. With an access key
+        in `by` it is a client like any other."""
         return self._own_session.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.url,

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey, S3Backend
 
-from ncaa_assets_tests.loopback.cloud import Call, Cloud, Dropped, dropped_after, dropped_before, error, unprocessed
+from ncaa_assets_tests.loopback.aws import Call, Cloud, Dropped, dropped_after, dropped_before, error, unprocessed
 
 BUCKET = "an-archive"
 TABLE = "Highlights"
