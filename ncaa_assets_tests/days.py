@@ -1,11 +1,7 @@
 """What the tests of whole days share: settings for an endpoint of their own, a run of the daily job, the command."""
 
-import atexit
-import functools
 import os
-import shutil
 import subprocess
-import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,10 @@ from typing import Any
 import dagster as dg
 
 import ncaa_assets_tests.loopback.migrations  # noqa: F401 - it speeds up whatever this process does with Dagster
+from ncaa_assets.archive.archive import Archive
+from ncaa_assets.archive.reconcile import reconcile_day, still_listed
+from ncaa_assets.day import whole
+from ncaa_assets.day.whole import WholeDay, open_services
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.runs.execute import execute_day
 from ncaa_assets.runs.instance import open_instance
@@ -38,19 +38,15 @@ def run_day(settings: Settings, home: Path, day: str = DAY, *, force: bool = Fal
         return execute_day(instance, build_defs(settings), date.fromisoformat(day), force=force)
 
 
-def back_up(settings: Settings, day: str = DAY, *, force: bool = False) -> None:
-    """Leaves the archive as a good day leaves it, for tests that care about the archive and not about the run."""
-    ended = run_day(settings, _home_of_backups(), day, force=force)
-    assert ended.succeeded, ended.errors
-    assert ended.failed_checks == ended.warnings == []
-
-
-@functools.cache
-def _home_of_backups() -> Path:
-    """One Dagster home a process: making one takes longer than some days do."""
-    home = Path(tempfile.mkdtemp(prefix="ncaa-home-"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    return home
+def back_up(settings: Settings, day: str = DAY, *, force: bool = False) -> WholeDay:
+    """Leaves the archive as a good day leaves it, without Dagster: for tests that care about the archive and not about
+    the run."""
+    archive = Archive.open(settings)
+    with open_services(archive) as services, archive.lease(day, owner="a test") as held:
+        done = whole.back_up(held, services, force=force)
+    assert reconcile_day(archive.store, archive.table, day).findings == []
+    assert still_listed(done.fetched.document).findings == []
+    return done
 
 
 def metadata_of(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import run_day, settings_for
+from ncaa_assets_tests.days import back_up, settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH
 
@@ -158,7 +158,7 @@ def test_it_is_gone_on_with_and_nothing_is_copied_or_encoded_again(
     before = {kind: archive.store.read(kind.key(CHANGED))[0] for kind in (HighlightsDay, VideosDay, ProcessedDay)}
     api[CHANGED].append({"id": 9, "title": "A late one", "match": {"odds": [0.5]}})
     for day in DAYS:
-        assert run_day(archive.settings(day), tmp_path / "home", day).succeeded
+        back_up(archive.settings(day), day)
 
     changed = documents.load(archive.store, HighlightsDay, CHANGED)
     assert [view.id for view, _ in changed.highlights()] == ["3", "1", "2", "9", "4"]
@@ -188,7 +188,7 @@ def test_what_the_ledger_says_is_encoded_is_not_paid_for_again(
     """The day's manifest is lost; the ledger entries and the outputs are not."""
     archive = in_a_bucket(cloud)
     archive.store.delete(ProcessedDay.key(TWO_DAYS))
-    assert run_day(archive.settings(TWO_DAYS), tmp_path / "home", TWO_DAYS).succeeded
+    back_up(archive.settings(TWO_DAYS), TWO_DAYS)
     outputs = documents.load(archive.store, ProcessedDay, TWO_DAYS).videos
     assert sorted(video.id for video in outputs) == ["2", "5"]
     assert cloud.times("CreateJob") == 0
