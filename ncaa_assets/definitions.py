@@ -4,7 +4,6 @@ highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
     └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
 """
 
-import functools
 import re
 import warnings
 
@@ -26,12 +25,14 @@ warnings.filterwarnings("ignore", message=".*partitions_def.*AssetCheckSpec.*", 
 def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Definitions:
     """The whole project for one deployment's settings; tests build their own from it.
 
-    `archive` is the archive of these settings where the caller has opened it already. Else it is opened when the first
-    run, tick or check needs it, once for the process.
+    `archive` is the archive of these settings where the caller has opened it already. Else each run and each tick opens
+    it for itself: what serves the UI lives for weeks, and credentials may be renewed meanwhile.
     """
     partitions = game_days(settings)
     job = daily_job()
-    open_archive = functools.cache(lambda: archive or Archive.open(settings))
+
+    def open_archive() -> Archive:
+        return archive or Archive.open(settings)
 
     def placed(spec: dg.AssetSpec) -> dg.AssetSpec:
         # The mark and the group tell sample data from real ones at the first look at the graph.

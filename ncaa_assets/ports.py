@@ -305,7 +305,11 @@ class Transcoder(ABC):
         """Identifies the encoding settings: an output that was made with others is made anew."""
 
     @abstractmethod
-    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
+    def encode(
+        self, requests: Sequence[EncodeRequest], *, before_commit: Callable[[], None] = lambda: None
+    ) -> Generator[EncodeOutcome, None, None]:
         """Encodes all requests, several at a time, and yields each outcome as soon as it is known, so that it can be
         recorded before the next. One failure delays no other. Closing the generator ends what still runs.
+
+        `before_commit` is called before an output is published, and may stop it by raising.
         """

@@ -67,6 +67,13 @@ def size(count: int) -> str:
     return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
+def visible_lines(text: str, *, most: int = 500) -> str:
+    """Outside text of several lines, such as a traceback: each line as `visible` makes it, its indentation kept."""
+    return "\n".join(
+        line[: len(line) - len(line.lstrip(" "))][:80] + visible(line, most=most) for line in text.split("\n")
+    )
+
+
 def plural(count: int, noun: str) -> str:
     """`1 video`, `2 videos`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

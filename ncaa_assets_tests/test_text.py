@@ -21,7 +21,7 @@ from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.runs.results import Result
-from ncaa_assets.text import visible
+from ncaa_assets.text import visible, visible_lines
 from ncaa_assets_tests.days import settings_for
 
 # A title that tries everything at once: lines of its own, a terminal's codes, a reversed direction, half an emoji.
@@ -154,3 +154,10 @@ def test_nothing_else_makes_a_line_of_a_strangers_text() -> None:
         capture_output=True, text=True, check=False,
     ).stdout.splitlines()  # fmt: skip
     assert [line for line in found if "text.py" not in line] == []
+
+
+def test_a_traceback_keeps_its_lines_and_its_indentation_and_nothing_that_cannot_be_seen() -> None:
+    text = f"Traceback:\n    raise Error\nError: {HOSTILE}"
+    lines = visible_lines(text).split("\n")
+    assert lines[:2] == ["Traceback:", "    raise Error"]
+    assert all(map(is_fit_to_print, (line.lstrip(" ") for line in lines)))

@@ -52,7 +52,7 @@ class Identity(Versioned):
             raise SettingsError(f"{store.uri(IDENTITY_KEY)}: {error}") from error
         except ValueError as error:
             raise StoreError(
-                f"{store.uri(IDENTITY_KEY)} is damaged ({error}); put back an earlier version of it"
+                f"{store.uri(IDENTITY_KEY)} is damaged ({visible(error)}); put back an earlier version of it"
             ) from error
         for name, variable in _SET_BY.items():
             theirs, ours = getattr(stored, name), getattr(self, name)

@@ -69,9 +69,8 @@ class Holder(BaseModel):
 
 @dataclass(frozen=True)
 class TakenDay:
-    """A day that another run holds: it can be read, and has nothing to write with. `why` is a sentence for people."""
+    """A day that another run holds: there is nothing to write with. `why` is a sentence for people."""
 
-    archive: "Archive"
     day: str
     why: str
 
@@ -118,7 +117,12 @@ class HeldDay:
         return self.archive.table.merge(rows, merge_row)
 
     def claim(self) -> None:
-        """Makes an empty store this archive (`Identity.claim`)."""
+        """Makes an empty store this archive (`Identity.claim`).
+
+        Raises:
+            LeaseLost: this run no longer holds the day.
+        """
+        self.check()
         self.archive.identity.claim(self.archive.store)
 
 

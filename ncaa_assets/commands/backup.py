@@ -30,6 +30,7 @@ from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.text import visible_lines
 
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
@@ -161,7 +162,7 @@ def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
         if error.is_check:
             continue  # a check that blocks, printed above
         if debug:
-            click.echo(error.detail, err=True)
+            click.echo(visible_lines(error.detail), err=True)
         step = f"{error.step}: " if error.step else ""
         click.secho(f"ncaa-assets: {step}{error.sentence(debug=debug)}", fg="red", err=True)
     if not ended.errors and not ended.failed_checks and ended.reported is not None:

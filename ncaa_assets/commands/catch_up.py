@@ -68,8 +68,7 @@ def catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bo
     except Exception as error:
         alerts.send(settings, Alert(NAME, None, one_line(error), settings.ui_url))
         raise
-    # A day that another run holds is left to that run.
-    failed = [day for day in results if day.result.exit_code and day.result is not Result.SKIPPED]
+    failed = [day for day in results if day.result.is_due]
     if not failed:
         return ending.DONE
     alerts.send(settings, _alert(settings, failed))

@@ -14,6 +14,7 @@ import click
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.failures import SourceError
+from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.names import SENSOR
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
@@ -136,11 +137,11 @@ class DayByDay:
 
 
 def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
-    result, why = Result.BACKED_UP, None
-    if ended.was_held_by_another:
-        result, why = Result.SKIPPED, "another run holds the day; nothing was done here"
-    elif not ended.is_whole:
-        result, why = Result.FAILED, ended.what_went_wrong() or "the run ended before all of its assets were there"
+    result, why = ended.result(set(ASSETS), was_held=ended.was_held_by_another), None
+    if result is Result.SKIPPED:
+        why = "another run holds the day; nothing was done here"
+    elif result is not Result.BACKED_UP:
+        why = ended.what_went_wrong() or "the run ended before all of its assets were there"
     return DayResult(
         day,
         result,

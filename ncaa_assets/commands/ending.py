@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
-from ncaa_assets.text import SENTENCE, visible
+from ncaa_assets.text import SENTENCE, visible, visible_lines
 
 DONE = 0
 FAILED = 1  # a day or a check failed or is incomplete
@@ -43,7 +43,7 @@ def run(command: Callable[[], int], *, debug: bool) -> NoReturn:
 
 def _complain(error: Exception, *, debug: bool, code: int) -> int:
     if debug:
-        traceback.print_exception(error)
+        click.echo(visible_lines("".join(traceback.format_exception(error))), err=True)
     if isinstance(error, BackupError):
         click.echo(f"ncaa-assets: {visible(error, most=SENTENCE)}", err=True)
     else:

@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from ncaa_assets.commands.days import DayResult
+from ncaa_assets.runs.names import DAY_LINES
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
-from ncaa_assets.text import SENTENCE, plural, visible
+from ncaa_assets.text import SENTENCE, plural, visible, visible_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ncaa_assets.runs.outcome import DayRun
-
-
-_DAY_LINES = "ncaa_assets.runs.day_line"  # the logger of the lines that are for machines
 
 
 class _LinesForPeople(logging.Formatter):
@@ -37,7 +35,7 @@ class _LinesForPeople(logging.Formatter):
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.name == _DAY_LINES:
+        if record.name == DAY_LINES:
             return record.getMessage()
         text = f"  {record.getMessage()}"
         if not self._colours or record.levelno < logging.WARNING:
@@ -55,7 +53,7 @@ class TerminalLog(logging.StreamHandler[TextIO]):
         self.setFormatter(_LinesForPeople(colours=self.is_terminal))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.is_terminal and record.name == _DAY_LINES:
+        if self.is_terminal and record.name == DAY_LINES:
             return
         if self.bar is None:
             super().emit(record)
@@ -148,7 +146,7 @@ def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
         for check in ended.failed_checks:
             click.secho(f"  {day} check failed: {check}", fg="red", err=True)
         for error in ended.errors if debug else []:
-            click.echo(error.detail, err=True)
+            click.echo(visible_lines(error.detail), err=True)
 
     return report
 

@@ -62,7 +62,8 @@ def _carry_out(
     encoded: list[ProcessedVideo] = []
     failed: list[str] = []
     reused = 0
-    with closing(transcoder.encode(todo)) as outcomes:  # a lost lease ends the encodes that are under way
+    # A lost lease ends the encodes that are under way, and nothing is published without one.
+    with closing(transcoder.encode(todo, before_commit=held.check)) as outcomes:
         for outcome in outcomes:
             held.check()
             name, result = visible(outcome.request.video.id, most=80), outcome.result

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from itertools import islice
 
 from ncaa_assets.archive.lease import HeldDay
 from ncaa_assets.ports import Source
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Fetched:
     """A day after its fetch: the document as it is stored now, the answer, what it changed, and the seconds that the
-    API took. `is_first`: the archive held no highlight of any day before."""
+    API took. `is_first`: the day has no highlights, and the archive has no other day."""
 
     document: HighlightsDay
     fetch: Fetch
@@ -39,8 +40,9 @@ def fetch(held: HeldDay, source: Source) -> Fetched:
     seconds = time.monotonic() - started
     document, growth = merge_fetch(held.load_or_new(HighlightsDay), answer)
     held.claim()
-    is_first = not document.data and next(held.archive.store.list(f"{HighlightsDay.asset}/"), None) is None
     held.save(document)
     if answer.error is not None:
         raise answer.error  # the day has failed, and keeps what came before the error
+    documents = islice(held.archive.store.list(f"{HighlightsDay.asset}/"), 2)
+    is_first = not document.data and [info.key for info in documents] == [HighlightsDay.key(held.day)]
     return Fetched(document, answer, growth, seconds, is_first)

@@ -1,7 +1,7 @@
 """The Dagster resources: each opens one plain service for the length of a run.
 
-None of them has configuration, so the launchpad offers nothing to change: what they open follows from the settings, and
-an API key passes through no field that Dagster stores or shows.
+None that an asset uses has configuration, so the launchpad offers nothing to change: what they open follows from the
+settings, and an API key passes through no field that Dagster stores or shows.
 """
 
 import time
@@ -119,7 +119,7 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
             archive.exists()  # refuses an archive of another source, league or timezone
             day = lease.enter_context(archive.lease(name, owner=run.run_id))
         except LeaseHeld as held:
-            day = TakenDay(archive, name, str(held))
+            day = TakenDay(name, str(held))
         except BackupError:
             _allow_no_retry(context.instance, run)
             raise

@@ -30,7 +30,7 @@ class Alert:
     def subject(self) -> str:
         """One line of ASCII, as a mail's subject has to be."""
         text = f"ncaa_assets: {self.job}{f' of {self.day}' if self.day else ''} failed"
-        return visible(text, most=_MOST_SUBJECT_CHARACTERS).encode("ascii", "replace").decode()
+        return visible(text).encode("ascii", "replace").decode()[:_MOST_SUBJECT_CHARACTERS]
 
     @property
     def text(self) -> str:

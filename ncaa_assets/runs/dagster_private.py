@@ -2,7 +2,8 @@
 
 Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as
 cancelled, to watch a worker on ECS, or to see whether a schedule is switched off. The tests of `runs/` hold each of
-them."""
+them. (`instance/local.yaml` names one more: the log manager that captures nothing.)
+"""
 
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.executor_definition import ExecutorDefinition

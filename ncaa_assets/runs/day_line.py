@@ -6,10 +6,11 @@ run."""
 import json
 import logging
 
+from ncaa_assets.runs.names import DAY_LINES
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.runs.results import Result
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(DAY_LINES)
 
 EVENT = "ncaa_assets_day"
 

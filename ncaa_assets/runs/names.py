@@ -3,6 +3,9 @@
 JOB_NAME = "daily_backup"
 SENSOR = "failure_sensor"
 
+# The logger of the finished days' lines, which are for machines.
+DAY_LINES = "ncaa_assets.day_lines"
+
 PARTITION_TAG = "dagster/partition"
 # The command that made a run.
 TRIGGER_TAG = "ncaa_assets/trigger"

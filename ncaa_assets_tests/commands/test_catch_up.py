@@ -321,7 +321,7 @@ class NothingToDo(Copier, Transcoder):
     def settings_hash(self) -> str:
         return "none"
 
-    def encode(self, requests: Sequence[Any]) -> Generator[Any, None, None]:
+    def encode(self, requests: Sequence[Any], **_: Any) -> Generator[Any, None, None]:
         yield from requests
 
 

@@ -135,6 +135,21 @@ def test_a_run_that_lost_its_day_writes_nothing_more(
     assert list(archive.store.list("processed_videos/")) == []
 
 
+def test_an_encode_that_ends_after_the_day_was_lost_is_not_published(
+    archive: Archive, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with archive.lease(DAY, owner="a run") as held:
+        copied = copy(held, fetch(held, services.source).document, services.copier, count=None)
+
+        def refuse() -> None:
+            raise LeaseLost("another run took it")
+
+        monkeypatch.setattr(held.lease, "check", refuse)
+        with pytest.raises(LeaseLost):
+            encode(held, copied.manifest, services.transcoder)
+    assert list(archive.store.list("processed_videos/")) == []
+
+
 def test_a_held_day_takes_no_other_days_document(archive: Archive) -> None:
     with archive.lease(DAY, owner="a run") as held, pytest.raises(ValueError, match="does not belong to"):
         held.save(VideosDay(date="2025-03-10"))
@@ -143,8 +158,8 @@ def test_a_held_day_takes_no_other_days_document(archive: Archive) -> None:
 def test_a_day_that_another_run_holds_has_nothing_to_write_with(archive: Archive) -> None:
     with archive.lease(DAY, owner="first"), pytest.raises(LeaseHeld) as refusal, archive.lease(DAY, owner="second"):
         pass
-    taken = TakenDay(archive, DAY, str(refusal.value))
-    assert not {"save", "write_rows", "claim", "check"} & set(dir(taken))
+    taken = TakenDay(DAY, str(refusal.value))
+    assert not {"archive", "save", "write_rows", "claim", "check"} & set(dir(taken))
 
 
 def test_one_video_that_fails_for_a_passing_reason_fails_the_day_after_the_others_are_stored(

@@ -13,7 +13,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -108,16 +108,21 @@ class MediaConvertTranscoder(Transcoder):
     ) -> None:
         self._client, self._store, self._profile = client, store, profile
         self._role, self._queue, self._timeout, self._poll_seconds = role, queue, timeout, poll_seconds
+        self._before_commit: Callable[[], None] = lambda: None
 
     def settings_hash(self) -> str:
         return mediaconvert_settings_hash(self._profile)
 
-    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
+    def encode(
+        self, requests: Sequence[EncodeRequest], *, before_commit: Callable[[], None] = lambda: None
+    ) -> Generator[EncodeOutcome, None, None]:
+        self._before_commit = before_commit
         same_bytes: dict[str, list[EncodeRequest]] = {}
         for request in requests:
             same_bytes.setdefault(request.video.sha256, []).append(request)
         under_way: dict[str, _Work] = {}
         for group in same_bytes.values():
+            before_commit()  # a run that lost its day asks for nothing more
             try:
                 work = self._begin(group)
             except (BackupError, BotoCoreError, ClientError) as error:
@@ -401,6 +406,7 @@ class MediaConvertTranscoder(Transcoder):
             yield EncodeOutcome(request, mine, reused=not (is_new and is_own))
 
     def _copied(self, result: ProcessedVideo, request: EncodeRequest) -> ProcessedVideo:
+        self._before_commit()
         output = self._store.copy(result.key, request.output_key)
         poster = self._store.copy(result.poster.key, request.poster_key)
         return result.model_copy(

@@ -3,14 +3,14 @@
 import logging
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 
 from ncaa_assets.at_once import at_once
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, Child
-from ncaa_assets.failures import BackupError, EncodeFailed, RunEnded
+from ncaa_assets.failures import BackupError, EncodeFailed, LeaseLost, RunEnded
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
 from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
@@ -34,29 +34,31 @@ class FfmpegTranscoder(Transcoder):
     def settings_hash(self) -> str:
         return ffmpeg_settings_hash(self._profile)
 
-    def encode(self, requests: Sequence[EncodeRequest]) -> Generator[EncodeOutcome, None, None]:
+    def encode(
+        self, requests: Sequence[EncodeRequest], *, before_commit: Callable[[], None] = lambda: None
+    ) -> Generator[EncodeOutcome, None, None]:
         if not requests:
             return
-        program = ffmpeg_program()
+        work = partial(self._outcome, ffmpeg_program(), before_commit)
         self._ending.clear()
-        yield from at_once(
-            partial(self._outcome, program), requests, limit=self._concurrency, name="encode", end=self._end
-        )
+        yield from at_once(work, requests, limit=self._concurrency, name="encode", end=self._end)
 
     def _end(self) -> None:
         self._ending.set()  # first: a process that starts from now on is killed by whoever starts it
         for process in list(self._running):
             process.kill()
 
-    def _outcome(self, program: str, request: EncodeRequest) -> EncodeOutcome:
+    def _outcome(self, program: str, before_commit: Callable[[], None], request: EncodeRequest) -> EncodeOutcome:
         try:
-            return EncodeOutcome(request, self._encode(program, request))
+            return EncodeOutcome(request, self._encode(program, before_commit, request))
+        except LeaseLost:
+            raise
         except EncodeFailed as error:
             return EncodeOutcome(request, error)
         except (BackupError, OSError, NotWhole) as error:
             return EncodeOutcome(request, EncodeFailed(str(error)))
 
-    def _encode(self, program: str, request: EncodeRequest) -> ProcessedVideo:
+    def _encode(self, program: str, before_commit: Callable[[], None], request: EncodeRequest) -> ProcessedVideo:
         started = time.monotonic()
         video = request.video
         source = self._store.path(video.key)
@@ -67,6 +69,7 @@ class FfmpegTranscoder(Transcoder):
                       seconds=video.duration_seconds)  # fmt: skip
             movie, digest = _read_movie(output)
             self._make_poster(program, output, poster, video.id, seconds=movie.duration_seconds or 0.0)
+            before_commit()
             stored_poster = self._store.adopt(poster, request.poster_key)
             stored = self._store.adopt(output, request.output_key)
         finally:
