@@ -144,7 +144,7 @@ def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: datetime, 
         instance.run_launcher.terminate(run_id)
     if how is None:
         return False
-    told = f"its worker ended without a word ({how}); what it had done is kept, and the next run goes on from there"
+    told = f"its worker ended without a word ({how}); what it had done is kept, and the next run continues from there"
     latest = _run(instance, run_id)
     if latest.is_finished:  # the worker said so in its last moment
         return True

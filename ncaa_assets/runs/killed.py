@@ -79,7 +79,7 @@ def _if_dead(instance: dg.DagsterInstance, archive: Archive, run: dg.DagsterRun)
         run.run_id,
         day,
         f"this run was killed, ran out of memory, or its machine stopped ({how}); what it had done is kept, and the "
-        f"next run of {day} goes on from there",
+        f"next run of {day} continues from there",
     )
 
 

@@ -165,7 +165,7 @@ class DayRun:
                 self.cancelled = True
             case dg.DagsterEventType.ENGINE_EVENT:
                 if crash := _CRASH.search(event.message or ""):
-                    kept = "what it had done is kept, and the next run goes on from there"
+                    kept = "what it had done is kept, and the next run continues from there"
                     self._crash = f"its process {visible(crash[1])}; {kept}"
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:

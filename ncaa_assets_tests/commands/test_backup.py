@@ -182,7 +182,7 @@ def test_a_range_that_the_quota_will_not_do_for_is_told_so_before_it_starts_and_
     told = result.stderr.index("8 days take at least 8 API requests, and")
     day = f"2025-03-0{1 + days_asked}"
     assert told < result.stderr.index(f"stopped before {day}: ")
-    assert f"go on tomorrow with --from {day} --to 2025-03-08" in result.stderr
+    assert f"continue tomorrow with --from {day} --to 2025-03-08" in result.stderr
 
 
 def test_a_range_stops_when_the_days_quota_is_spent(run: Callable[..., Result], server: ScriptedServer) -> None:
@@ -202,7 +202,7 @@ def test_a_range_whose_quota_cannot_be_asked_says_so_and_tries_its_days(
     url = server.on(API_PATH, Reply(status=404), good)
     result = run("backup", "--from", "2025-03-08", "--to", "2025-03-09", API_URL=url, RAPIDAPI_KEY=KEY)
     assert result.exit_code == 0, result.output
-    assert "how many API requests are left could not be asked" in result.stderr
+    assert "the API did not say how many requests are left" in result.stderr
 
 
 def test_a_dotenv_file_overrides_the_environment_as_it_does_for_dagster(
@@ -339,7 +339,7 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(run: Callable[..., 
         port = taken.getsockname()[1]
         result = run("ui", "--port", str(port))
     assert result.exit_code == 2
-    assert f"port {port} cannot be had" in result.stderr
+    assert f"port {port} cannot be used" in result.stderr
     assert run("ui", "--port", "99999").exit_code == 2
 
 

@@ -55,7 +55,7 @@ def test_a_range_that_left_a_day_undone_takes_up_that_day_and_a_range_that_is_do
     again = on_range()
     assert again.exit_code == 0, again.output
     assert asked(server) == [SECOND]
-    assert "going on where this was left: 2 of 3 days are done already" in again.stderr
+    assert "continuing this range: 2 of 3 days are done already" in again.stderr
     assert "3 of 3 days backed up" in again.stdout
     assert len(re.findall("done before", again.stdout)) == 2
 
@@ -151,7 +151,7 @@ def test_an_interrupted_or_killed_range_goes_on_where_it_stopped(
         ended.set()
     assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
     if number != signal.SIGKILL:
-        assert "the same command goes on where this one stopped" in errors
+        assert "the same command continues where this one stopped" in errors
         assert re.search(rf"^ {FIRST} .* backed up", output, re.MULTILINE), "what was done is in the table"
         assert "Traceback" not in errors
     asked(server)

@@ -331,7 +331,7 @@ def test_a_copy_that_does_not_decode_is_its_sources_fault_where_its_bytes_are_ri
     edit(f"data/processed_videos/{SECOND}.json", lambda day: day["videos"][0].update(source_sha256=digest))
     code, said = verify(deep=True)
     assert code == 0
-    assert "2.mp4: (the source's, not an error of the archive) is what its source sent, and does not decode" in said
+    assert "2.mp4: (from the source, not an error of the archive) is what its source sent, and does not decode" in said
     assert EQUAL in said
 
 
@@ -342,7 +342,7 @@ def test_without_ffmpeg_a_deep_look_hashes_and_says_that_decoding_was_left_out(
     flip_a_bit(OUTPUT)
     code, said = verify(deep=True)
     assert code == 1
-    assert "nothing is decoded: there is no ffmpeg" in said
+    assert "no video is decoded: there is no ffmpeg" in said
     assert "not those that were encoded" in said
 
 
@@ -407,7 +407,7 @@ def test_on_aws_a_deep_look_reads_every_byte_and_decodes_where_there_is_an_ffmpe
     code, said = in_the_cloud(deep=True)
     assert code == 1
     assert "2.jpg: is no whole JPEG" in said
-    assert "nothing is decoded: there is no ffmpeg" in said
+    assert "no video is decoded: there is no ffmpeg" in said
 
 
 def test_what_cannot_be_verified_is_wrong_usage(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:

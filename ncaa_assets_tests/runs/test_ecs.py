@@ -269,7 +269,7 @@ def test_a_worker_that_dies_while_the_command_waits_is_noticed_and_replaced_once
     assert done.exit_code == 0, done.output
     said = capfd.readouterr().err
     assert how in said
-    assert "running it again, once" in said
+    assert "running it once more" in said
     assert f"{DAY} backed up" in done.stdout
     arns = [worker.task.task_arn for worker in fargate.workers]
     mine = [run for run in runs_in(home, environment, monkeypatch) if run.tags.get("ecs/task_arn") in arns]

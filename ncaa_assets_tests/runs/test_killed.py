@@ -94,7 +94,7 @@ def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_i
     (killed,) = mark_killed(instance, archive_in(store), day=DAY, alerts_by="a test")
     assert (killed.run_id, killed.day) == (run.run_id, DAY)
     assert f"process {dead} on " in killed.sentence
-    assert f"the next run of {DAY} goes on from there" in killed.sentence
+    assert f"the next run of {DAY} continues from there" in killed.sentence
     assert status_of(instance, run) == DagsterRunStatus.FAILURE
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
