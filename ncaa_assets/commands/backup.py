@@ -144,7 +144,7 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
     return ending.DONE
 
 
-def _report(label: str, ended: "DayRun", *, debug: bool) -> None:
+def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
     """Prints how a single day came out, asset by asset."""
     for name in ASSETS:
         if name in ended.summaries:
@@ -152,7 +152,7 @@ def _report(label: str, ended: "DayRun", *, debug: bool) -> None:
     for warning in ended.warnings:
         click.secho(f"  warning           {warning}", fg="yellow")
     if ended.is_whole:
-        click.secho(f"{label} backed up", fg="green")
+        click.secho(f"{day_label} backed up", fg="green")
         return
     if ended.was_held_by_another:
         return
@@ -168,7 +168,7 @@ def _report(label: str, ended: "DayRun", *, debug: bool) -> None:
     if not ended.errors and not ended.failed_checks and ended.reported is not None:
         click.secho(f"ncaa-assets: {ended.reported}", fg="red", err=True)
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
-    click.secho(f"{label} FAILED; done and kept: {done}. The same command continues from there", fg="red", err=True)
+    click.secho(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", fg="red", err=True)
 
 
 def _say_where(archive: Archive) -> None:

@@ -91,7 +91,7 @@ def test_a_new_machine_without_a_key_would_work_and_nothing_is_created_by_asking
     assert "put your key into .env" in said.line("key", "warn")
     assert "the first backup makes it" in said.line("archive", "ok")
     assert f"{YESTERDAY} is not backed up yet; run `ncaa-assets backup`" in said.line("yesterday", "warn")
-    assert "Yes. 2 things to know of" in done.stdout
+    assert "Yes. 2 things to know about" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,7 +101,7 @@ def test_a_real_key_is_tried_with_one_request_and_shows_nowhere(doctor: Doctor, 
     assert "takes the key and answers in" in said.line("api", "ok")
     assert "BASIC" in said.line("plan", "ok")
     assert "77 of 100 API requests are left today" in said.line("quota", "ok")
-    assert "of the shape that is read" in said.line("answer", "ok")
+    assert "has the expected shape" in said.line("answer", "ok")
     assert "3 listed; of the first 3, 3 lead to video files" in said.line("answer", "ok")
     (asked,) = server.asked
     assert asked.headers["x-rapidapi-key"] == KEY
@@ -161,7 +161,7 @@ def test_an_answer_of_another_shape_is_a_warning_for_each_difference(doctor: Doc
     assert "it limits the answer (Only the last 30 days" in said.line("plan", "warn")
     for text in ("there is no `pagination`", "`title` of 1 of 1 records is not text", "please report it"):
         assert text in said.text
-    assert "fields that are new, and kept: clipLength" in said.line("answer", "ok")
+    assert "new fields, which are kept: clipLength" in said.line("answer", "ok")
 
 
 def test_a_league_without_highlights_is_a_warning(doctor: Doctor, server: ScriptedServer) -> None:

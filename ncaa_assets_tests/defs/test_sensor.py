@@ -193,7 +193,7 @@ def test_a_killed_run_is_found_marked_and_alerted_of(
         assert found is not None
         assert found.status == dg.DagsterRunStatus.FAILURE
         instance_log = caplog.text
-    assert "ended without a word" in instance_log
+    assert "ended without a report" in instance_log
     (alert,) = tick()
     assert alert.startswith(f"ALERT daily_backup {DAY}: this run was killed, ran out of memory")
 
@@ -207,7 +207,7 @@ def lose_a_worker(settings: Settings, home: Path, of: str | None = None, **tags:
             parent_run_id=of,
             root_run_id=of,
         )
-        instance.report_run_failed(run, message="its worker ended without a word")
+        instance.report_run_failed(run, message="its worker ended without a report")
         return run.run_id
 
 

@@ -152,7 +152,7 @@ def test_the_instance_is_recorded_in_postgres_over_tls_and_its_reference_holds_n
     [
         ({"DAGSTER_POSTGRES_USER": ""}, "names DAGSTER_POSTGRES_USER, which is unset; set it"),
         ({"DAGSTER_POSTGRES_PASSWORD": "wrong"}, 'password authentication failed for user "dagster"'),
-        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "there is no run task definition of the name in"),
+        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "there is no task definition of the name in"),
         ({"ECS_CONTAINER_METADATA_URI_V4": ""}, "launched from a task of its ECS cluster"),
     ],
 )
@@ -173,7 +173,7 @@ def test_what_is_missing_around_the_instance_is_one_sentence(
     ("change", "said"),
     [
         ({}, "ok runs each gets a task of its own on ECS, and its task definition is there"),
-        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "fail runs there is no run task definition of the name in"),
+        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "fail runs there is no task definition of the name in"),
     ],
 )
 def test_the_doctor_tells_whether_runs_can_be_launched(
@@ -187,7 +187,7 @@ def test_the_doctor_in_a_runs_task_does_not_miss_what_launching_takes(
     call: Callable[..., Result], cloud: Cloud
 ) -> None:
     cloud.fail("DescribeTaskDefinition", clouds.error(400, "AccessDeniedException", times=None))
-    assert "warn runs this role may not launch any" in " ".join(call("doctor").stdout.split())
+    assert "warn runs this role may not launch runs" in " ".join(call("doctor").stdout.split())
 
 
 def without(call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, name: str) -> Result:
@@ -283,7 +283,7 @@ def test_a_day_whose_worker_dies_twice_has_failed_and_says_how(call: Callable[..
     fargate.kills = True
     done = call("backup", "--date", DAY)
     assert done.exit_code == 1
-    assert "ncaa-assets: its worker ended without a word" in done.stderr
+    assert "ncaa-assets: its worker ended without a report" in done.stderr
     assert "Container 'run' failed - exit code 137" in done.stderr
     assert f"{DAY} FAILED; done and kept: nothing" in done.stderr
     assert len(fargate.workers) == 2

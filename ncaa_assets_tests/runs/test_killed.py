@@ -146,7 +146,7 @@ def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
     )
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
     (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test")
-    assert "nothing was heard of it for" in killed.sentence
+    assert "it has been silent for" in killed.sentence
     assert (store.root / ".leases" / f"{DAY}.json").exists() == other_holds, "another's lease is left alone"
     assert status_of(instance, run) == DagsterRunStatus.FAILURE
 
