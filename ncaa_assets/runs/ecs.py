@@ -133,7 +133,7 @@ class _OutOfSight(Exception):
 
 
 def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: datetime, last_seen: datetime) -> bool:
-    """Looks at the run and its worker once, and returns whether the run is over. Reports it where its worker is gone."""
+    """Looks at the run and its worker once, and returns whether the run is over. Reports a run without a worker."""
     run, now = _run(instance, run_id), datetime.now(UTC)
     if run.is_finished:
         return True

@@ -118,7 +118,7 @@ class DayRun:
         return any(error.kind is failures.QuotaSpent for error in self.errors)
 
     def result(self, planned: set[str], *, was_held: bool) -> Result:
-        """How the day came out of a run that was asked for the assets `planned`, once its last step is ending or over."""
+        """How the day came out of a run that was asked for the assets `planned` and is in or after its last step."""
         if was_held:
             return Result.SKIPPED
         if self.what_went_wrong(debug=True) is not None:

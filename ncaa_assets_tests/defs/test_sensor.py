@@ -135,7 +135,7 @@ def test_a_failure_that_cannot_be_read_is_alerted_of_all_the_same(
 
     monkeypatch.setattr(sensor, "recall", broken)
     (alert,) = tick()
-    assert f"{DAY}: it failed, and why cannot be read; look there" in alert
+    assert f"{DAY}: it failed, and its events cannot be read; follow the link" in alert
     assert run_id in alert
 
 
