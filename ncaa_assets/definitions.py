@@ -1,4 +1,4 @@
-"""The wiring, nothing else: which assets, checks, resources and automation make up the project. Read this first.
+"""The wiring and nothing else: the assets, checks, resources and automation of the project. Read this first.
 
 highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
     └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
@@ -19,22 +19,23 @@ from ncaa_assets.defs.schedule import daily_job, daily_schedule
 from ncaa_assets.defs.sensor import failure_sensor
 from ncaa_assets.settings import Settings
 
-# Partitioned checks are a preview in 1.13; without them a failed day's check turns green when another day passes.
+# Partitioned checks are a preview in Dagster 1.13. Without partitions, a failed day's check turns green when another
+# day passes.
 warnings.filterwarnings("ignore", message=".*partitions_def.*AssetCheckSpec.*", category=dg.PreviewWarning)
 
 
 def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Definitions:
-    """The whole project for one deployment's settings; tests build their own from it.
+    """The whole project for one deployment's settings. Tests build their own graph with it.
 
-    `archive` is the archive of these settings where the caller has opened it already. Else it is opened when the first
-    run, tick or check needs it, once for the process.
+    A caller that has opened the archive of these settings passes it as `archive`. Otherwise the first run, tick or
+    check that needs it opens it, once for the process.
     """
     partitions = game_days(settings)
     job = daily_job()
     open_archive = functools.cache(lambda: archive or Archive.open(settings))
 
     def placed(spec: dg.AssetSpec) -> dg.AssetSpec:
-        # The mark and the group tell sample data from real ones at the first look at the graph.
+        # The kind `sample` and the group's name show at first glance that a graph's data are made up.
         mark = {"sample"} if settings.uses_sample else set()
         group = "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
         objects, rows = ("s3", "dynamodb") if settings.ncaa_deployment == "aws" else ("file", "sqlite")
@@ -42,7 +43,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
         return spec.replace_attributes(
             partitions_def=partitions,
             group_name=group,
-            kinds=spec.kinds | place | mark,  # three at most
+            kinds=spec.kinds | place | mark,  # Dagster allows three
             tags={**spec.tags, "deployment": settings.ncaa_deployment, "source": _tag(settings.source)},
         )
 
@@ -58,7 +59,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
 
 
 def _tag(text: str) -> str:
-    """Text as a tag's value, which may have letters, digits and `_.-`, 63 in all."""
+    """Text as a tag's value: letters, digits and `_.-`, at most 63 characters."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:63].strip("_")
 
 

@@ -95,7 +95,7 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
 
 _NO_IDENTITY = Finding(
     None, "archive", IDENTITY_KEY, "is missing",
-    "restore it; a run with the settings that the archive was made with writes it again",
+    "put it back; a run with the settings that the archive was made with writes it again",
 )  # fmt: skip
 
 

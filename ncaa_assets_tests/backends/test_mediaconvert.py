@@ -456,7 +456,7 @@ def test_a_job_that_outlives_the_timeout_is_left_working_and_taken_up(
     (outcome,) = opened(timeout=0.2).encode([request])
     said = failed(outcome)
     assert "is not done after ENCODE_TIMEOUT" in said
-    assert "run the day again to take it up" in said
+    assert "run the day again to take it over" in said
     cloud.mediaconvert.release()
     (again,) = opened().encode([request])
     encoded(again)

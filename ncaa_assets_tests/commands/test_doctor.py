@@ -370,11 +370,11 @@ def untrusted(cloud: Cloud) -> None:
         ),
         (
             lambda cloud: cloud.fail("ListObjectVersions", error(403, "AccessDenied")),
-            {}, "bucket", "ok", "deleting them is not granted",
+            {}, "bucket", "ok", "these credentials may not delete them",
         ),
         (
             lambda cloud: cloud.fail("GetBucketVersioning", error(403, "AccessDenied")),
-            {}, "bucket", "ok", "whether it keeps versions is not shown",
+            {}, "bucket", "ok", "whether it keeps versions cannot be seen",
         ),
         (None, {"DYNAMODB_TABLE": "Nothing"}, "table", "fail", "there is no table Nothing in us-east-1"),
         (lambda cloud: another_table(cloud, index=False), {}, "table", "warn", "has no index by_game_date"),
@@ -392,11 +392,11 @@ def untrusted(cloud: Cloud) -> None:
             lambda cloud: cloud.fail("GetQueue", error(403, "ForbiddenException")),
             {}, "encoder", "fail", "may not do GetQueue",
         ),
-        (None, {"MEDIACONVERT_ROLE_ARN": "encoder"}, "role", "fail", "is no role's ARN"),
+        (None, {"MEDIACONVERT_ROLE_ARN": "encoder"}, "role", "fail", "is not a role's ARN"),
         (None, {"MEDIACONVERT_ROLE_ARN": ROLE + "s"}, "role", "fail", "there is no role encoders"),
-        (None, {"ALERT_TOPIC_ARN": ""}, "topic", "warn", "failures are told in the log alone"),
+        (None, {"ALERT_TOPIC_ARN": ""}, "topic", "warn", "failures appear only in the log"),
         (untrusted, {}, "role", "fail", "add mediaconvert.amazonaws.com"),
-        (lambda cloud: cloud.fail("GetRole", error(403, "AccessDenied")), {}, "role", "ok", "is not shown"),
+        (lambda cloud: cloud.fail("GetRole", error(403, "AccessDenied")), {}, "role", "ok", "cannot be seen"),
         (
             lambda cloud: cloud.fail("GetCallerIdentity", error(403, "InvalidClientTokenId")),
             {}, "credentials", "fail", "AWS does not know these credentials",
