@@ -113,7 +113,7 @@ def examine_instance(home: Path) -> Iterator[Line]:
     age = time.time() - newest
     errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
     if age >= _ALIVE_SECONDS:
-        text = "none is running: only cron can start a backup (`make backup` ends with a line for it)"
+        text = "none is running, so nothing starts by itself without cron (`make backup` ends with a line for it)"
         yield Line(Mark.WARN, "daemon", f"{text}; or keep `make ui` open")
     elif errors:
         yield Line(Mark.WARN, "daemon", f"it is running, with errors ({one_line(Exception(errors[0]))}); see its log")

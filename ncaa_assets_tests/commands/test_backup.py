@@ -1,4 +1,4 @@
-"""The command: what it says and how it exits, whatever goes wrong. Real processes for what a process decides."""
+"""`ncaa-assets backup`: what it says and how it exits, whatever goes wrong. Processes are real where that matters."""
 
 import os
 import signal
@@ -101,7 +101,7 @@ def test_debug_shows_where_an_error_came_from(run: Callable[..., Result], server
 def test_a_mistyped_or_stopped_host_takes_a_few_seconds_more_than_an_error_that_is_never_retried(
     run: Callable[..., Result], server: ScriptedServer, url: str
 ) -> None:
-    """Within ten seconds of pressing Enter a person reads it; how long the rest of a run takes is the machine's."""
+    """A person reads it within ten seconds of pressing Enter. The rest of a run takes as long as the machine needs."""
 
     def seconds(api_url: str) -> float:
         started = time.monotonic()
@@ -157,7 +157,7 @@ def test_the_last_days_end_with_yesterday_and_the_cron_line_asks_for_them_again(
 @pytest.mark.parametrize(
     ("left", "reserve", "failing", "days_asked"),
     [
-        (9, 7, False, 1),  # the look itself takes one, and one more is above the reserve
+        (9, 7, False, 1),  # asking takes one request, and one more is above the reserve
         (9, 5, False, 3),
         (3, 5, False, 0),
         (6, 3, True, 2),  # a day that fails spends its request too
@@ -245,7 +245,7 @@ def test_a_home_that_cannot_be_written_is_said(run: Callable[..., Result], monke
 
 
 def test_ctrl_c_in_a_terminal_prints_one_line_and_no_traceback(server: ScriptedServer) -> None:
-    """A terminal sends it to every process of the group, helpers included."""
+    """A terminal sends it to every process of the group, children included."""
     url = server.on(API_PATH, lambda handler: time.sleep(60))
     environment = {**os.environ, **HOME, "API_URL": url, "RAPIDAPI_KEY": KEY}
     process = subprocess.Popen(
@@ -284,7 +284,7 @@ def test_a_signal_ends_a_run_within_seconds_recorded_as_cancelled_with_nothing_h
     slow_encoder.write_text(f"#!/bin/sh\ntouch '{tmp_path}/encoding'\nexec sleep 60\n")
     slow_encoder.chmod(0o755)
     video = server.on("/1.mp4", stall if where == "copy" else Reply(whole))
-    if where == "connect":  # TLS that a plain server waits for: the handshake never ends
+    if where == "connect":  # the client speaks TLS to a plain server, so the handshake never ends
         silent = socket.create_server(("127.0.0.1", 0))
         video = f"https://127.0.0.1:{silent.getsockname()[1]}/1.mp4"
     url = serve_listing(server, lambda: [record(1, video)])

@@ -1,4 +1,4 @@
-"""`ncaa-assets doctor`: what it says of a machine on which a backup works, and of each thing that would stop it."""
+"""`ncaa-assets doctor`: what it says where a backup would work, and about each thing that would stop one."""
 
 import json
 import shutil
@@ -40,17 +40,17 @@ class Said(NamedTuple):
     text: str
 
     def line(self, name: str, mark: str = "") -> str:
-        """The line about something, with this mark."""
-        (found,) = [one for one in self.text.splitlines() if one.startswith(f"  {mark:<5} {name} ")]
-        return found
+        """The line with this mark about a thing."""
+        (line,) = [line for line in self.text.splitlines() if line.startswith(f"  {mark:<5} {name} ")]
+        return line
 
     @property
     def marks(self) -> dict[str, str]:
         """The worst mark of each thing."""
         order = ["ok", "warn", "fail"]
         marks: dict[str, str] = {}
-        for one in self.text.splitlines():
-            mark, _, rest = one.strip().partition(" ")
+        for line in self.text.splitlines():
+            mark, _, rest = line.strip().partition(" ")
             if mark in order:
                 name = rest.split()[0]
                 marks[name] = max(marks.get(name, "ok"), mark, key=order.index)
@@ -62,7 +62,7 @@ Doctor = Callable[..., Said]
 
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """The command's body, in this process, with the environment that a test gives."""
+    """Runs the command's body in this process, with the environment that a test gives."""
     monkeypatch.setenv("DAGSTER_HOME", "")
 
     def say(**environment: str) -> Said:
@@ -75,7 +75,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def real(server: ScriptedServer, body: Any = None, *, headers: dict[str, str] | None = None) -> dict[str, str]:
-    """The environment of a real key, whose API answers with this body."""
+    """An environment with a real key, whose API answers with this body."""
     body = page_of([record(number) for number in range(3)]) if body is None else body
     return {"API_URL": serve(server, body, headers=headers), "RAPIDAPI_KEY": KEY}
 
@@ -224,7 +224,7 @@ def test_an_instance_that_cannot_be_opened_would_stop_a_backup(doctor: Doctor) -
     (home / "dagster.yaml").write_text("no_such_setting: true\n")
     said = doctor()
     assert said.code == 1
-    assert "mend" in said.line("instance", "fail")
+    assert "correct" in said.line("instance", "fail")
     assert "no_such_setting" in said.line("instance", "fail")
 
 
@@ -288,7 +288,7 @@ def test_yesterday_is_told_as_it_is(
 
 
 def trust(service: str) -> str:
-    """The policy by which a role lets a service use it."""
+    """The trust policy that lets a service use a role."""
     principal = {"Service": f"{service}.amazonaws.com"}
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -296,7 +296,7 @@ def trust(service: str) -> str:
 
 @pytest.fixture
 def on_aws(doctor: Doctor, cloud: Cloud, server: ScriptedServer) -> Doctor:
-    """The doctor on an AWS that has all that a backup needs."""
+    """Runs the doctor on an AWS that has all that a backup needs."""
     cloud.make_bucket("archive")
     cloud.make_table("SportsHighlights")
     cloud.client("iam").create_role(RoleName="encoder", AssumeRolePolicyDocument=trust("mediaconvert"))

@@ -37,7 +37,7 @@ def _changes(event: str, arguments: tuple[Any, ...], archive: str) -> bool:
 
 
 def _run_until(point: int, settings: Settings, home: str, archive: str) -> None:
-    """In a child: backs up the day, and is killed at the given change of the archive."""
+    """In a child process: backs up the day, and is killed at the given change of the archive."""
     count = 0
 
     def killer(event: str, arguments: tuple[Any, ...]) -> None:
@@ -59,7 +59,7 @@ def _killed_at(context: ForkServerContext, point: int, settings: Settings, home:
     return child.exitcode != 0
 
 
-@pytest.mark.timeout(1200)  # some thirty days' work, a few seconds each
+@pytest.mark.timeout(1200)  # some thirty days, a few seconds each
 @pytest.mark.parametrize("is_second", [False, True], ids=["first fetch", "later fetch"])
 def test_a_run_killed_at_any_point_is_taken_up_by_the_next_and_nothing_is_lost_or_doubled(
     server: ScriptedServer,
@@ -77,7 +77,7 @@ def test_a_run_killed_at_any_point_is_taken_up_by_the_next_and_nothing_is_lost_o
     url = serve_listing(server, lambda: listed)
     home = tmp_path / "home"
     listed[:] = before
-    if is_second:  # its merge has something to lose
+    if is_second:  # so that its merge has something to lose
         assert run_day(settings_for(url, data_dir=tmp_path / "first"), home).succeeded
         listed[:] = after
     points = 0
@@ -124,7 +124,7 @@ def test_of_two_commands_for_one_day_at_once_one_does_it_and_the_other_says_so(
     serve_listing(server, lambda: [record(1, video)], path="/listing")
 
     def answer(handler: Handler) -> None:
-        """The first to ask waits for its answer until the second has given up or a minute has passed."""
+        """The first request waits for its answer until the second run has given up, or a minute has passed."""
         both_are_there.wait(60)
         server.asked.append(server.asked[-1])
         script = server._scripts["/listing"][0]

@@ -1,7 +1,7 @@
 """The instance on ECS: its file, and runs that the commands launch as tasks of their own.
 
-Real are the database (Postgres over TLS), the launcher, the command that it gives a task, which runs as a process, and
-the command that waits; AWS is the cloud on loopback.
+The database (Postgres over TLS), the launcher and the waiting command are real. So is the command that the launcher
+gives a task: it runs as a process. AWS is the cloud on loopback.
 """
 
 import json
@@ -46,7 +46,7 @@ def configuration() -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_every_block_of_the_file_is_what_dagster_and_the_classes_that_it_names_accept() -> None:
-    """The launcher's and the log manager's are looked at by nobody until the first launch."""
+    """Nothing reads the launcher's and the log manager's configuration before the first launch."""
     from dagster_aws.ecs import EcsRunLauncher
     from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 
@@ -79,7 +79,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The instance's home as the image has it, but for the folder that logs wait in."""
+    """The instance's home as in the image, except for the folder where logs wait."""
     home = tmp_path / "ecs"
     home.mkdir()
     text = CONFIGURATION.read_text("utf-8")
@@ -90,7 +90,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(postgres: Postgres, cloud: Cloud, server: ScriptedServer, home: Path, clip: Path) -> dict[str, str]:
-    """What a task of the deployment is given."""
+    """The environment of a task of the deployment."""
     cloud.make_bucket(BUCKET)
     cloud.make_table(TABLE)
     video = server.on("/1.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
@@ -113,12 +113,12 @@ def fargate(
 
 @pytest.fixture
 def call(run: Callable[..., Result], fargate: Fargate, environment: dict[str, str]) -> Callable[..., Result]:
-    """The command in this process, as in a task of the cluster."""
+    """Runs the command in this process as if in a task of the cluster."""
     return lambda *arguments, **more: run(*arguments, **{**environment, **fargate.here, **more})
 
 
 def runs_in(home: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[dg.DagsterRun]:
-    """The runs in the database, which is the whole file's: first runs, then those that took a run's place."""
+    """The runs in the database, which all tests of this file share: first runs, then runs that replaced one."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with open_instance(home) as instance:
@@ -241,7 +241,7 @@ def test_the_command_launches_the_day_as_a_task_waits_for_it_and_reports(
 
 
 def once_killing(fargate: Fargate, clip: Path, by: signal.Signals) -> Callable[[Handler], None]:
-    """Serves the video, but ends the first worker that asks for it."""
+    """Serves the video, but kills the first worker that asks for it."""
 
     def script(handler: Handler) -> None:
         (process, *others) = [worker.process for worker in fargate.workers]

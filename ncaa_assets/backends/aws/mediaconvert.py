@@ -353,7 +353,7 @@ class MediaConvertTranscoder(Transcoder):
             if output is None or not posters:
                 raise EncodeFailed(
                     f"MediaConvert job {job['Id']} is complete, but "
-                    f"{self._store.uri(entry.output_key if output is None else f'{base}.0000000.jpg')} is missing; "
+                    f"{self._store.uri(entry.output_key if output is None else f'{base}.0000000.jpg')} is not there; "
                     f"run the day again to encode the video again ({self.job_url(job['Id'])})"
                 )
             with self._store.download(entry.output_key) as file:
