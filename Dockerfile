@@ -4,8 +4,8 @@ ARG PYTHON_VERSION=3.11
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS build
 COPY requirements/aws.lock /src/requirements/
-# A package without a wheel fails here, because nothing could compile it. The UI's source maps, a tenth of the size, only
-# serve its authors. flit_core builds the package, and is kept out of the final image.
+# A package without a wheel fails here, because nothing could compile it. The UI's source maps, a tenth of the size,
+# only serve its authors. flit_core builds the package, and is kept out of the final image.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         -r /src/requirements/aws.lock \

@@ -1,5 +1,5 @@
-# The commands of README.md and docs/operations.md. `make backup` needs make and Python 3.11 or newer, and uses uv if it is
-# installed.
+# The commands of README.md and docs/operations.md. `make backup` needs make and Python 3.11 or newer. It uses uv if it
+# is installed.
 
 PYTHON ?= python3
 VENV := .venv

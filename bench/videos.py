@@ -1,7 +1,7 @@
 """What a copy costs: its pace, its memory, and how well several copies at a time hide a host's latency.
 
-The pace is compared with `curl` piped into the plainest client of the same store: `cat`, which neither hashes nor syncs,
-or boto3's `upload_fileobj`. The source and S3 (moto) are servers on loopback in processes of their own. Each copy is a
+The pace is compared with `curl` piped into the plainest client of the same store: `cat`, which neither hashes nor
+syncs, or boto3's `upload_fileobj`. The source and S3 (moto) are servers on loopback in processes of their own. Each copy is a
 process too and times itself, so the figures leave out the start of Python.
 """
 
@@ -120,7 +120,7 @@ def plain(store: str, url: str, place: str) -> dict[str, float]:
 
 
 def _copy_all(store: "object", urls: list[str], concurrency: int) -> dict[str, float]:
-    import requests  # noqa: F401, PLC0415 - as a run has them before its first copy
+    import requests  # noqa: F401, PLC0415 - a run has loaded them before its first copy
     import tenacity  # noqa: F401, PLC0415
 
     from ncaa_assets.ports import Candidate, CopyPlan  # noqa: PLC0415
@@ -149,7 +149,7 @@ def _megabytes(name: str) -> float:
 
 
 def serve(latency: str, rate: str) -> None:
-    """A host of MP4s: `/N` has N bytes. It answers after `latency` seconds, at `rate` bytes a second unless that is 0."""
+    """A host of MP4s: `/N` has N bytes. Answers after `latency` seconds, at `rate` bytes a second unless that is 0."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         print(listening.getsockname()[1], flush=True)
         while True:
