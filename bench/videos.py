@@ -1,8 +1,8 @@
 """What a copy costs: its pace, its memory, and how well several copies at a time hide a host's latency.
 
 The pace is compared with `curl` piped into the plainest client of the same store: `cat`, which neither hashes nor
-syncs, or boto3's `upload_fileobj`. The source and S3 (moto) are servers on loopback in processes of their own. Each copy is a
-process too and times itself, so the figures leave out the start of Python.
+syncs, or boto3's `upload_fileobj`. The source and S3 (moto) are servers on loopback in processes of their own. Each
+copy is a process too and times itself, so the figures leave out the start of Python.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Decides whether a day is backed up from what is stored alone, without Dagster's event log.
+"""Whether a day is backed up, decided from what is stored and from nothing else: no Dagster, no event log.
 
-Instances are thrown away and buckets are switched. The documents, objects and rows of a day suffice to say what is
-missing, what failed, and when the day is due.
+Instances are thrown away and buckets are switched; the documents, objects and rows of a day say by themselves what is
+missing, what failed, and what is due to be looked at again.
 """
 
 from collections.abc import Iterator

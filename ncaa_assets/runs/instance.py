@@ -136,7 +136,7 @@ def _examine_launcher(instance: dg.DagsterInstance) -> Iterator[Line]:
         check_launcher(instance)
     except BackupError as error:
         if is_denied(error.__cause__):
-            text = "this role may not launch runs; a run's own role need not, but the service's and catch-up's must"
+            text = "this role may not launch any run; a run's own need not, but the service's and catch-up's must"
             yield Line(Mark.WARN, "runs", text)
         else:
             yield Line(Mark.FAIL, "runs", str(error))

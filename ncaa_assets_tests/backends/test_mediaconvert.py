@@ -271,7 +271,7 @@ def killed_after(cloud: Cloud, operation: str, count: int, act: Callable[[], obj
 
     def end(call: Call) -> None:
         if call.operation == operation and next(seen) == count:
-            cloud.fail(operation, *[clouds.error(403, "AccessDenied")] * 5)  # a retry would get this
+            cloud.fail(operation, *[clouds.error(403, "AccessDenied")] * 5)  # what a retry would get
             raise clouds.Dropped
 
     cloud.after = end

@@ -1,5 +1,5 @@
-"""Whole days on AWS: the command runs the same four assets over S3, DynamoDB and MediaConvert, and is killed at every
-change. Whatever it leaves is searched for the key."""
+"""Whole days on AWS: the same four assets over S3, DynamoDB and MediaConvert, run by the command, killed at every
+change, and searched for the key."""
 
 import functools
 import json
@@ -261,8 +261,8 @@ def test_a_run_killed_at_any_request_is_taken_up_and_nothing_is_paid_or_stored_t
     ready: Cloud, server: ScriptedServer, clip: Path, tmp_path: Path, forkserver: ForkServerContext,
     monkeypatch: pytest.MonkeyPatch, when: str,
 ) -> None:  # fmt: skip
-    """A run is killed when its n-th changing request arrives, or when it was carried out but not answered. The test
-    finds these requests by itself. SearchJobs is an hour behind and tokens expire at once, so only ListJobs helps."""
+    """Killed when its n-th request that changes something has come, or when it has been carried out but not answered:
+    the requests are found and not listed. SearchJobs is an hour behind and tokens last no time: only looking helps."""
     video = server.on("/1.mp4", Reply(clip.read_bytes()))
     url = serve_listing(server, lambda: [record(1, video), record(2, None)])
     _look_often(monkeypatch)

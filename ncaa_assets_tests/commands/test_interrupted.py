@@ -37,7 +37,7 @@ def _changes(event: str, arguments: tuple[Any, ...], archive: str) -> bool:
 
 
 def _run_until(point: int, settings: Settings, home: str, archive: str) -> None:
-    """In a child process: backs up the day, and is killed at the given change of the archive."""
+    """In a child: backs up the day, and is killed at the given change of the archive."""
     count = 0
 
     def killer(event: str, arguments: tuple[Any, ...]) -> None:
@@ -77,7 +77,7 @@ def test_a_run_killed_at_any_point_is_taken_up_by_the_next_and_nothing_is_lost_o
     url = serve_listing(server, lambda: listed)
     home = tmp_path / "home"
     listed[:] = before
-    if is_second:  # so that its merge has something to lose
+    if is_second:  # its merge has something to lose
         assert run_day(settings_for(url, data_dir=tmp_path / "first"), home).succeeded
         listed[:] = after
     points = 0
