@@ -27,8 +27,8 @@ warnings.filterwarnings("ignore", message=".*partitions_def.*AssetCheckSpec.*", 
 def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Definitions:
     """The whole project for one deployment's settings. Tests build their own graph with it.
 
-    A caller that has opened the archive of these settings passes it as `archive`. Otherwise the first run, tick or
-    check that needs it opens it, once for the process.
+    `archive` is the archive of these settings where the caller has opened it already. Else it is opened when the first
+    run, tick or check needs it, once for the process.
     """
     partitions = game_days(settings)
     job = daily_job()

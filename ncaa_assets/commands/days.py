@@ -144,7 +144,7 @@ def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
     if ended.was_held_by_another:
         result, why = Result.SKIPPED, "another run holds the day; nothing was done here"
     elif not ended.is_whole:
-        result, why = Result.FAILED, ended.what_went_wrong() or "the run ended before all of its assets were stored"
+        result, why = Result.FAILED, ended.what_went_wrong() or "the run ended before all of its assets were there"
     return DayResult(
         day,
         result,

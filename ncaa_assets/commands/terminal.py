@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
 
 
-_DAY_LINES = "ncaa_assets.runs.day_line"  # this logger's lines are for machines
+_DAY_LINES = "ncaa_assets.runs.day_line"  # the logger of the lines that are for machines
 
 
 class _LinesForPeople(logging.Formatter):

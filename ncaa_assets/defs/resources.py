@@ -1,7 +1,7 @@
 """The Dagster resources: each opens one plain service for the length of a run.
 
-They open what the settings say and have no configuration, so the launchpad offers nothing to change. An API key passes
-through no field that Dagster stores or shows.
+None of them has configuration, so the launchpad offers nothing to change: what they open follows from the settings, and
+an API key passes through no field that Dagster stores or shows.
 """
 
 import time

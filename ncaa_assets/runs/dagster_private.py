@@ -1,8 +1,8 @@
 """Every private name of Dagster that the project uses, in one file, so that each new release is checked against it.
 
-Dagster 1.13 has no public way to give a command's run its origin, to record a run that a signal ended as cancelled,
-to watch a worker on ECS, or to see whether a schedule is switched off. The tests of `runs/` cover each of these
-uses."""
+Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as
+cancelled, to watch a worker on ECS, or to see whether a schedule is switched off. The tests of `runs/` hold each of
+them."""
 
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.executor_definition import ExecutorDefinition

@@ -27,7 +27,7 @@ class Result(StrEnum):
 
     @property
     def is_due(self) -> bool:
-        """Whether work was left undone, so that the day should be backed up again."""
+        """Whether something of the day was left undone, so that it should be backed up again."""
         return _MEANINGS[self].is_due
 
     @property
