@@ -139,7 +139,7 @@ def say_day(day: DayResult, *, label: str) -> None:
 
 
 def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
-    """A function that prints what a day's one line leaves out: its failed checks and, with `debug`, tracebacks."""
+    """A function that prints what a day's line leaves out: warnings, failed checks and, with `debug`, tracebacks."""
 
     def report(day: date, ended: "DayRun") -> None:
         for warning in ended.warnings:
