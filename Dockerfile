@@ -1,11 +1,11 @@
-# One image for every role on AWS, chosen by its command: webserver, daemon, run, catch-up. docs/image.md.
-# The Python that the tests run on.
+# One image for every role on AWS (docs/image.md). The command chooses the role: webserver, daemon, run, catch-up.
+# The tests run on this Python.
 ARG PYTHON_VERSION=3.11
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS build
 COPY requirements/aws.lock /src/requirements/
-# What has no wheel fails here, since nothing could compile it. The UI's source maps, a tenth of it all, are for its
-# authors. flit_core, which builds the package, is set aside.
+# A package without a wheel fails here, because nothing could compile it. The UI's source maps, a tenth of the size,
+# only serve its authors. flit_core builds the package, and is kept out of the final image.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         -r /src/requirements/aws.lock \
@@ -19,11 +19,11 @@ RUN PYTHONPATH=/opt/build pip --python /opt/venv/bin/python install --no-cache-d
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin dagster
-# The packages are one layer, which changes with the lock alone; the project is another, which is small.
+# The packages are one layer, which only changes with the lock. The project is another, which is small.
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/package /opt/venv
 WORKDIR /opt/dagster
-# Two homes: `local` for a container that is alone, `ecs` for tasks, which set DAGSTER_HOME to it.
+# Two homes: `local` for a container by itself, `ecs` for tasks, which set DAGSTER_HOME to it.
 COPY ncaa_assets/instance/local.yaml local/dagster.yaml
 COPY ncaa_assets/instance/ecs.yaml ecs/dagster.yaml
 COPY ncaa_assets/instance/ecs_workspace.yaml ecs/workspace.yaml
@@ -34,5 +34,5 @@ ENV PATH=/opt/venv/bin:$PATH \
     NCAA_DEPLOYMENT=aws \
     DAGSTER_HOME=/opt/dagster/local
 USER 10001:10001
-# No ENTRYPOINT: the run launcher gives a whole command.
+# There is no ENTRYPOINT, because the run launcher passes a whole command.
 CMD ["ncaa-assets", "backup"]

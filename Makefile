@@ -1,4 +1,5 @@
-# The commands of README.md and docs/operations.md. `make backup` needs Python >= 3.11 and make; uv is used if installed.
+# The commands of README.md and docs/operations.md. `make backup` needs make and Python 3.11 or newer. It uses uv if it
+# is installed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,7 +47,7 @@ bench: $(VENV)/.dev-ready
 screenshots: $(VENV)/.dev-ready
 	$(RUN)/python docs/screenshots.py
 
-# Hashed locks for all platforms and Pythons, without index lines. Needs uv.
+# Locks with hashes for all platforms and Pythons, without addresses of an index. Needs uv.
 COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 	--custom-compile-command "make lock" pyproject.toml --group build
 lock:
@@ -63,7 +64,7 @@ $(VENV)/.dev-ready: requirements/dev.lock pyproject.toml
 	@$(call install,requirements/dev.lock)
 	@touch $@ $(VENV)/.local-ready
 
-# Packages by hash from the lock, then the project itself from this folder.
+# Installs the packages from the lock by hash, then the project itself from this folder.
 define install
 set -e; \
 $(PYTHON) -c 'import sys; sys.exit("ncaa-assets needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else 0'; \

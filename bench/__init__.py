@@ -1,1 +1,1 @@
-"""Benchmarks: ratios of things measured side by side in one run, because machines are noisy. `make bench` runs them."""
+"""Benchmarks, run by `make bench`. They measure things side by side and compare them, because machines are noisy."""

@@ -1,8 +1,8 @@
 """`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, the pace
 of the rows and of a merge, and (verify.py, videos.py) of verifying and of copies.
 
-Each measurement is a process of its own, so that memory (peak resident size) is its own too; the median of several is
-printed, and the aim beside it. Nothing is asserted: a person reads it.
+Each measurement runs in its own process, which also gives its own peak of resident memory. The median of several is
+printed beside the aim. Nothing is asserted: a person reads the figures.
 """
 
 import json
@@ -23,7 +23,7 @@ seconds = time.perf_counter() - started
 print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
 
-# A day of the sample API, timed from outside the run; what the run itself says it spent waiting is taken off.
+# Days of the sample API, timed from outside the run. The time that the run reports as spent waiting is subtracted.
 _DAY = """
 import json, os, resource, sys, time
 from datetime import date
@@ -53,7 +53,7 @@ print(json.dumps([days, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 102
 """
 
 
-# A season: 50,000 clips on 150 days into the table, and all of them back by day; beside them the plain loop.
+# A season: 50,000 clips on 150 days are written to the table and read back by day. A plain loop is measured beside it.
 _ROWS = """
 import json, resource, sqlite3, sys, time
 from datetime import date, timedelta
@@ -133,38 +133,39 @@ def main() -> None:
 
 
 def imports() -> None:
-    """Importing the definitions against importing Dagster alone, turn by turn."""
+    """Compares importing the definitions with importing Dagster alone, in alternation."""
     print(f"Import, median of {ROUNDS} rounds, each in a new process")
     taken: dict[str, list[tuple[float, float]]] = {"dagster": [], "ncaa_assets.definitions": []}
     for _ in range(ROUNDS):
         for module, results in taken.items():
             results.append(tuple(_measure(_IMPORT, module)))
-    seconds = {module: statistics.median(one[0] for one in results) for module, results in taken.items()}
+    seconds = {module: statistics.median(result[0] for result in results) for module, results in taken.items()}
     for module, results in taken.items():
-        print(f"  {module:<26} {seconds[module]:6.2f} s   {statistics.median(one[1] for one in results):5.0f} MB")
+        print(f"  {module:<26} {seconds[module]:6.2f} s   {statistics.median(result[1] for result in results):5.0f} MB")
     ratio = seconds["ncaa_assets.definitions"] / seconds["dagster"]
     print(f"  ratio                      {ratio:6.2f}     (aim: at most 1.15)\n")
 
 
 def day() -> None:
-    """The daily job's own time: a day's wall time less the API, the copy and the encode."""
+    """The daily job's own time: a day's wall time minus the time for the API, the copy and the encode."""
     print("A day of the daily job in one process, five new days of the sample API")
     with tempfile.TemporaryDirectory() as folder:
         days, memory = _measure(_DAY, folder)
     print("    wall     API    copy  encode  overhead")
-    for one in days:
+    for times in days:
         print(
             "  "
             + "".join(
-                f"{one[name]:6.2f}  " for name in ("wall", "api_seconds", "copy_seconds", "encode_seconds", "overhead")
+                f"{times[name]:6.2f}  "
+                for name in ("wall", "api_seconds", "copy_seconds", "encode_seconds", "overhead")
             )
         )
-    median = statistics.median(one["overhead"] for one in days)
+    median = statistics.median(times["overhead"] for times in days)
     print(f"  overhead, median: {median:.2f} s (aim: under 1.5 s); peak memory {memory:.0f} MB")
 
 
 def season() -> None:
-    """The table's own pace against a put for each row, as the pipeline had it that this grew from."""
+    """Compares the table's pace with one put for each row, as in the pipeline that this project grew from."""
     print("\nA season's 50,000 rows in SQLite, rows a second, each in a new process")
     with tempfile.TemporaryDirectory() as folder:
         results = {mode: _measure(_ROWS, f"{mode}:{folder}") for mode in ("loop", "put", "write", "again", "read")}
@@ -185,9 +186,9 @@ def season() -> None:
 
 
 def merging() -> None:
-    """Merging a day's answer of 1,000 records into 1,000 stored ones."""
+    """Merges a day's listing of 1,000 records into 1,000 stored ones."""
     rounds = [_measure(_MERGE, "") for _ in range(ROUNDS)]
-    same, changed, memory = (statistics.median(one[part] for one in rounds) for part in range(3))
+    same, changed, memory = (statistics.median(figures[part] for figures in rounds) for part in range(3))
     print("\nMerging a day of 1,000 records, median of 5 rounds")
     print(
         f"  nothing changed {same:.3f} s, all changed {changed:.3f} s (aim: under 0.2 s); peak memory {memory:.0f} MB"

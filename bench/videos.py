@@ -1,8 +1,8 @@
-"""What a copy costs: its pace beside `curl` piped into the same store's plainest client (`cat`, which neither hashes
-nor syncs; boto3's `upload_fileobj`), its memory, and how well several copies at a time hide a host's latency.
+"""What a copy costs: its pace, its memory, and how well several copies at a time hide a host's latency.
 
-The source is a server of its own process on loopback, and so is S3 (moto). Each copy is a process too; it times itself,
-so that no start of Python is in the figures.
+The pace is compared with `curl` piped into the plainest client of the same store: `cat`, which neither hashes nor
+syncs, or boto3's `upload_fileobj`. The source and S3 (moto) are servers on loopback in processes of their own. Each
+copy is a process too and times itself, so the figures leave out the start of Python.
 """
 
 import json
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def copying() -> None:
-    """One large file, turn by turn with the plainest way to do it."""
+    """Copies one large file, in alternation with the plainest way to do it."""
     print(f"\nOne file of {LARGE // 10**6} MB over loopback, {ROUNDS} rounds, turn by turn")
     print("                       ours    plainest      ratio, median (aim: 0.9)   memory above idle (aim: under 64)")
     with tempfile.TemporaryDirectory() as folder, _source() as fast, _source(0, WIRE) as wire, _moto() as endpoint:
@@ -48,23 +48,25 @@ def copying() -> None:
             for _ in range(ROUNDS):
                 theirs.append(_run("plain", store, f"{url}/{LARGE}", place)["seconds"])
                 ours.append(_run("copy", store, f"{url}/{LARGE}", place))
-            pace, plainly = (LARGE / 1e6 / statistics.median(one) for one in ([one["seconds"] for one in ours], theirs))
+            pace, plainly = (
+                LARGE / 1e6 / statistics.median(times) for times in ([result["seconds"] for result in ours], theirs)
+            )
             ratio = statistics.median(their / our["seconds"] for our, their in zip(ours, theirs, strict=True))
-            memory = statistics.median(one["megabytes"] for one in ours)
+            memory = statistics.median(result["megabytes"] for result in ours)
             small = _run("copy", store, f"{url}/{SMALL}", place)["megabytes"]
             print(f"  {name:<20} {pace:4.0f} MB/s  {plainly:4.0f} MB/s   {ratio:5.2f}   "
                   f"{memory:21.0f} MB; {small:.0f} MB for a file of {SMALL // 10**6} MB")  # fmt: skip
 
 
 def waiting() -> None:
-    """Many clips from a slow host."""
-    one = LATENCY + CLIP_BYTES / CLIP_RATE
+    """Copies many clips from a slow host."""
+    seconds_a_clip = LATENCY + CLIP_BYTES / CLIP_RATE
     print(f"\n{CLIPS} clips of {CLIP_BYTES / 1e6:.0f} MB from a host with {LATENCY * 1000:.0f} ms latency and "
           f"{CLIP_RATE / 1e6:.1f} MB/s for each")  # fmt: skip
     for concurrency in (1, 4, 16):
         with tempfile.TemporaryDirectory() as folder, _source(LATENCY, CLIP_RATE) as url:
             seconds = _run("clips", str(concurrency), url, folder)["seconds"]
-        ideal = math.ceil(CLIPS / concurrency) * one
+        ideal = math.ceil(CLIPS / concurrency) * seconds_a_clip
         print(
             f"  {concurrency:2} at a time  {seconds:6.2f} s   ideal {ideal:5.2f} s   {seconds / ideal:.2f} (aim: 1.2)"
         )
@@ -74,7 +76,7 @@ def waiting() -> None:
 
 
 def copy(store: str, url: str, place: str) -> dict[str, float]:
-    """One copy by `VideoCopier`: its seconds, and the most memory that it took above the idle process."""
+    """One copy by `VideoCopier`: its seconds, and its peak of memory above the idle process."""
     import logging  # noqa: PLC0415
 
     from ncaa_assets.ports import ObjectStore  # noqa: PLC0415
@@ -85,7 +87,7 @@ def copy(store: str, url: str, place: str) -> dict[str, float]:
         from ncaa_assets.backends.aws.s3 import S3Store  # noqa: PLC0415
 
         into = S3Store(_s3(place), BUCKET)
-        into.info("warm")  # the first request makes the connection, and loads what boto3 leaves until then
+        into.info("warm")  # the first request opens the connection and loads what boto3 loads late
     else:
         from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
@@ -94,19 +96,19 @@ def copy(store: str, url: str, place: str) -> dict[str, float]:
 
 
 def clips(concurrency: str, url: str, place: str) -> dict[str, float]:
-    """As many clips as there are, so many at a time."""
+    """Copies all clips, `concurrency` at a time."""
     from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
     return _copy_all(LocalStore(Path(place)), [f"{url}/{CLIP_BYTES}"] * CLIPS, int(concurrency))
 
 
 def plain(store: str, url: str, place: str) -> dict[str, float]:
-    """The same bytes by curl and a pipe, with no check of them."""
+    """The same bytes by curl and a pipe, without any check."""
     client = _s3(place) if store == "s3" else None
     if client:
         client.list_objects_v2(Bucket=BUCKET)
     started = time.perf_counter()
-    with subprocess.Popen(["curl", "-sf", url], stdout=subprocess.PIPE) as curl:  # noqa: S607 - whichever there is
+    with subprocess.Popen(["curl", "-sf", url], stdout=subprocess.PIPE) as curl:  # noqa: S607 - whichever curl is installed
         assert curl.stdout is not None
         if client:
             client.upload_fileobj(curl.stdout, BUCKET, "plain")
@@ -118,7 +120,7 @@ def plain(store: str, url: str, place: str) -> dict[str, float]:
 
 
 def _copy_all(store: "object", urls: list[str], concurrency: int) -> dict[str, float]:
-    import requests  # noqa: F401, PLC0415 - as a run has them before its first copy
+    import requests  # noqa: F401, PLC0415 - a run has loaded them before its first copy
     import tenacity  # noqa: F401, PLC0415
 
     from ncaa_assets.ports import Candidate, CopyPlan  # noqa: PLC0415
@@ -147,7 +149,7 @@ def _megabytes(name: str) -> float:
 
 
 def serve(latency: str, rate: str) -> None:
-    """A host of MP4s: `/N` is one of N bytes. Answers after `latency` seconds, at `rate` bytes a second, if not 0."""
+    """A host of MP4s: `/N` has N bytes. Answers after `latency` seconds, at `rate` bytes a second unless that is 0."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         print(listening.getsockname()[1], flush=True)
         while True:
@@ -159,13 +161,13 @@ def _answer(connection: socket.socket, latency: float, rate: int) -> None:
     block = os.urandom(BLOCK)
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        asked = b""
+        request = b""
         while received := connection.recv(65536):
-            asked += received
-            if not asked.endswith(b"\r\n\r\n"):
+            request += received
+            if not request.endswith(b"\r\n\r\n"):
                 continue
-            length = int(asked.split(b" ")[1][1:])
-            asked = b""
+            length = int(request.split(b" ")[1][1:])
+            request = b""
             start = _start(length)
             time.sleep(latency)
             connection.sendall(
@@ -181,7 +183,7 @@ def _answer(connection: socket.socket, latency: float, rate: int) -> None:
 
 
 def _start(length: int) -> bytes:
-    """The first bytes of an MP4 of `length` bytes, up to where its media begin."""
+    """The first bytes of an MP4 of `length` bytes, up to its media."""
 
     def box(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I4s", 8 + len(body), kind) + body
@@ -240,8 +242,8 @@ def _run(*arguments: str) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"the benchmark's own process failed:\n{done.stderr}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 if __name__ == "__main__":

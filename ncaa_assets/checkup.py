@@ -1,4 +1,4 @@
-"""What a look at one thing comes to: the lines that `ncaa-assets doctor` prints, wherever they are found out."""
+"""The lines that `ncaa-assets doctor` prints. The modules that examine a machine, AWS or an instance return them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Mark(StrEnum):
-    """OK; WARN: a backup works, and something should be known; FAIL: it would not work."""
+    """OK; WARN: a backup would work, but a person should know of this; FAIL: a backup would not work."""
 
     OK = "ok"
     WARN = "warn"
@@ -15,9 +15,9 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was looked at: how it stands, in words for a person, with what to do where it does not stand well.
+    """What was found about one thing, in words for a person, with what to do where it is not well.
 
-    `evidence` has the facts behind the words by name, in plain values: bytes, seconds, counts, versions.
+    `evidence` has the facts behind the words, by name: bytes, seconds, counts, versions.
     """
 
     mark: Mark

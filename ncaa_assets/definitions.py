@@ -1,4 +1,4 @@
-"""The wiring, nothing else: which assets, checks, resources and automation make up the project. Read this first.
+"""The wiring and nothing else: the assets, checks, resources and automation of the project. Read this first.
 
 highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
     └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
@@ -18,12 +18,13 @@ from ncaa_assets.defs.schedule import daily_job, daily_schedule
 from ncaa_assets.defs.sensor import failure_sensor
 from ncaa_assets.settings import Settings
 
-# Partitioned checks are a preview in 1.13; without them a failed day's check turns green when another day passes.
+# Partitioned checks are a preview in Dagster 1.13. Without partitions, a failed day's check turns green when another
+# day passes.
 warnings.filterwarnings("ignore", message=".*partitions_def.*AssetCheckSpec.*", category=dg.PreviewWarning)
 
 
 def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Definitions:
-    """The whole project for one deployment's settings; tests build their own from it.
+    """The whole project for one deployment's settings. Tests build their own graph with it.
 
     `archive` is the archive of these settings where the caller has opened it already. Else each run and each tick opens
     it for itself: what serves the UI lives for weeks, and credentials may be renewed meanwhile.
@@ -35,7 +36,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
         return archive or Archive.open(settings)
 
     def placed(spec: dg.AssetSpec) -> dg.AssetSpec:
-        # The mark and the group tell sample data from real ones at the first look at the graph.
+        # The kind `sample` and the group's name show at first glance that a graph's data are made up.
         mark = {"sample"} if settings.uses_sample else set()
         group = "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
         objects, rows = ("s3", "dynamodb") if settings.ncaa_deployment == "aws" else ("file", "sqlite")
@@ -43,7 +44,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
         return spec.replace_attributes(
             partitions_def=partitions,
             group_name=group,
-            kinds=spec.kinds | place | mark,  # three at most
+            kinds=spec.kinds | place | mark,  # Dagster allows three
             tags={**spec.tags, "deployment": settings.ncaa_deployment, "source": _tag(settings.source)},
         )
 
@@ -59,7 +60,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
 
 
 def _tag(text: str) -> str:
-    """Text as a tag's value, which may have letters, digits and `_.-`, 63 in all."""
+    """Text as a tag's value: letters, digits and `_.-`, at most 63 characters."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:63].strip("_")
 
 

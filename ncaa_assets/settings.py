@@ -1,7 +1,7 @@
-"""Every environment variable that the project reads: its name, type, default and meaning, in this one place.
+"""Every environment variable that the project reads: its name, type, default and meaning.
 
-A field's name is the variable's in lower case. An empty variable counts as unset. A bad value is a `SettingsError` of
-one line; a value that may be secret is never repeated in it.
+A field's name is the variable's name in lower case. An empty variable counts as unset. A bad value raises a
+`SettingsError` of one line, which never repeats a value that may be secret.
 """
 
 import os
@@ -36,7 +36,7 @@ NO_KEY = (
     "there is no API key: set RAPIDAPI_KEY, or RAPIDAPI_SECRET_ID to the secret that holds it (an aws deployment never "
     "backs up made-up data)"
 )
-SAMPLE_ENDING = "-sample"  # of the folders, archive and instance, that hold made-up data
+SAMPLE_ENDING = "-sample"  # how the names of folders with made-up data end: the archive's and the instance's
 
 
 def _count(value: object) -> object:
@@ -49,7 +49,7 @@ def _count(value: object) -> object:
 
 
 def _day(value: object) -> object:
-    # pydantic would take a bare number for seconds since 1970.
+    # pydantic would read a bare number as seconds since 1970.
     if not isinstance(value, str):
         return value
     try:
@@ -59,7 +59,7 @@ def _day(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The settings of one deployment, checked. Read them with `Settings.from_environment()`."""
+    """The checked settings of one deployment. `Settings.from_environment()` reads them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -73,19 +73,19 @@ class Settings(BaseModel):
     rapidapi_secret_id: str | None = Field(
         None, description="on aws, the name or ARN of the Secrets Manager secret that holds the key"
     )
-    league_name: str = Field("NCAA", min_length=1, description="the league that is asked for")
-    limit: int | None = Field(None, ge=1, description="at most so many highlights a day; unset: all")
-    timezone: str = Field("America/New_York", description="whose days the partitions are (an IANA name)")
+    league_name: str = Field("NCAA", min_length=1, description="the league whose highlights are fetched")
+    limit: int | None = Field(None, ge=1, description="the most highlights that are kept of a day; unset: all")
+    timezone: str = Field("America/New_York", description="the timezone of the game days (an IANA name)")
     start_date: Annotated[date, BeforeValidator(_day)] = Field(date(2024, 11, 1), description="the first partition")
-    lookback_days: int = Field(3, ge=1, le=60, description="for how many days a day is looked at again")
-    quota_reserve: int = Field(5, ge=0, description="API requests that are never spent")
+    lookback_days: int = Field(3, ge=1, le=60, description="for how many days each day is fetched again")
+    quota_reserve: int = Field(5, ge=0, description="how many of a day's API requests are never spent")
 
     video_count: Annotated[int | None, BeforeValidator(_count)] = Field(
         1, description="how many of a day's videos to copy and encode: a number or `all`; 1 is the first video"
     )
     video_concurrency: int = Field(4, ge=1, le=64, description="copies and encodes at a time")
     video_max_bytes: int = Field(2 * 1024**3, ge=1, description="a larger file is refused")
-    video_min_bytes_per_second: int = Field(20_000, ge=0, description="a host slower than this over 60 s is given up")
+    video_min_bytes_per_second: int = Field(20_000, ge=0, description="a copy slower than this over 60 s is given up")
     video_allow_private_hosts: bool = Field(
         False, description="`1` lets video URLs reach loopback and private addresses (for tests)"
     )
@@ -97,17 +97,19 @@ class Settings(BaseModel):
     retry_delay: float = Field(30.0, ge=0, le=3600, description="the most seconds between two retries")
 
     alert_topic_arn: str | None = Field(None, description="the SNS topic that failures are published to (aws only)")
-    ui_url: str = Field("http://localhost:3000", description="where people open the Dagster UI: for links in alerts")
+    ui_url: str = Field(
+        "http://localhost:3000", description="where people open the Dagster UI; used for links in alerts"
+    )
 
     data_dir: Path = Field(Path("data"), description="the folder of the local archive")
 
     s3_bucket_name: str | None = Field(None, description="the bucket of the archive on aws")
-    s3_prefix: str = Field("", description="what its keys begin with: a folder in the bucket")
+    s3_prefix: str = Field("", description="what every key begins with: a folder in the bucket")
     dynamodb_table: str = Field("SportsHighlights", description="the table of the rows on aws")
     mediaconvert_role_arn: str | None = Field(
-        None, description="the role by which MediaConvert reads the copies and writes the encodes"
+        None, description="the role with which MediaConvert reads copies and writes outputs"
     )
-    mediaconvert_endpoint: str | None = Field(None, description="an endpoint of the account's own; no longer needed")
+    mediaconvert_endpoint: str | None = Field(None, description="the account's own endpoint; no longer needed")
     mediaconvert_queue: str | None = Field(None, description="a MediaConvert queue; default: the account's default")
 
     @field_validator("data_dir")
@@ -116,7 +118,7 @@ class Settings(BaseModel):
         try:
             place = Path(os.path.abspath(value.expanduser()))  # noqa: PTH100
         except RuntimeError:
-            raise ValueError("names the home of a user who is not there") from None
+            raise ValueError("names the home of a user who does not exist") from None
         if place == Path(place.anchor):
             raise ValueError("must be a folder of its own, not the root of the disk")
         return value
@@ -150,7 +152,7 @@ class Settings(BaseModel):
         try:
             parts = urlsplit(value)
             usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # its text repeats the part that it could not read, which may be a password
+        except ValueError:  # the error's text repeats the part that could not be read, which may be a password
             usable = False
         if not usable:
             raise ValueError("must be an http or https address")
@@ -238,7 +240,7 @@ class Settings(BaseModel):
 
     @property
     def lacks_key(self) -> bool:
-        """Whether no run can start: on aws, made-up data are nothing to put among real ones."""
+        """Whether no run can start, because on aws the sample never answers and there is no key."""
         return self.ncaa_deployment == "aws" and self.rapidapi_key is None and self.rapidapi_secret_id is None
 
     @property
@@ -249,7 +251,7 @@ class Settings(BaseModel):
 
     @property
     def api_host(self) -> str | None:
-        """The `X-RapidAPI-Host` header, or None for an endpoint that is not RapidAPI's and takes the key alone."""
+        """The `X-RapidAPI-Host` header, or None for an endpoint outside RapidAPI, which needs only the key."""
         host = urlsplit(self.api_url).hostname or ""
         return self.rapidapi_host or (host if host.endswith(".rapidapi.com") else None)
 
@@ -260,11 +262,11 @@ class Settings(BaseModel):
 
     @property
     def archive_dir(self) -> Path:
-        """The local archive's absolute folder; sample data have one of their own beside the real one."""
+        """The local archive's absolute folder. Sample data have their own folder beside it."""
         return self._place(self.data_dir)
 
     def dagster_home(self, environ: Mapping[str, str] | None = None) -> Path:
-        """The absolute folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster`; the sample has its own."""
+        """The absolute folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster`. Sample data have their own."""
         environ = os.environ if environ is None else environ
         return self._place(Path(environ.get("DAGSTER_HOME") or ".dagster"))
 
@@ -279,10 +281,10 @@ class Settings(BaseModel):
         return datetime.now(ZoneInfo(self.timezone)).date()
 
     def parse_day(self, text: str | None) -> date:
-        """A day that can be backed up: `text` as YYYY-MM-DD, default yesterday in `TIMEZONE`.
+        """The day that `text` names as YYYY-MM-DD, or yesterday in `TIMEZONE` for None.
 
         Raises:
-            SettingsError: it is no date, not over yet, or before `START_DATE`.
+            SettingsError: `text` is no date, or the day is not over yet or before `START_DATE`.
         """
         day = newest = self.today() - timedelta(days=1)
         if text is not None:
@@ -298,21 +300,21 @@ class Settings(BaseModel):
 
 
 def check_key(text: str) -> None:
-    """Makes sure that an API key can be sent as a header.
+    """Checks that an API key can be sent in a header.
 
     Raises:
-        ValueError: it cannot; the message does not repeat it.
+        ValueError: it cannot. The message does not repeat the key.
     """
-    # requests repeats a header value that it cannot send in its error, which would put the key into a log.
+    # Where requests cannot send a header, its error repeats the value, which would put the key into a log.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be plain ASCII without spaces; copy the key again (its value is not shown here)")
 
 
 def load_dotenv() -> None:
-    """Puts the working directory's `.env` into the environment exactly as `dagster dev` does: it overrides.
+    """Loads the working directory's `.env` into the environment. As with `dagster dev`, the file overrides variables.
 
     Raises:
-        SettingsError: it is there and cannot be read.
+        SettingsError: the file exists and cannot be read.
     """
     try:
         values = dotenv_values(Path.cwd() / ".env")

@@ -17,7 +17,7 @@ from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
 from ncaa_assets.video.plan import plan_copies
 
-# A little less than a day, so that a call at the same hour every day finds each day due.
+# Less than a day, so that a call at the same hour every day finds each day due.
 DUE_AFTER = timedelta(hours=20)
 
 
@@ -25,15 +25,15 @@ DUE_AFTER = timedelta(hours=20)
 class DayState:
     """What a day's documents, objects and rows say.
 
-    `undone` says in a few words what work is not done, None where all is. `fetched_at` is when the API's listing was
-    last read whole, None where it never was.
+    `undone` names in a few words the first work that is not done, or is None where all is. `fetched_at` is when the
+    listing was last read whole, or None where it never was.
     """
 
     undone: str | None
     fetched_at: datetime | None
 
     def why_now(self, now: datetime) -> str | None:
-        """Why the day should be backed up now, in a few words, or None where it need not be."""
+        """Why the day should be backed up now, in a few words, or None where it should not."""
         if self.undone is not None:
             return self.undone
         if self.fetched_at is None:
@@ -48,9 +48,9 @@ class DayState:
 
 
 def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Settings) -> DayState:
-    """What is stored of a day, beside what the settings ask for.
+    """The state of a day, compared with what the settings ask for.
 
-    A document that cannot be read is work not done: the run that takes it up says in full what is wrong with it.
+    A document that cannot be read counts as undone work: the day's next run reports in full what is wrong with it.
     """
     try:
         highlights = documents.load(store, HighlightsDay, day)
@@ -69,7 +69,7 @@ def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Sett
 
 
 def last_whole_fetch(store: ObjectStore, day: str, settings: Settings) -> datetime | None:
-    """When a day's listing was last read whole, None where it never was.
+    """When a day's listing was last read whole, or None where it never was.
 
     Raises:
         StoreError: the day's document cannot be read.
@@ -81,7 +81,7 @@ def last_whole_fetch(store: ObjectStore, day: str, settings: Settings) -> dateti
 
 
 def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, settings: Settings) -> Iterator[str]:
-    """What work is not done, what comes first in a run first.
+    """Yields the work that is not done, in the order in which a run does it.
 
     Raises:
         ObjectMissing: the day has no manifest of its videos or of their encodes.
@@ -90,8 +90,8 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
     if not fetches or not fetches[-1].is_whole(settings.limit):
         yield "incomplete: the last fetch did not read the whole listing"
     rows = table.get(list(day.backup.records))
-    if without := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
-        yield f"failed: {plural(len(without), 'highlight')} without a row"
+    if without_row := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
+        yield f"failed: {plural(len(without_row), 'highlight')} without a row"
     videos = documents.load(store, VideosDay, day.date)
     if waiting := _not_copied(store, day, videos, settings):
         yield f"failed: {plural(waiting, 'video')} not copied"
@@ -106,8 +106,8 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
 
 
 def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, settings: Settings) -> int:
-    """How many videos a run would try that no run has tried to the end: those that failed for a passing reason, those
-    that were lost from the store, those that nobody has got to yet, and where pages are read now, known pages."""
+    """How many videos a run would still try to copy: videos that failed for a passing reason, that were lost from the
+    store, or that no run has reached yet. Where web pages are searched now, pages found earlier count too."""
     reads_pages = settings.video_pages is not None
 
     def have(video: CopiedVideo) -> bool:

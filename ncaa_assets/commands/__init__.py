@@ -1,1 +1,1 @@
-"""The command line, a file a command: what a person types, and what they read while it works."""
+"""The command line, one file a command: what a person types and what they read while it works."""

@@ -1,4 +1,4 @@
-"""`ncaa-assets backup`: a day or a range, and what a person reads of it."""
+"""`ncaa-assets backup`: backs up a day or a range, and prints what came of it."""
 
 import os
 import shlex
@@ -35,7 +35,8 @@ from ncaa_assets.text import visible_lines
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
 
-# Set by the image: a container has no crontab, and nobody's browser reaches a UI that is opened in it.
+# The image sets this variable. A container has no crontab, and no browser reaches a UI inside it, so the command
+# suggests neither.
 _IMAGE = "NCAA_ASSETS_IMAGE"
 
 
@@ -44,24 +45,24 @@ _IMAGE = "NCAA_ASSETS_IMAGE"
 @click.option("--from", "first", metavar="YYYY-MM-DD", help="The first day of a range.")
 @click.option("--to", "last", metavar="YYYY-MM-DD", help="The last day of a range.")
 @click.option("--last", "count", type=click.IntRange(1, 3660), metavar="N", help="The last N days, up to yesterday.")
-@click.option("--force", is_flag=True, help="Copy and encode again what is there already.")
+@click.option("--force", is_flag=True, help="Copy and encode again what is stored already.")
 @ending.debug_option
 def backup(day: str | None, first: str | None, last: str | None, count: int | None, force: bool, debug: bool) -> None:
     """Backs up a day or a range: fetches and merges its highlights, copies and encodes what is missing."""
 
-    def days(settings: Settings) -> list[date]:
+    def chosen(settings: Settings) -> list[date]:
         return _days(settings, named=day, first=first, last=last, count=count)
 
-    ending.run(lambda: _backup(days, force=force, debug=debug), debug=debug)
+    ending.run(lambda: _backup(chosen, force=force, debug=debug), debug=debug)
 
 
 def _days(
     settings: Settings, *, named: str | None, first: str | None, last: str | None, count: int | None
 ) -> list[date]:
-    """The days that a person named, oldest first: one, a range, the last so many, or none for yesterday.
+    """The days that the options name, oldest first: one day, a range, or the last `count`. No option means yesterday.
 
     Raises:
-        SettingsError: they cannot be backed up, or more than one way was used to name them.
+        SettingsError: a day cannot be backed up, or the options name the days in more than one way.
     """
     if sum((named is not None, first is not None or last is not None, count is not None)) > 1:
         raise SettingsError("name the days in one way: --date, --from and --to, or --last")
@@ -113,7 +114,7 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
     results = [DayResult(day, Result.BACKED_UP, why, done_before=True) for day, why in reasons.items()]
     click.echo(f"Backing up {days[0]} to {days[-1]} ({len(days)} days) …", err=True)
     if results:
-        click.echo(f"going on where this was left: {len(results)} of {len(days)} days are done already", err=True)
+        click.echo(f"continuing this range: {len(results)} of {len(days)} days are done already", err=True)
     mark.start()
     from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
 
@@ -127,7 +128,7 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
                 if result.result is not Result.NOT_STARTED:
                     say_day(result, label=label(settings, result.day))
                 elif result.why and not any(earlier.result is Result.NOT_STARTED for earlier in results):
-                    how = f"go on tomorrow with --from {result.day} --to {days[-1]}"
+                    how = f"continue tomorrow with --from {result.day} --to {days[-1]}"
                     click.secho(f"{result.why}; {how}", fg="red", err=True)
                 results.append(result)
                 advance(result.day)
@@ -144,15 +145,15 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
     return ending.DONE
 
 
-def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
-    """What became of the one day that a person asked for, asset by asset."""
+def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
+    """Prints how a single day came out, asset by asset."""
     for name in ASSETS:
         if name in ended.summaries:
             click.echo(f"  {name:<17} {ended.summaries[name]}")
     for warning in ended.warnings:
         click.secho(f"  warning           {warning}", fg="yellow")
     if ended.is_whole:
-        click.secho(f"{called} backed up", fg="green")
+        click.secho(f"{day_label} backed up", fg="green")
         return
     if ended.was_held_by_another:
         return
@@ -160,7 +161,7 @@ def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
         click.secho(f"  check failed      {check}", fg="red", err=True)
     for error in ended.errors:
         if error.is_check:
-            continue  # a check that blocks, printed above
+            continue  # a blocking check: it is printed above
         if debug:
             click.echo(visible_lines(error.detail), err=True)
         step = f"{error.step}: " if error.step else ""
@@ -168,7 +169,7 @@ def _report(called: str, ended: "DayRun", *, debug: bool) -> None:
     if not ended.errors and not ended.failed_checks and ended.reported is not None:
         click.secho(f"ncaa-assets: {ended.reported}", fg="red", err=True)
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
-    click.secho(f"{called} FAILED; done and kept: {done}. The same command goes on from there", fg="red", err=True)
+    click.secho(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", fg="red", err=True)
 
 
 def _say_where(archive: Archive) -> None:

@@ -1,7 +1,7 @@
-"""`ncaa-assets catch-up`: backs up whichever of the last days is missing, failed or due, and alerts where it cannot.
+"""`ncaa-assets catch-up`: backs up each of the last days that is missing, failed or due, and alerts where one fails.
 
-The store alone decides what is to be done. So catch-up may be called at any time, from cron, EventBridge or by hand,
-and twice at once: a day that another run holds is left to it. It raises its own alerts, since no daemon may be
+The store alone decides what needs doing. So cron, EventBridge or a person may call catch-up at any time, and two of
+them may run at once: a day that one holds is left to it. Catch-up sends its own alerts, because no daemon need be
 running."""
 
 from datetime import UTC, date, datetime, timedelta
@@ -43,7 +43,7 @@ NAME = "catch-up"
 )
 @ending.debug_option
 def catch_up(count: int | None, debug: bool) -> None:
-    """Backs up whichever of the last N days is missing, failed or due. Safe to call at any time, twice at once too."""
+    """Backs up each of the last N days that is missing, failed or due. Safe at any time, even twice at once."""
     ending.run(lambda: _catch_up(count, debug=debug), debug=debug)
 
 
@@ -56,10 +56,11 @@ def _catch_up(count: int | None, *, debug: bool) -> int:
 
 
 def catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> int:
-    """Looks at the last `count` days, does what they need, and returns 0, or 1 where a day failed.
+    """Backs up those of the last `count` days that need it. Returns 0, or 1 where a day failed.
 
     Raises:
-        BackupError: it could not even look, or nobody could be told. Whatever is raised was alerted first.
+        BackupError: the days could not be looked at, or the alert could not be sent. Every other error is alerted
+            before it is raised.
     """
     try:
         results = _catch_up_days(settings, count, log=log, debug=debug)
@@ -111,13 +112,13 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
 
 
 def _need(state: DayState) -> tuple[bool, datetime]:
-    """Sorts undone days before those that are only due, and these by when they were last looked at: where the quota
-    ends before the days do, the next call continues with the others."""
+    """A sort key: undone days come before days that are only due, and these by when their listing was last read. So
+    where the quota runs out, the next call continues with the days that were left."""
     return state.undone is None, state.fetched_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _done_meanwhile(state: DayState) -> str | None:
-    """Another run may have done the day while this one was busy with others."""
+    """Why the day needs no run any more: another run may have done it while this one was busy with other days."""
     return None if state.why_now(datetime.now(UTC)) else f"done meanwhile by another run ({state.fetched_at:%H:%M} UTC)"
 
 

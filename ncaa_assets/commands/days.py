@@ -1,7 +1,8 @@
-"""Days backed up one after the other: the loop that a day, a range and `catch-up` share, with its care for the quota.
+"""The loop that backs up days one after the other, and stops before the API's quota is spent. `backup` and `catch-up`
+share it.
 
-Strictly one at a time: a day's videos already use what the network and the machine have. What is kept of a day here
-is a line of a table, so a range of years takes the memory of a day."""
+Days run strictly one at a time, because the videos of one day already use all of the network and the machine. The loop
+keeps only a table's line of each day, so a range of years takes no more memory than a day."""
 
 import logging
 import time
@@ -30,10 +31,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DayResult:
-    """One day's line: how it came out, why it is not backed up where it is not, its run, and its numbers.
+    """One day's line in the table: its result, its run and its numbers. Where the day is not backed up, `why` says why.
 
-    A number is None where the run did not get that far. `done_before`: nothing was done now, because the day was backed
-    up already; `why` says since when.
+    A number is None where the run did not get that far. `done_before` means that nothing was done now, because the day
+    was backed up already; `why` then says since when.
     """
 
     day: date
@@ -54,14 +55,17 @@ class DayResult:
 
     @property
     def words(self) -> str:
-        """How it came out, for people."""
+        """The result as people read it."""
         return "done before" if self.done_before else self.result.words
 
 
 @dataclass(frozen=True)
 class DayByDay:
-    """Backs up days of one archive on one instance. `trigger` names the command in the runs' tags, `alerts_by` who
-    reports their failures; with `force`, what is there is copied and encoded again."""
+    """Backs up days of one archive on one instance.
+
+    In the runs' tags, `trigger` names the command and `alerts_by` names who alerts when a run fails. With `force`,
+    stored videos are copied and encoded again.
+    """
 
     instance: "dg.DagsterInstance"
     archive: Archive
@@ -76,13 +80,13 @@ class DayByDay:
         needless: Callable[[date], str | None] = lambda _: None,
         report: Callable[[date, "DayRun"], None] = lambda _day, _ended: None,
     ) -> Iterator[DayResult]:
-        """Backs up the days in order and yields each one's result; a day that fails does not end the others.
+        """Backs up the days in order and yields the result of each. A day that fails does not stop the others.
 
-        A day for which `needless` gives a reason, asked right before it would start, is left out. `report` is called
-        with each run that ended.
+        `needless` is called right before a day would start; where it gives a reason, the day gets no run. `report` is
+        called with each run that ended.
 
         Raises:
-            KeyboardInterrupt: a run was ended from outside; its day and those after it have no result.
+            KeyboardInterrupt: a run was ended from outside. Its day and the days after it have no result.
         """
         settings = self.archive.settings
         reserve = settings.quota_reserve
@@ -90,10 +94,10 @@ class DayByDay:
         from ncaa_assets.definitions import build_defs  # noqa: PLC0415 - Dagster takes seconds to import
 
         defs = build_defs(settings, archive=self.archive)
-        for at, day in enumerate(days):
+        for position, day in enumerate(days):
             if left is not None and left <= reserve:
                 why = f"stopped before {day}: {left} API requests are left today and QUOTA_RESERVE keeps {reserve}"
-                yield from (DayResult(later, Result.NOT_STARTED, why) for later in days[at:])
+                yield from (DayResult(later, Result.NOT_STARTED, why) for later in days[position:])
                 return
             if reason := needless(day):
                 yield DayResult(day, Result.BACKED_UP, reason, done_before=True)
@@ -103,7 +107,7 @@ class DayByDay:
                 continue
             started = time.monotonic()
             ended = self._execute(defs, day)
-            # A day that failed before its answer was stored spent at least one request too.
+            # A day that failed before its listing was stored has spent at least one request too.
             left = ended.requests_left if ended.requests_left is not None or left is None else left - 1
             if ended.spent_the_quota:
                 left = 0
@@ -113,7 +117,7 @@ class DayByDay:
             yield _result(day, ended, time.monotonic() - started)
 
     def _execute(self, defs: "dg.Definitions", day: date) -> "DayRun":
-        """One run of the day; where it had a task of its own and lost it, a second one in its place."""
+        """Runs the day. Where the run had a task of its own and lost its worker, runs it once more."""
         from ncaa_assets.runs.execute import execute_day  # noqa: PLC0415
         from ncaa_assets.runs.instance import launches_on_ecs  # noqa: PLC0415
 
@@ -131,7 +135,7 @@ class DayByDay:
         ended = execute(None)
         if not (ended.lost_its_worker and launches_on_ecs(self.instance)):
             return ended
-        log.warning("%s: run %s: %s; running it again, once", day, ended.run_id[:8], ended.what_went_wrong())
+        log.warning("%s: run %s: %s; running it once more", day, ended.run_id[:8], ended.what_went_wrong())
         self.archive.remove_lease(day.isoformat(), owner=ended.run_id)
         return execute(ended.run_id)
 
@@ -157,9 +161,9 @@ def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
 
 
 def _requests_left(settings: Settings, days: Sequence[date]) -> int | None:
-    """Asks how many API requests are left today; None where the API does not say.
+    """How many API requests are left today, or None where the API does not say.
 
-    Before a range starts it warns where they are too few: each day takes at least one.
+    Warns where they are too few for the days, since each day takes at least one.
     """
     from ncaa_assets.backends.deployments import read_secret  # noqa: PLC0415
     from ncaa_assets.source.open import open_source  # noqa: PLC0415
@@ -168,12 +172,12 @@ def _requests_left(settings: Settings, days: Sequence[date]) -> int | None:
         with open_source(settings, read_secret=read_secret) as source:
             left = source.requests_left(days[0].isoformat())
     except SourceError as error:
-        click.secho(f"how many API requests are left could not be asked: {visible(error)}", fg="yellow", err=True)
+        click.secho(f"the API did not say how many requests are left: {visible(error)}", fg="yellow", err=True)
         return None
     if left is not None and left - settings.quota_reserve < len(days):
         click.secho(
             f"{len(days)} days take at least {len(days)} API requests, and {max(0, left - settings.quota_reserve)} can "
-            f"be spent today ({left} left, QUOTA_RESERVE keeps {settings.quota_reserve}): this will stop on the way",
+            f"be spent today ({left} left, QUOTA_RESERVE keeps {settings.quota_reserve}): this will stop early",
             fg="yellow", err=True,
         )  # fmt: skip
     return left

@@ -1,7 +1,7 @@
-"""`ncaa-assets doctor`: would a backup work here and now, and what to do where it would not.
+"""`ncaa-assets doctor`: says whether a backup would work here and now, and what to do where it would not.
 
-One screen, a line for each thing that is looked at. It makes one request of the API at most, and creates nothing but,
-on aws, a probe object that it removes. A problem with one thing never hides the next."""
+The report is one screen, with a line for each thing that is examined. The command makes at most one request of the API.
+It creates nothing but, on aws, a probe object that it removes. A problem with one thing never hides the next."""
 
 import functools
 import importlib.metadata
@@ -32,9 +32,9 @@ from ncaa_assets.source.client import A_DAY_WITH_GAMES
 from ncaa_assets.source.open import open_source
 from ncaa_assets.text import SENTENCE, plural, size, visible
 
-PYTHONS = ((3, 11), (3, 15))  # from, and up to but without, as pyproject.toml has it
+PYTHONS = ((3, 11), (3, 15))  # the first, and the first that is too new, as in pyproject.toml
 
-_LITTLE_SPACE = 200 * 10**6  # bytes; below it not even one day fits for sure
+_LITTLE_SPACE = 200 * 10**6  # bytes; with less, even one day may not fit
 _ALIVE_SECONDS = 120  # a daemon's heartbeats are 30 s apart
 
 
@@ -44,12 +44,12 @@ _COLOURS = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
 @click.command()
 @ending.debug_option
 def doctor(debug: bool) -> None:
-    """Tells whether a backup would work here and now, and what to do where it would not."""
+    """Says whether a backup would work here and now, and what to do where it would not."""
     ending.run(examine, debug=debug)
 
 
 def examine() -> int:
-    """Looks at everything, prints a line for each, and returns 1 where anything would stop a backup, else 0."""
+    """Examines everything, prints a line for each thing, and returns 1 where anything would stop a backup, else 0."""
     failed = warned = 0
     click.echo(f"ncaa-assets {__version__}: would a backup work here and now?\n")
     for line in lines():
@@ -59,12 +59,14 @@ def examine() -> int:
     if failed:
         click.secho(f"\nNo: {plural(failed, 'thing')} would stop it, marked `fail`.", fg="red")
     else:
-        click.secho("\nYes." + (f" {plural(warned, 'thing')} to know of, marked `warn`." if warned else ""), fg="green")
+        click.secho(
+            "\nYes." + (f" {plural(warned, 'thing')} to know about, marked `warn`." if warned else ""), fg="green"
+        )
     return ending.FAILED if failed else ending.DONE
 
 
 def _wrapped(text: str) -> str:
-    """In a terminal, text that goes on below itself; in a file or a pipe a line stays a line."""
+    """Text for the right-hand column: wrapped on a terminal, on one line in a file or a pipe."""
     text = visible(text, most=SENTENCE)
     if not sys.stdout.isatty():
         return text
@@ -73,7 +75,7 @@ def _wrapped(text: str) -> str:
 
 
 def lines() -> Iterator[Line]:
-    """A line for each thing, in the order in which a person would mend them."""
+    """A line for each thing, in the order in which a person would fix them."""
     yield _python()
     try:
         load_dotenv()
@@ -99,21 +101,23 @@ def lines() -> Iterator[Line]:
     yield from _each(("api", lambda: _api(settings)))
 
 
-def _each(*looks: tuple[str, Callable[[], Iterator[Line]]]) -> Iterator[Line]:
-    for name, look in looks:
+def _each(*examinations: tuple[str, Callable[[], Iterator[Line]]]) -> Iterator[Line]:
+    for name, examine_it in examinations:
         try:
-            yield from look()
+            yield from examine_it()
         except BackupError as error:
             yield Line(Mark.FAIL, name, str(error))
 
 
 def _python() -> Line:
-    found = ".".join(map(str, sys.version_info[:3]))
+    version = ".".join(map(str, sys.version_info[:3]))
     first, beyond = PYTHONS
     if not first <= sys.version_info[:2] < beyond:
         wanted = f"{first[0]}.{first[1]} to {beyond[0]}.{beyond[1] - 1}"
-        return Line(Mark.FAIL, "python", f"{found} is not one of {wanted}; make the environment again with one of them")
-    return Line(Mark.OK, "python", f"{found} at {sys.prefix}")
+        return Line(
+            Mark.FAIL, "python", f"{version} is not one of {wanted}; make the environment again with one of them"
+        )
+    return Line(Mark.OK, "python", f"{version} at {sys.prefix}")
 
 
 def _settings(settings: Settings) -> Iterator[Line]:
@@ -127,7 +131,7 @@ def _settings(settings: Settings) -> Iterator[Line]:
     if settings.limit is not None:
         text = f"LIMIT={settings.limit}: only that many highlights a day are kept; unset it to keep all"
         yield Line(Mark.WARN, "settings", text)
-    if settings.video_pages is not None:  # the settings are refused where it is not installed
+    if settings.video_pages is not None:  # where it is not installed, the settings are refused
         version = importlib.metadata.version(settings.video_pages)
         yield Line(Mark.OK, "pages", f"videos of web pages by {settings.video_pages} {version}")
     if settings.lacks_key:
@@ -147,7 +151,7 @@ def _archive(archive: Archive) -> Iterator[Line]:
     if settings.ncaa_deployment == "local":
         place = _nearest(settings.archive_dir)
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-            text = f"{place} may not be written by this user; mend its permissions, or set DATA_DIR to another folder"
+            text = f"this user may not write to {place}; fix its permissions, or set DATA_DIR to another folder"
             yield Line(Mark.FAIL, "archive", text)
             return
     yield Line(Mark.OK, "archive", text)
@@ -160,8 +164,8 @@ def _disk(settings: Settings) -> Iterator[Line]:
     if free < _LITTLE_SPACE:
         yield Line(Mark.FAIL, "disk", f"{text}: too little for a day; free some space, or set DATA_DIR to another disk")
     elif free < settings.video_max_bytes:
-        known = f"{text}, less than the largest video that would be copied (VIDEO_MAX_BYTES: "
-        yield Line(Mark.WARN, "disk", f"{known}{size(settings.video_max_bytes)}); free some space soon")
+        too_little = f"{text}, less than the largest video that would be copied (VIDEO_MAX_BYTES: "
+        yield Line(Mark.WARN, "disk", f"{too_little}{size(settings.video_max_bytes)}); free some space soon")
     else:
         yield Line(Mark.OK, "disk", text)
 
@@ -175,7 +179,7 @@ def _ffmpeg() -> Iterator[Line]:
             child.run([program, *arguments], bounds=child.Bounds(seconds=30), check=False)
             for arguments in (["-hide_banner", "-encoders"], ["-version"])
         )
-        trouble = next((ended.trouble for ended in (encoders, version) if ended.timed_out), None)
+        trouble = next((call.trouble for call in (encoders, version) if call.timed_out), None)
     except OSError as error:
         trouble = one_line(error)
     if trouble is not None:
@@ -187,12 +191,12 @@ def _ffmpeg() -> Iterator[Line]:
         text = f"{program} cannot encode with {' and '.join(lacking)}; unset IMAGEIO_FFMPEG_EXE, or set it to another"
         yield Line(Mark.FAIL, "ffmpeg", text)
         return
-    found = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
-    yield Line(Mark.OK, "ffmpeg", f"{found[1] if found else 'of unknown version'} at {program}")
+    version_match = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
+    yield Line(Mark.OK, "ffmpeg", f"{version_match[1] if version_match else 'unknown version'} at {program}")
 
 
 def _instance(settings: Settings) -> Iterator[Line]:
-    """Where runs are recorded, the last of them, and whether a daemon works for the schedule."""
+    """Where runs are recorded, which was the last, and whether a daemon runs the schedule."""
     home = settings.dagster_home()
     configuration = home / "dagster.yaml"
     if not configuration.exists() or (not (home / "history").exists() and not _has_storage(configuration)):
@@ -205,10 +209,10 @@ def _instance(settings: Settings) -> Iterator[Line]:
 
 def _has_storage(configuration: Path) -> bool:
     try:
-        found = yaml.safe_load(configuration.read_text("utf-8"))
+        content = yaml.safe_load(configuration.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return True  # opening the instance tells what is wrong
-    return isinstance(found, dict) and any("storage" in str(name) for name in found)
+        return True  # opening the instance will say what is wrong
+    return isinstance(content, dict) and any("storage" in str(name) for name in content)
 
 
 def _yesterday(archive: Archive) -> Iterator[Line]:
@@ -216,25 +220,25 @@ def _yesterday(archive: Archive) -> Iterator[Line]:
     if holder := archive.holder(day):
         yield Line(Mark.OK, "yesterday", f"{day} is being backed up by {holder}")
         return
-    again = "run `ncaa-assets backup`"
+    remedy = "run `ncaa-assets backup`"
     try:
         highlights = archive.load(HighlightsDay, day)
     except ObjectMissing:
-        yield Line(Mark.WARN, "yesterday", f"{day} is not backed up yet; {again}")
+        yield Line(Mark.WARN, "yesterday", f"{day} is not backed up yet; {remedy}")
         return
     last = highlights.backup.fetches[-1] if highlights.backup.fetches else None
     if archive.store.info(VideosDay.key(day)) is None or archive.store.info(ProcessedDay.key(day)) is None:
-        yield Line(Mark.WARN, "yesterday", f"{day} was begun and not finished; {again}")
+        yield Line(Mark.WARN, "yesterday", f"{day} was begun and not finished; {remedy}")
     elif last is None or not last.complete:
         why = "; ".join(last.problems) if last else "it was never fetched"
-        yield Line(Mark.WARN, "yesterday", f"{day} is backed up, but its listing was not complete ({why}); {again}")
+        yield Line(Mark.WARN, "yesterday", f"{day} is backed up, but its listing was not complete ({why}); {remedy}")
     else:
         yield Line(Mark.OK, "yesterday", f"{day} is backed up: {plural(len(highlights.data), 'highlight')} ({last.at})")
 
 
 def _api(settings: Settings) -> Iterator[Line]:
     if settings.lacks_key:
-        return  # said above
+        return  # the line `key` says so
     if settings.uses_sample:
         yield Line(Mark.OK, "api", "not asked: without a key the sample answers")
         return
@@ -245,7 +249,7 @@ def _api(settings: Settings) -> Iterator[Line]:
     if page.restriction:
         yield Line(Mark.WARN, "plan", f"{page.plan or 'unnamed'}: it limits the answer ({page.restriction})")
     else:
-        yield Line(Mark.OK, "plan", page.plan or "the answer names none")
+        yield Line(Mark.OK, "plan", page.plan or "the answer does not name it")
     if page.quota_remaining is not None:
         yield _quota(page.quota_remaining, page.quota_limit, settings.quota_reserve)
     yield from _shape(page, settings)
@@ -263,26 +267,26 @@ def _quota(left: int, limit: int | None, reserve: int) -> Line:
 def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
     if not page.records:
         text = f"nothing is listed for {A_DAY_WITH_GAMES}, a day with games: check LEAGUE_NAME ({settings.league_name})"
-        yield Line(Mark.WARN, "answer", f"{text}; the records could not be compared with what is read of them")
-    found = api_shape.mismatches(
+        yield Line(Mark.WARN, "answer", f"{text}; no record could be compared with the shape that is expected")
+    mismatches = api_shape.mismatches(
         page, day=A_DAY_WITH_GAMES, timezone=settings.timezone, league=settings.league_name
     )  # fmt: skip
-    for mismatch in found:
+    for mismatch in mismatches:
         yield Line(Mark.WARN, "answer", mismatch)
-    if found:
-        yield Line(Mark.WARN, "answer", "that is not the shape which its documentation has; please report it")
+    if mismatches:
+        yield Line(Mark.WARN, "answer", "the API's documentation describes another shape; please report it")
     files = api_shape.video_files(page)
     kinds = f"{A_DAY_WITH_GAMES}: {page.total or len(page.records)} listed; of the first {len(page.records)}, {files} "
-    if not found and page.records:
-        yield Line(Mark.OK, "answer", f"of the shape that is read. {kinds}lead to video files, the others to web pages")
+    if not mismatches and page.records:
+        yield Line(Mark.OK, "answer", f"has the expected shape. {kinds}lead to video files, the others to web pages")
     if fields := api_shape.new_fields(page):
         yield Line(
             Mark.OK,
             "answer",
-            f"fields that are new, and kept: {', '.join(visible(name, most=40) for name in fields[:10])}",
+            f"new fields, which are kept: {', '.join(visible(name, most=40) for name in fields[:10])}",
         )
 
 
 def _nearest(place: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    return next(one for one in (place, *place.parents) if one.exists())
+    """The folder, or the nearest existing folder above it."""
+    return next(folder for folder in (place, *place.parents) if folder.exists())

@@ -1,4 +1,4 @@
-"""How a command ends: every error becomes one line, and every end an exit code that means something."""
+"""How a command ends: every error becomes one line, and every ending has its exit code."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ from ncaa_assets.text import SENTENCE, visible, visible_lines
 DONE = 0
 FAILED = 1  # a day or a check failed or is incomplete
 WRONG_USAGE = 2  # or settings that cannot be used
-ALERT_NOT_SENT = 3  # a failure that the topic of alerts did not take
+ALERT_NOT_SENT = 3  # the alert topic did not take an alert
 ENDED = 130  # by Ctrl-C or SIGTERM
 
 debug_option = click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -33,9 +33,9 @@ def run(command: Callable[[], int], *, debug: bool) -> NoReturn:
     except BackupError as error:
         code = _complain(error, debug=debug, code=FAILED)
     except KeyboardInterrupt:
-        click.echo("ncaa-assets: ended before it was done; the same command goes on where this one stopped", err=True)
+        click.echo("ncaa-assets: ended before it was done; the same command continues where this one stopped", err=True)
         code = ENDED
-    except Exception as error:  # noqa: BLE001 - the last resort: an unforeseen error still ends in one line and a 1
+    except Exception as error:  # noqa: BLE001 - an unforeseen error ends in one line and exit code 1 too
         code = _complain(error, debug=debug, code=FAILED)
     sys.stdout.flush()
     sys.exit(code)

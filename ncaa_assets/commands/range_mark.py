@@ -1,4 +1,4 @@
-"""When a range began that is not done yet: what lets the same command continue it."""
+"""The mark that a range leaves in the store while it is unfinished, so that the same command continues it."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -8,12 +8,13 @@ from pydantic import BaseModel, ValidationError
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.failures import ObjectMissing
 
-# A range cut short by the day's quota continues on the next days; by then older answers are worth fetching again.
+# A range cut short by the day's quota continues on the next days; after three, the first listings are old enough to be
+# fetched again.
 _RANGE_LASTS = timedelta(days=3)
 
 
 class _Began(BaseModel):
-    """When a range began that has not come to its end."""
+    """The mark's content: when the unfinished range began."""
 
     at: datetime
 
@@ -21,8 +22,8 @@ class _Began(BaseModel):
 class RangeMark:
     """Lets the same command continue a range that was interrupted, killed, or left days undone.
 
-    The mark is when the range began. A day that is whole, and whose listing was read since then, is done; the store
-    decides about all others too. The mark lies in the store while the range is not done, and counts for three days.
+    The mark says when the range began. A day is done where all of it is stored and its listing was read since then. The
+    mark stays in the store until every day is done, and counts for three days.
     """
 
     def __init__(self, archive: Archive, days: Sequence[date]) -> None:
@@ -31,20 +32,20 @@ class RangeMark:
         self._began = self._read()
 
     def done_before(self, day: date) -> str | None:
-        """Why the day need not be done again, or None."""
+        """Why the day needs no run, or None where it needs one."""
         if self._began is None:
             return None
         state = self._archive.state(day.isoformat())
         return f"done already ({state.fetched_at:%Y-%m-%d %H:%M} UTC)" if state.is_done_since(self._began) else None
 
     def start(self) -> None:
-        """Notes that the range begins, unless it continues."""
+        """Writes the mark, unless the range continues an earlier one."""
         if self._began is None:
             self._began = datetime.now(UTC)
             self._archive.store.write(self._key, _Began(at=self._began).model_dump_json().encode())
 
     def finish(self) -> None:
-        """Notes that every day of the range is done."""
+        """Removes the mark: every day of the range is done."""
         self._archive.store.delete(self._key)
 
     def _read(self) -> datetime | None:

@@ -1,6 +1,6 @@
-"""What a person sees while the command works: the modules' log lines, a bar over several days, a line a day, a table.
+"""What a person sees while a command works: log lines, a bar over several days, a line for each day, and a table.
 
-The bar is drawn on stderr and only on a terminal; elsewhere (cron, CI) there are plain lines. Results go to stdout.
+The bar goes to stderr and only to a terminal; cron and CI get plain lines. Results go to stdout.
 """
 
 import logging
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class _LinesForPeople(logging.Formatter):
-    """The message alone, in colour where it is a warning or worse and a terminal shows it. A finished day's line is for
-    machines and stays as it is."""
+    """Formats a record as its message alone. On a terminal, warnings and errors are coloured. A finished day's line is
+    for machines and stays as it is."""
 
     def __init__(self, *, colours: bool) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class _LinesForPeople(logging.Formatter):
 
 
 class TerminalLog(logging.StreamHandler[TextIO]):
-    """The modules' log on stderr. While `bar` is set, what is no warning becomes the bar's own text."""
+    """Writes the modules' log to stderr. While `bar` is set, the bar shows what is below a warning as its own text."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -66,8 +66,8 @@ class TerminalLog(logging.StreamHandler[TextIO]):
 
 @contextmanager
 def logging_to_terminal(*, debug: bool) -> Iterator[TerminalLog]:
-    """Shows what the modules log, for as long as the `with` lasts."""
-    # A handle of our own: an instance that captures a step's output would take the lines away with it.
+    """Shows what the modules log while the `with` lasts."""
+    # A file handle of our own: an instance that captures a step's output would capture these lines too.
     with os.fdopen(os.dup(2), "w", buffering=1) as stream:
         handler = TerminalLog(stream)
         logger = logging.getLogger("ncaa_assets")
@@ -92,7 +92,7 @@ def bar_over(days: int, log: TerminalLog) -> Iterator[Callable[[date], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     class AboveTheBar(FileProxy):
-        """Rich's own has no encoding, which makes click write around it, into the bar."""
+        """Rich's own proxy has no encoding, so click would write around it and into the bar."""
 
         encoding, errors = "utf-8", "strict"
 
@@ -106,7 +106,7 @@ def bar_over(days: int, log: TerminalLog) -> Iterator[Callable[[date], None]]:
     with ExitStack() as stack:
         stack.enter_context(bar)
         stack.enter_context(redirect_stderr(AboveTheBar(console, sys.stderr)))
-        if sys.stdout.isatty():  # results that go to a file stay there
+        if sys.stdout.isatty():  # results redirected to a file go there
             stack.enter_context(redirect_stdout(AboveTheBar(console, sys.stdout)))
         log.bar = bar
         try:
@@ -116,12 +116,12 @@ def bar_over(days: int, log: TerminalLog) -> Iterator[Callable[[date], None]]:
 
 
 def label(settings: Settings, day: date) -> str:
-    """What a day is called: with the mark of the sample, where it is made up."""
+    """A day's name for people: a day of the sample is marked as such."""
     return f"{day} (SAMPLE)" if settings.uses_sample else str(day)
 
 
 def say_day(day: DayResult, *, label: str) -> None:
-    """One line for a day that came out in one way or another: failures to stderr, the rest to stdout."""
+    """Prints one line for a day that ended: failures go to stderr, the rest to stdout."""
     if day.done_before:
         click.echo(f"{label} {day.why}")
         return
@@ -137,8 +137,7 @@ def say_day(day: DayResult, *, label: str) -> None:
 
 
 def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
-    """What is worth more than a day's one line: its checks that warn or failed, and with `debug` where errors came
-    from."""
+    """A function that prints what a day's line leaves out: warnings, failed checks and, with `debug`, tracebacks."""
 
     def report(day: date, ended: "DayRun") -> None:
         for warning in ended.warnings:
@@ -152,7 +151,7 @@ def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
 
 
 def print_table(days: Sequence[DayResult]) -> None:
-    """The table that ends a range: a line a day, and the sums."""
+    """Prints the table that ends a range: a line for each day, and the sums."""
     from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -170,11 +169,11 @@ def print_table(days: Sequence[DayResult]) -> None:
         table.add_column(name, footer=str(sum(value or 0 for value in values)), justify="right", no_wrap=True)
     table.add_column("time", footer=duration(sum(day.seconds or 0.0 for day in days)), justify="right", no_wrap=True)
     table.add_column("result", footer=f"{sum(day.is_done for day in days)} done", no_wrap=True)
-    for at, day in enumerate(days):
-        cells = ["" if values[at] is None else str(values[at]) for values in numbers.values()]
+    for line, day in enumerate(days):
+        cells = ["" if values[line] is None else str(values[line]) for values in numbers.values()]
         style = None if day.is_done else "yellow" if day.result is Result.SKIPPED else "red"
         table.add_row(str(day.day), *cells, duration(day.seconds), day.words, style=style)
-    # Without a terminal's width a table would be cut at 80 columns.
+    # Where there is no terminal, rich would cut the table at 80 columns.
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 
@@ -189,7 +188,7 @@ def duration(seconds: float | None) -> str:
 
 
 def say_sample(settings: Settings) -> None:
-    """Points out where made-up data go, while there is no key."""
+    """While there is no key, says that the data are made up and where they go."""
     if settings.uses_sample:
         click.secho(
             "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.\n"

@@ -1,4 +1,4 @@
-"""`ncaa-assets ui`: the Dagster UI and daemon on this archive's runs."""
+"""`ncaa-assets ui`: the Dagster UI and daemon, showing this archive's runs."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ _WORKSPACE = Path(__file__).parents[1] / "instance" / "workspace.yaml"
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="The port on localhost.")
 @ending.debug_option
 def ui(port: int, debug: bool) -> None:
-    """Opens the Dagster UI and daemon on this archive's runs, until Ctrl-C."""
+    """Runs the Dagster UI and daemon for this archive, until Ctrl-C."""
     ending.run(lambda: _ui(port), debug=debug)
 
 
@@ -31,8 +31,8 @@ def _ui(port: int) -> int:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
-        # Dagster would say so in the middle of its log and go on, with a second daemon on the same runs.
-        raise SettingsError(f"port {port} cannot be had ({error.strerror}); choose another with --port") from error
+        # Dagster would only log this and carry on, with a second daemon on the same runs.
+        raise SettingsError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
     prepare_home(home)
     environment = {
         **os.environ,
@@ -42,7 +42,7 @@ def _ui(port: int) -> int:
     }
     click.echo(f"The Dagster UI opens on http://localhost:{port} (Ctrl-C ends it)", err=True)
     sys.stdout.flush()
-    # In the home, because `dagster dev` lets a `.env` in its working directory override what is set here.
+    # `dagster dev` lets a `.env` in its working directory override this environment, so it starts in the home.
     os.chdir(home)
     program = Path(sys.executable).with_name("dagster")
     arguments = ["dagster", "dev", "-w", str(_WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]

@@ -1,7 +1,7 @@
-"""`ncaa-assets verify`: `reconcile` over a range or the whole archive, printed for a person.
+"""`ncaa-assets verify`: reconciles a range or the whole archive and prints the findings for a person.
 
-Differences go to stdout as they are found, each with what to do about it; progress and the rest go to stderr. It writes
-nothing, so it may run beside a backup: a day that a run holds is left out with a note.
+Each finding goes to stdout when it is found, with what to do about it; progress goes to stderr. The command writes
+nothing, so it may run beside a backup. It leaves out a day that a run holds, and says so.
 """
 
 import sys
@@ -24,20 +24,20 @@ from ncaa_assets.text import SENTENCE, plural, size, visible
 
 @dataclass
 class _Total:
-    """What was looked at, over all days."""
+    """Sums over all days."""
 
     days: int = 0
     differences: int = 0
     days_that_differ: int = 0
-    looked_at: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: DayReport) -> None:
-        errors = sum(one.severity is Severity.ERROR for one in report.findings)
+        errors = sum(finding.severity is Severity.ERROR for finding in report.findings)
         self.differences += errors
         self.days_that_differ += errors > 0
         self.days += report.is_there
         for name in ("highlights", "rows", "copies", "outputs", "hashed_bytes", "decoded"):
-            self.looked_at[name] += getattr(report, name)
+            self.counts[name] += getattr(report, name)
 
 
 @click.command()
@@ -46,43 +46,46 @@ class _Total:
 @click.option("--deep", is_flag=True, help="Read every byte, and decode every video where there is an ffmpeg.")
 @ending.debug_option
 def verify(first: str | None, last: str | None, deep: bool, debug: bool) -> None:
-    """Compares highlights, rows, videos and outputs with one another and with what was recorded of them."""
+    """Compares highlights, rows, videos and outputs with one another and with what the documents say of them."""
     ending.run(lambda: verify_archive(first, last, deep=deep), debug=debug)
 
 
 def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
-    """Verifies the days from `first` to `last` (YYYY-MM-DD; both None: the whole archive, and what lies beside
-    its days) and returns 0 where all is equal, 1 where it is not.
+    """Verifies the days from `first` to `last`, both YYYY-MM-DD. Returns 0 where nothing differs, else 1.
+
+    With neither day, verifies the whole archive, including objects that belong to no day.
 
     Raises:
-        SettingsError: the days cannot be verified, the archive is another's, or there is none.
+        SettingsError: the days cannot be verified, the archive has another identity, or there is no archive.
         StoreError: the store or the table cannot be read.
     """
     load_dotenv()
     settings = Settings.from_environment()
     chosen = _chosen(settings, first, last)
     archive = Archive.open(settings)
-    is_known = archive.exists()
+    has_identity = archive.exists()
     decoder = _decoder(settings) if deep else None
     total = _Total()
 
-    every = chosen
-    if every is None:
-        found: set[str] = set()
-        for stray in strays(archive.store, found):
+    days = chosen
+    if days is None:
+        days_with_objects: set[str] = set()
+        for stray in strays(archive.store, days_with_objects):
             total.differences += 1
             _say(stray)
-        every = sorted(found | {day.isoformat() for day in calendar.days(settings.start_date, _newest(settings))})
-        if not found and not is_known and not total.differences:
+        days = sorted(
+            days_with_objects | {day.isoformat() for day in calendar.days(settings.start_date, _newest(settings))}
+        )
+        if not days_with_objects and not has_identity and not total.differences:
             raise SettingsError(
-                f"there is no archive yet ({archive.store.uri(IDENTITY_KEY)} is missing); back up a day first, or let "
-                "the settings name the archive that you mean"
+                f"there is no archive yet ({archive.store.uri(IDENTITY_KEY)} is missing); back up a day first, or "
+                "set the settings to the archive that you mean"
             )
-        if not is_known:
+        if not has_identity:
             total.differences += 1
             _say(_NO_IDENTITY)
 
-    for report in _reports(archive, every, deep=deep, decoder=decoder):
+    for report in _reports(archive, days, deep=deep, decoder=decoder):
         total.add(report)
         for finding in report.findings:
             _say(finding)
@@ -92,7 +95,7 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
 
 _NO_IDENTITY = Finding(
     None, "archive", IDENTITY_KEY, "is missing",
-    "put it back; a run with the settings that the archive was made with writes it anew",
+    "put it back; a run with the settings that the archive was made with writes it again",
 )  # fmt: skip
 
 
@@ -111,12 +114,12 @@ def _newest(settings: Settings) -> date:
 
 
 def _decoder(settings: Settings) -> Decoder | None:
-    from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415 - only a deep look needs it
+    from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415 - only `--deep` needs it
 
     try:
         return Decoder(ffmpeg_program(), seconds=settings.encode_timeout)
     except EncodeFailed as error:
-        click.secho(f"nothing is decoded: {visible(error, most=SENTENCE)}", fg="yellow", err=True)
+        click.secho(f"no video is decoded: {visible(error, most=SENTENCE)}", fg="yellow", err=True)
         return None
 
 
@@ -132,7 +135,7 @@ def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Deco
     )
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    # What is piped away must not be caught by the bar, which writes to stderr.
+    # The bar writes to stderr, so it must not capture findings that go to a file or a pipe.
     bar = Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
         redirect_stdout=sys.stdout.isatty(),
@@ -145,7 +148,7 @@ def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Deco
                 report = reconcile_day(
                     archive.store, archive.table, day, deep=deep, decoder=decoder, rows_of_day=rows_of_day
                 )
-                # A run that took the day in the meantime writes one thing after the other.
+                # Findings may come from a run that took the day meanwhile and is half-way through writing it.
                 if not report.findings or archive.holder(day) is None:
                     yield report
                     bar.advance(task)
@@ -157,17 +160,20 @@ def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Deco
 def _say(finding: Finding) -> None:
     about = f"{finding.day}  {finding.asset:<16}  " if finding.day else f"{'':<10}  {finding.asset:<16}  "
     colour = "red" if finding.severity is Severity.ERROR else "yellow"
-    mark = "" if finding.severity is Severity.ERROR else "(the source's, not an error of the archive) "
+    mark = "" if finding.severity is Severity.ERROR else "(from the source, not an error of the archive) "
     click.echo(about + click.style(visible(f"{finding.key}: {mark}{finding.problem}", most=SENTENCE), fg=colour))
     click.echo(f"{'':<12}→ {visible(finding.remedy, most=SENTENCE)}")
 
 
 def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:
-    seen = total.looked_at
-    parts = [plural(seen["highlights"], "highlight"), plural(seen["rows"], "row")]
-    parts += [f"{seen['copies']} copied and {seen['outputs']} encoded videos", f"{size(seen['hashed_bytes'])} hashed"]
+    counts = total.counts
+    parts = [plural(counts["highlights"], "highlight"), plural(counts["rows"], "row")]
+    parts += [
+        f"{counts['copies']} copied and {counts['outputs']} encoded videos",
+        f"{size(counts['hashed_bytes'])} hashed",
+    ]
     if decodes:
-        parts.append(f"{seen['decoded']} decoded")
+        parts.append(f"{counts['decoded']} decoded")
     click.echo(f"{plural(total.days, 'day')} verified: {', '.join(parts)}")
     if total.differences:
         text = f"{plural(total.differences, 'difference')}"

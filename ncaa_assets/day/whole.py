@@ -56,7 +56,7 @@ def back_up(held: HeldDay, services: Services, *, force: bool = False) -> WholeD
     """All four steps of a day, in order. With `force`, videos that are stored are fetched and encoded again.
 
     Raises:
-        BackupError: a step failed; what was done by then is stored, and the next run goes on from there.
+        BackupError: a step failed; what was done by then is stored, and the next run continues from there.
     """
     fetched = fetch(held, services.source)
     rows = write_rows(held, fetched.document)

@@ -1,1 +1,1 @@
-"""Everything Dagster shows, a file a concept: assets, checks, resources, IO managers, partitions, schedule, sensor."""
+"""What Dagster shows, one file a concept: assets, checks, resources, IO managers, partitions, schedule, sensor."""

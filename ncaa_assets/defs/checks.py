@@ -1,9 +1,9 @@
 """Asset checks: `reconcile`'s comparisons of one day, each shown with its evidence.
 
-ERROR means that the archive is wrong, WARN that the source is odd. A check blocks where going on would spread the
+ERROR means that the archive is wrong, WARN that the source is odd. A check blocks where the next step would spread the
 damage to rows or outputs.
 
-Each check knows its partition: without one, a bad day would turn green when a good one runs.
+The checks are partitioned: otherwise a bad day would turn green when a good one runs.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from ncaa_assets.text import plural, visible
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """The checks of the four assets, partitioned as they are."""
+    """The checks of the four assets, with the same partitions."""
 
     @dg.asset_check(asset="highlights", partitions_def=partitions, blocking=True)
     def ids_are_unique(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """No highlight stands twice in the day's JSON."""
+        """No highlight appears twice in the day's JSON."""
         day = archive.load(HighlightsDay, context.partition_key)
         return _result(reconcile.unique_ids(day), f"{plural(len(day.data), 'highlight')}, each once")
 
@@ -36,7 +36,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     def records_are_as_recorded(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """Every record that ever came is in the day's JSON, with the content hash that was noted when it came."""
+        """The day's JSON still has every record that ever came, with the content hash that was noted when it came."""
         day = archive.load(HighlightsDay, context.partition_key)
         return _result(reconcile.records(day), f"{plural(len(day.data), 'record')} as they came")
 
@@ -44,7 +44,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     def day_is_still_listed(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """A day that the API once listed highlights for has some in the latest answer too; nothing is lost if not."""
+        """If the API once listed highlights for the day, its latest answer lists some too; nothing is lost if not."""
         day = archive.load(HighlightsDay, context.partition_key)
         good = f"{day.backup.fetches[-1].received} listed" if day.data else "the day has no highlights"
         return _result(reconcile.still_listed(day), good, severity=Severity.WARN)
@@ -53,7 +53,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     def rows_match_json(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """Every highlight of the day's JSON has its row, and the row names the day and has the record's content."""
+        """Every highlight of the day's JSON has a row that names the day and has the record's content."""
         day = archive.load(HighlightsDay, context.partition_key)
         return _result(reconcile.rows(day, archive.table), f"{plural(len(day.data), 'row')} as in the JSON")
 
@@ -63,19 +63,19 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     ) -> dg.AssetCheckResult:
         """Every copy that the day's manifest names is in the store with its size and sha256.
 
-        A damaged copy stops the day here: encoded again, it would spoil a good output.
+        A damaged copy stops the day here, because encoding it would replace a good output with a bad one.
         """
         manifest = archive.load(VideosDay, context.partition_key)
         compared = reconcile.copies(archive.store, manifest)
-        unread = sum(seen.sha256 is Hash.NOT_COMPARED for seen in compared.evidence)
+        unread = sum(entry.sha256 is Hash.NOT_COMPARED for entry in compared.evidence)
         good = f"{plural(len(manifest.videos), 'video')} stored whole"
-        return _result(compared, good + (f"; of {unread} the size alone was compared" if unread else ""))
+        return _result(compared, good + (f"; for {unread}, only the size was compared" if unread else ""))
 
     @dg.asset_check(asset="videos", partitions_def=partitions)
     def some_video_could_be_copied(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """A day with highlights has at least one copied video; where it has none, the reasons are listed."""
+        """A day with highlights has at least one copied video. Where it has none, the check lists the reasons."""
         manifest = archive.load(VideosDay, context.partition_key)
         good = plural(len(manifest.videos), "video") if manifest.videos else "the day has no highlights"
         return _result(reconcile.some_copied(manifest), good, severity=Severity.WARN)
@@ -84,7 +84,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     def outputs_are_stored(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """Every copied video has its output and its poster in the store, with their sizes."""
+        """Every copied video has its output and its poster in the store, each with its size."""
         manifest = archive.load(ProcessedDay, context.partition_key)
         compared = reconcile.outputs(archive.store, manifest, _sources(archive, context.partition_key))
         return _result(compared, f"{plural(len(manifest.videos), 'output')} stored whole")
@@ -93,10 +93,10 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     def outputs_last_as_long_as_their_sources(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """Every output plays as long as the video that it was made from, to within a second."""
+        """Every output lasts as long as the video that it was made from, to within a second."""
         manifest = archive.load(ProcessedDay, context.partition_key)
         compared = reconcile.durations(archive.store, manifest, _sources(archive, context.partition_key))
-        measured = sum(seen.difference is not None for seen in compared.evidence)
+        measured = sum(entry.difference is not None for entry in compared.evidence)
         return _result(compared, f"{measured} of {plural(len(manifest.videos), 'output')} compared")
 
     return [
@@ -125,7 +125,10 @@ def _result(compared: Comparison[Any], good: str, *, severity: Severity = Severi
         metadata["findings"] = dg.MetadataValue.md(
             table(
                 ["what", "is wrong", "what to do"],
-                [[escaped(one.key), escaped(one.problem, most=300), one.remedy] for one in compared.findings],
+                [
+                    [escaped(finding.key), escaped(finding.problem, most=300), finding.remedy]
+                    for finding in compared.findings
+                ],
             )
         )
     if compared.evidence:
@@ -142,12 +145,12 @@ def _result(compared: Comparison[Any], good: str, *, severity: Severity = Severi
     )
 
 
-def _evidence(seen: Sequence[Any]) -> str:
-    """Evidence of one kind as a table, a column for each of its fields."""
-    names = [field.name for field in fields(seen[0])]
+def _evidence(entries: Sequence[Any]) -> str:
+    """Evidence of one kind as a table with a column for each field."""
+    names = [field.name for field in fields(entries[0])]
     return table(
         [name.replace("_", " ") for name in names],
-        [[escaped(_words(getattr(entry, name))) for name in names] for entry in seen],
+        [[escaped(_words(getattr(entry, name))) for name in names] for entry in entries],
     )
 
 

@@ -1,7 +1,7 @@
 """How downstream assets load what a day's work stored: JSON documents from the store, rows from the table.
 
-The IO managers store nothing. Only the day's own work, which holds the day, writes to an archive; what an asset
-returns is stored already, and its address is added to the metadata here."""
+The IO managers store nothing, because only the day's work, which holds the day, writes to an archive. What an asset
+returns is stored already; the IO manager adds its address to the metadata."""
 
 import dagster as dg
 
@@ -24,13 +24,15 @@ class JsonDocumentIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> Document:
         kind = context.dagster_type.typing_type
         if not (isinstance(kind, type) and issubclass(kind, Document)):
-            raise dg.DagsterInvariantViolationError(f"declare which Document {context.name!r} is, not {kind}")
+            raise dg.DagsterInvariantViolationError(
+                f"{context.name!r} must be declared as a type of Document, not as {kind}"
+            )
         try:
             return self._archive.load(kind, context.partition_key)
         except ObjectMissing as error:
             address = self._archive.store.uri(kind.key(context.partition_key))
             raise ObjectMissing(
-                f"{kind.asset} of {context.partition_key} is not there yet ({address}); materialize {kind.asset} first"
+                f"{kind.asset} of {context.partition_key} is not stored yet ({address}); materialize {kind.asset} first"
             ) from error
 
 

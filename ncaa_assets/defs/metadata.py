@@ -1,6 +1,6 @@
-"""How results are shown to people: the tables, thumbnails and sentences in a materialization's metadata. No I/O.
+"""The tables, links and pictures in the metadata that people see. No I/O.
 
-Everything that comes from the API is a stranger's text and is escaped before it becomes Markdown.
+What comes from the API is outside text: it is escaped before it becomes Markdown.
 """
 
 import base64
@@ -16,12 +16,12 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
 
 
 def escaped(text: str | None, *, most: int = 120) -> str:
-    """Text on one line that Markdown shows as it is, cut at `most` characters."""
+    """Text on one line, at most `most` characters, escaped so that Markdown shows it unchanged."""
     return _MARKDOWN.sub(r"\\\1", visible(text or "", most=most))
 
 
 def link(text: str | None, url: str | None) -> str:
-    """A Markdown link where the URL is http or https, else the text alone."""
+    """A Markdown link where the URL is http or https, else only the text."""
     try:
         safe = url is not None and urlsplit(url).scheme in ("http", "https")
     except ValueError:
@@ -31,17 +31,17 @@ def link(text: str | None, url: str | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table of at most a hundred rows; cells are Markdown already."""
-    every = list(rows)
+    """A Markdown table of at most a hundred rows. Cells must be Markdown already."""
+    cells = list(rows)
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in every[:_MOST_ROWS]]
-    if len(every) > _MOST_ROWS:
-        lines.append(f"\n… and {len(every) - _MOST_ROWS} more")
+    lines += ["| " + " | ".join(row) + " |" for row in cells[:_MOST_ROWS]]
+    if len(cells) > _MOST_ROWS:
+        lines.append(f"\n… and {len(cells) - _MOST_ROWS} more")
     return "\n".join(lines)
 
 
 def highlights_table(highlights: Iterable[tuple[Highlight, RecordHistory]]) -> str:
-    """A day's highlights with links to their videos."""
+    """A table of a day's highlights, with links to their videos."""
     return table(
         ["id", "title", "source", "first seen", ""],
         [
@@ -58,7 +58,7 @@ def highlights_table(highlights: Iterable[tuple[Highlight, RecordHistory]]) -> s
 
 
 def skipped_table(skipped: Iterable[SkippedVideo]) -> str:
-    """What was not copied, and why."""
+    """A table of the videos that were not copied, with the reasons."""
     return table(
         ["id", "title", "why not"],
         [
@@ -69,5 +69,5 @@ def skipped_table(skipped: Iterable[SkippedVideo]) -> str:
 
 
 def picture(jpeg: bytes, alternative: str) -> str:
-    """A JPEG inside Markdown, so that the UI shows it wherever the archive lies."""
+    """A JPEG embedded in Markdown, so that the UI shows it wherever the archive is."""
     return f"![{escaped(alternative)}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})"

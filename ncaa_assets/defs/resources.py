@@ -29,27 +29,27 @@ from ncaa_assets.source.open import open_source
 from ncaa_assets.video.open import open_copier
 
 Day = HeldDay | TakenDay
-"""What a run has of its day: with a `HeldDay` it works, with a `TakenDay` another run does."""
+"""A run's game day: a `HeldDay` where the run holds it, a `TakenDay` where another run does."""
 
 
 class ShownSettings(dg.ConfigurableResource[None]):
-    """The settings in force, for people to read in the UI. No asset uses this, so nothing changes with it."""
+    """The settings in force, for people to read in the UI. No asset uses them, so changing them there has no effect."""
 
     settings: dict[str, str]
     rapidapi_key: str = Field(description="the environment variable's name; its value is never shown")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The settings by variable, without what could be secret."""
+        """The settings by variable, without the key."""
         values = settings.model_dump(exclude={"rapidapi_key"}, exclude_none=True)
         key = "" if settings.rapidapi_key is None else dg.EnvVar("RAPIDAPI_KEY")
         return cls(settings={name.upper(): str(value) for name, value in values.items()}, rapidapi_key=key)
 
 
 def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> dict[str, Any]:
-    """The services behind the assets, by resource key. `open_archive` gives the archive of these settings."""
+    """The services that the assets use, by resource key. `open_archive` returns the archive of these settings."""
 
-    @dg.resource(config_schema={}, description="The archive: its store, its table and what it is a record of.")
+    @dg.resource(config_schema={}, description="The archive: its store, its table and its identity.")
     def archive(_: dg.InitResourceContext) -> Archive:
         return open_archive()
 
@@ -64,7 +64,7 @@ def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> 
     @dg.resource(
         config_schema={},
         required_resource_keys={"archive"},
-        description="The Sport Highlights API; without a key, a built-in sample API, started for the run.",
+        description="The Sport Highlights API, or without a key a built-in sample API that is started for the run.",
     )
     def source(context: dg.InitResourceContext) -> Iterator[Source]:
         with open_source(context.resources.archive.settings, read_secret=read_secret) as opened:
@@ -100,10 +100,10 @@ def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> 
 
 
 def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day]:
-    """Takes the lease of the run's day, and logs the day's line when the run has come to its end.
+    """Takes the lease of the run's day, and logs the day's line when the run ends.
 
     Raises:
-        SettingsError: the run has no day, or archive or instance are for other data.
+        SettingsError: the run has no partition, or the archive or the instance is for other data.
         StoreError: the archive cannot be read or written.
     """
     run = context.run
@@ -139,8 +139,8 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
 
 
 def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None:
-    """Keeps runs on made-up data out of the instance of real ones, and the other way round; the commands choose the
-    right one by themselves. A temporary instance takes either.
+    """Keeps runs on made-up data out of the instance for real data, and the other way round. A temporary instance takes
+    both. The commands choose the right instance by themselves.
 
     Raises:
         SettingsError: this instance is for the other kind of data.
@@ -156,7 +156,7 @@ def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None
 
 
 def _allow_no_retry(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:
-    """Keeps Dagster from retrying a run that could not begin: where lost workers are retried, Dagster takes whatever
-    fails before the first step for a lost worker."""
+    """Keeps Dagster from retrying a run that could not begin. Where Dagster retries lost workers, it takes any failure
+    before the first step for a lost worker."""
     if instance is not None:
         instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: "0"})

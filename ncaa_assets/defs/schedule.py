@@ -1,4 +1,4 @@
-"""The daily job and the schedule that asks for it."""
+"""The daily job, and the schedule that starts it."""
 
 from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from ncaa_assets.settings import Settings
 
 
 def daily_job() -> UnresolvedAssetJobDefinition:
-    """The job that every trigger runs: the four assets of one day with their checks."""
+    """The job that the schedule and every command run: the four assets of one day, with their checks."""
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.all(),
@@ -25,11 +25,11 @@ def daily_job() -> UnresolvedAssetJobDefinition:
 def daily_schedule(
     job: UnresolvedAssetJobDefinition, settings: Settings, open_archive: Callable[[], Archive]
 ) -> dg.ScheduleDefinition:
-    """Every morning at six in `TIMEZONE`; run keys make a repeated tick launch nothing twice.
+    """The schedule, every morning at six in `TIMEZONE`. Run keys keep a repeated tick from launching a day twice.
 
-    A daemon that starts makes up the last tick that was missed, and Dagster has no setting against it
-    (`max_catchup_runs` counts only for schedules with a partition set, which no schedule has any more). So a tick asks
-    only for the days whose listing nobody has read since its time.
+    A daemon that starts makes up for the last tick that it missed, and no setting of Dagster prevents that
+    (`max_catchup_runs` applies only to schedules with a partition set, which no longer exist). So a tick asks only for
+    days whose listing has not been read since the tick's time.
     """
 
     @dg.schedule(
@@ -39,7 +39,7 @@ def daily_schedule(
         execution_timezone=settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=(
-            f"Every day at 06:00 ({settings.timezone}): backs up yesterday and looks at the "
+            f"Every day at 06:00 ({settings.timezone}): backs up yesterday, and fetches the "
             f"{settings.lookback_days - 1} days before it again, because clips arrive up to 48 hours after a game."
         ),
     )
@@ -57,10 +57,10 @@ def daily_schedule(
 
 
 def _was_listed_since(context: dg.ScheduleEvaluationContext, open_archive: Callable[[], Archive], day: str) -> bool:
-    """Whether the day's listing was read whole after the tick's time, as it may be where a tick is made up late."""
+    """Whether the day's listing was read whole after the tick's time, which is possible where the tick comes late."""
     try:
         fetched_at = open_archive().last_whole_fetch(day)
     except BackupError as error:
-        context.log.warning("whether %s was backed up meanwhile could not be found out: %s", day, error)
-        return False  # the day's run meets the same trouble, and reports it
+        context.log.warning("cannot tell whether %s was backed up meanwhile: %s", day, error)
+        return False  # the day's run meets the same error and reports it
     return fetched_at is not None and fetched_at >= context.scheduled_execution_time

@@ -1,4 +1,4 @@
-"""The sensor that reports failures: failed runs, failed checks of ERROR severity, and runs whose process was killed."""
+"""The sensor that reports failed runs, failed checks of ERROR severity, and runs whose process was killed."""
 
 import json
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from ncaa_assets.runs.outcome import recall
 from ncaa_assets.settings import Settings
 
 _EVENTS_A_TICK = 50
-# The daemon looks for runs to retry, and a waiting command for its worker, several times a minute.
+# Several times a minute the daemon looks for runs to retry, and a waiting command looks at its worker.
 _RERUN_WITHIN = timedelta(minutes=2)
 
 
 def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> dg.SensorDefinition:
-    """Reports every failed run and every failed check of ERROR severity, once each, and finds the runs that were
-    killed, which nobody else reports. A tick that cannot publish fails and is repeated, so no alert is lost."""
+    """Reports every failed run and every failed check of ERROR severity once, and finds killed runs, which nothing
+    else reports. A tick that cannot publish an alert fails and is repeated, so no alert is lost."""
 
     @dg.sensor(
         name=SENSOR,
@@ -45,16 +45,16 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
                     sent += 1
                 seen[_kind(record)] = record.storage_id
         except _RerunPending:
-            pass  # the next tick begins with this one
+            pass  # the next tick begins with this run
         except AlertNotSent:
             if seen == before:
                 raise
-            # What was dealt with must not be sent again: the next tick begins with this one, and fails if it must.
+            # Alerts that were sent must not be sent twice. The next tick begins with this one, and may fail on it.
         context.update_cursor(json.dumps(seen))
         try:
             killed = mark_killed(context.instance, open_archive(), alerts_by=SENSOR)
         except BackupError as error:
-            context.log.warning("whether runs were killed could not be found out: %s", error)
+            context.log.warning("cannot tell whether runs were killed: %s", error)
             killed = []
         return dg.SkipReason(f"{sent} alerts sent; {len(killed)} killed runs found")
 
@@ -62,7 +62,7 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
 
 
 def _newest(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Where a new sensor begins: it does not report what happened before it existed."""
+    """Where a new sensor begins. It does not report what happened before it existed."""
     newest = {}
     for event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS):
         records = instance.fetch_run_status_changes(event_type, limit=1).records
@@ -71,7 +71,7 @@ def _newest(instance: dg.DagsterInstance) -> dict[str, int]:
 
 
 def _changes_after(instance: dg.DagsterInstance, seen: dict[str, int]) -> list[dg.EventLogRecord]:
-    """Runs that failed, and runs that succeeded (a failed check may be among their events), oldest first."""
+    """Runs that ended, oldest first. Runs that succeeded are among them, because a check may have failed in them."""
     records: list[dg.EventLogRecord] = []
     for event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS):
         after = dg.RunStatusChangeRecordsFilter(event_type, after_storage_id=seen[event_type.value])
@@ -86,15 +86,15 @@ def _kind(record: dg.EventLogRecord) -> str:
 
 
 class _RerunPending(Exception):
-    """Whoever launched a run whose worker was lost is about to run it again."""
+    """A run lost its worker, and may still be run again."""
 
 
 def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, settings: Settings) -> Alert | None:
-    """The alert for a run that ended, or None where nothing is wrong, somebody else reports it, or another run took its
-    place and will have its own outcome.
+    """The alert for a run that ended. None where nothing went wrong, where something else alerts, or where another run
+    has replaced this one.
 
     Raises:
-        _RerunPending: whether another run takes its place is not known yet.
+        _RerunPending: whether another run will replace this one is not known yet.
     """
     run_id = entry.run_id
     run = context.instance.get_run_by_id(run_id)
@@ -108,24 +108,26 @@ def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, sett
         sentence = ended.what_went_wrong(debug=True)
     except _RerunPending:
         raise
-    except Exception as error:  # noqa: BLE001 - a failure is told even where it cannot be read
+    except Exception as error:  # noqa: BLE001 - a failure is reported even where its events cannot be read
         context.log.warning("the events of run %s cannot be read: %s", run_id, error)
         sentence = (
-            None if run.status == dg.DagsterRunStatus.SUCCESS else "it failed, and why cannot be read; look there"
+            None
+            if run.status == dg.DagsterRunStatus.SUCCESS
+            else "it failed, and its events cannot be read; follow the link"
         )
     if sentence is None and run.status == dg.DagsterRunStatus.FAILURE:
-        sentence = "it failed and said nothing; look there"
+        sentence = "it failed without an error; follow the link"
     if sentence is None:
         return None
     return Alert(run.job_name, run.tags.get(PARTITION_TAG), sentence, alerts.run_link(settings, run_id))
 
 
 def _was_rerun(instance: dg.DagsterInstance, run: dg.DagsterRun, ended_at: float) -> bool:
-    """Whether a run that lost its worker was run again, by the daemon where the instance retries runs or by the command
-    that launched it. `ended_at` is in seconds since 1970.
+    """Whether a run that lost its worker was run again: by the daemon of an instance that retries runs, or by the
+    command that launched it. `ended_at` is in seconds since 1970.
 
     Raises:
-        _RerunPending: that is still to come; after `_RERUN_WITHIN` it no longer is.
+        _RerunPending: the rerun may still come. After `_RERUN_WITHIN` it no longer does.
     """
     if instance.get_runs(dg.RunsFilter(tags={PARENT_RUN_ID_TAG: run.run_id}), limit=1):
         return True

@@ -1,1 +1,1 @@
-"""One run's life: executed here or launched on ECS, killed, how it came out, and who hears of it."""
+"""The life of a run: how it is executed or launched on ECS, how it ended, and who is alerted."""

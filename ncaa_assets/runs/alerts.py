@@ -10,7 +10,7 @@ from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
-# What SNS takes: "Publish" in its API reference.
+# The limits of SNS: "Publish" in its API reference.
 _MOST_SUBJECT_CHARACTERS = 100
 _MOST_MESSAGE_BYTES = 256 * 1024
 _MOST_LINE = 20_000  # characters: every day of a long range, each with its sentence
@@ -18,8 +18,7 @@ _MOST_LINE = 20_000  # characters: every day of a long range, each with its sent
 
 @dataclass(frozen=True)
 class Alert:
-    """What a person must hear of: the job, its day (or days, or None), what happened in one sentence, and where to
-    look."""
+    """A failure as a person reads it: the job, its day (or days, or None), one sentence and a link."""
 
     job: str
     day: str | None
@@ -28,27 +27,27 @@ class Alert:
 
     @property
     def subject(self) -> str:
-        """One line of ASCII, as a mail's subject has to be."""
+        """One line of ASCII, which SNS demands of a subject."""
         text = f"ncaa_assets: {self.job}{f' of {self.day}' if self.day else ''} failed"
         return visible(text).encode("ascii", "replace").decode()[:_MOST_SUBJECT_CHARACTERS]
 
     @property
     def text(self) -> str:
-        """The whole of it, line by line."""
+        """The whole alert, line by line."""
         lines = {"job:  ": self.job, "day:  ": self.day or "none", "error:": self.sentence, "look: ": self.link}
         return "\n".join(f"{name} {visible(text, most=_MOST_LINE)}" for name, text in lines.items())
 
 
 def run_link(settings: Settings, run_id: str) -> str:
-    """Where the UI shows a run."""
+    """The address at which the UI shows a run."""
     return f"{settings.ui_url.rstrip('/')}/runs/{run_id}"
 
 
 def send(settings: Settings, alert: Alert) -> None:
-    """Logs an alert, and publishes it where the deployment is on aws and has a topic.
+    """Logs an alert, and on aws publishes it to the topic where there is one.
 
     Raises:
-        AlertNotSent: the topic did not take it; the log has it all the same.
+        AlertNotSent: the topic did not accept it. It is in the log all the same.
     """
     of_day = f" {alert.day}" if alert.day else ""
     log.error("ALERT %s", visible(f"{alert.job}{of_day}: {alert.sentence} ({alert.link})", most=_MOST_LINE))

@@ -1,7 +1,7 @@
-"""Whether the daemon is alive: the health check of its container on ECS, which asks the webserver beside it.
+"""The health check of the daemon's container on ECS: it asks the webserver beside it whether the daemon is alive.
 
-Dagster's own (`dagster-daemon liveness-check`) loads all of Dagster each time, 150 MiB in a task of 1,024; this needs
-Python alone.
+Dagster's own check (`dagster-daemon liveness-check`) loads all of Dagster each time: 150 MiB in a task of 1,024. This
+one needs only Python.
 """
 
 import json
@@ -10,37 +10,38 @@ import time
 import urllib.request
 
 _QUERY = "{ instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime } } } }"
-# For how long Dagster itself takes a silent daemon for alive: DEFAULT_DAEMON_HEARTBEAT_TOLERANCE_SECONDS in 1.13.27.
+# After so many seconds of silence Dagster takes a daemon for dead: DEFAULT_DAEMON_HEARTBEAT_TOLERANCE_SECONDS in
+# 1.13.27.
 _SILENT_SECONDS = 1800
 
 
 def silent_daemons(base: str) -> list[str]:
-    """The daemons that should be at work and have given no sign of life, or none lately, by their types.
+    """The types of the required daemons that have given no sign of life lately, or ever.
 
     Args:
-        base: where the webserver answers, such as http://127.0.0.1:3000.
+        base: the webserver's address, such as http://127.0.0.1:3000.
 
     Raises:
-        OSError: it does not.
-        ValueError: it answered something else.
+        OSError: the webserver does not answer.
+        ValueError: its answer cannot be understood.
     """
     request = urllib.request.Request(  # noqa: S310 - the address is the container's own
         f"{base}/graphql", json.dumps({"query": _QUERY}).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        found = json.load(answer)
-    if not isinstance(found, dict) or "data" not in found:
-        raise ValueError(f"the webserver at {base} answered {found}")
-    latest = time.time() - _SILENT_SECONDS
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        answer = json.load(response)
+    if not isinstance(answer, dict) or "data" not in answer:
+        raise ValueError(f"the webserver at {base} answered {answer}")
+    earliest = time.time() - _SILENT_SECONDS
     return [
-        one["daemonType"]
-        for one in found["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
-        if one["required"] and (one["lastHeartbeatTime"] or 0) < latest
+        daemon["daemonType"]
+        for daemon in answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
+        if daemon["required"] and (daemon["lastHeartbeatTime"] or 0) < earliest
     ]
 
 
 def main() -> int:
-    """0 if all are alive; else 1, or an error's own end."""
+    """Returns 0 if all are alive, else 1. An error ends the process with a traceback and 1."""
     silent = silent_daemons(sys.argv[1])
     if silent:
         sys.stderr.write(f"no sign of life from {', '.join(silent)}\n")

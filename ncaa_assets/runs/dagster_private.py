@@ -1,4 +1,4 @@
-"""Every name of Dagster's that is not public, in one file: a new release is held against this list.
+"""Every private name of Dagster that the project uses, in one file, so that each new release is checked against it.
 
 Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as
 cancelled, to watch a worker on ECS, or to see whether a schedule is switched off. The tests of `runs/` hold each of

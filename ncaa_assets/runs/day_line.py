@@ -1,6 +1,6 @@
 """The line of JSON that every finished day logs, for a machine to count.
 
-An alarm goes off when no day's line comes, so it also notices what no failure ever reports: a schedule that does not
+An alarm goes off when no such line comes. So it also notices what no failure ever reports: a schedule that does not
 run."""
 
 import json
@@ -16,7 +16,7 @@ EVENT = "ncaa_assets_day"
 
 
 def log_finished_day(day: str, ended: DayRun, *, result: Result, seconds: float, is_sample: bool) -> None:
-    """Logs one line of JSON for a day whose run has come to its end, however it ended."""
+    """Logs one line of JSON for a day whose run has ended, whatever the result."""
     line = {
         "event": EVENT,
         "day": day,

@@ -1,7 +1,7 @@
-"""A day's run that the instance launches as a task of its own on ECS: launched, waited for, and its worker watched.
+"""Launches a day's run as a task of its own on ECS, waits for it, and watches its worker.
 
-The command watches as the daemon's run monitoring would, because no daemon may be running; where one is, whichever sees
-the worker's end first reports it.
+The command watches as the daemon's run monitoring would, because no daemon need be running. Where one is, whichever
+sees the worker end first reports it.
 """
 
 import logging
@@ -29,28 +29,28 @@ from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
-# What ECS sets in its tasks: there the launcher asks for the cluster and the network that a run's task shares.
+# ECS sets this in its tasks. The launcher asks that address for the cluster and the network, which a run's task shares.
 _METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 
 POLL_SECONDS = 5.0
-# How long the run, or its task, may be out of sight before that means something: a database that restarts takes a
-# minute or two, and ECS does not know a task in the first moments after it was started.
+# How long the run or its task may be out of sight before it counts as lost. A database takes a minute or two to
+# restart, and for the first moments after its start ECS does not know a task.
 _PATIENCE = timedelta(minutes=5)
-# ECS gives a task that is stopped 30 s by default before it kills it.
+# By default ECS kills a stopping task after 30 s.
 _ENDS_WITHIN = timedelta(minutes=2)
 
 
 def check_launcher(instance: dg.DagsterInstance) -> None:
-    """Makes the instance's launcher, which asks AWS for the run task's definition, and sees that it can launch here.
+    """Creates the instance's launcher, which asks AWS for the task definition, and checks that it can launch here.
 
     Raises:
-        SettingsError: its configuration is not complete, or this is no task of the cluster.
-        StoreError: AWS refused, or knows no such definition.
+        SettingsError: the launcher's configuration is incomplete, or this process is in no task of the cluster.
+        StoreError: AWS refused, or has no such task definition.
     """
-    missing = "there is no run task definition of the name in DAGSTER_RUN_TASK_DEFINITION; deploy it, or mend the name"
+    missing = "there is no task definition of the name in DAGSTER_RUN_TASK_DEFINITION; deploy it, or correct the name"
     try:
         with explained("ECS", {"ClientException": missing}):
-            instance.run_launcher  # noqa: B018 - made when it is first asked for
+            instance.run_launcher  # noqa: B018 - reading it creates it
     except (SettingsError, StoreError):
         raise
     except Exception as error:
@@ -60,8 +60,8 @@ def check_launcher(instance: dg.DagsterInstance) -> None:
         ) from error
     if not os.environ.get(_METADATA):
         raise SettingsError(
-            "runs of this instance are launched from a task of its ECS cluster, whose network they share, and this is "
-            "none; run the command there, or set DAGSTER_HOME to another instance"
+            "this is not a task of an ECS cluster, and only such a task can launch runs of this instance, because they "
+            "share its network; run the command there, or set DAGSTER_HOME to another instance"
         )
 
 
@@ -69,11 +69,11 @@ def launch_and_wait(instance: dg.DagsterInstance, run: dg.DagsterRun) -> DayRun:
     """Launches a run that was created, and returns how it ended.
 
     Raises:
-        KeyboardInterrupt: SIGINT or SIGTERM came; the run was ended and waited for.
-        StoreError: it cannot be watched any more; it goes on by itself.
+        KeyboardInterrupt: SIGINT or SIGTERM came. The run was ended, and its end was waited for.
+        StoreError: the run can no longer be watched. It continues by itself.
     """
     try:
-        with capture_interrupts():  # a task that is started and not noted could not be ended
+        with capture_interrupts():  # an interrupt between start and note would leave a task that nobody ends
             _launch(instance, run)
             interrupted = check_captured_interrupt()
     except (StoreError, SettingsError):
@@ -97,80 +97,82 @@ def launch_and_wait(instance: dg.DagsterInstance, run: dg.DagsterRun) -> DayRun:
 def _launch(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     try:
         with explained("ECS"):
-            # The launcher never looks at the workspace, which would be a code server of our own.
+            # The launcher never reads the workspace, and a real one would mean a code server of our own.
             instance.launch_run(run.run_id, cast("BaseWorkspaceRequestContext", None))
     except (StoreError, SettingsError):
         raise
     except Exception as error:
         raise StoreError(
-            f"the run's task could not be started ({one_line(error)}); mend what it names, then run it again"
+            f"the run's task could not be started ({one_line(error)}); fix that, then run it again"
         ) from error
 
 
 def _wait(instance: dg.DagsterInstance, run_id: str, *, at_most: timedelta | None = None) -> bool:
-    """Returns whether the run has ended within `at_most`. Where its worker ended without a word, that is reported."""
-    started = seen = datetime.now(UTC)
+    """Waits until the run ends, and returns whether it did within `at_most`. Reports a run whose worker vanished."""
+    started = last_seen = datetime.now(UTC)
     while at_most is None or datetime.now(UTC) - started < at_most:
         try:
-            if _has_ended(instance, run_id, started=started, seen=seen):
+            if _has_ended(instance, run_id, started=started, last_seen=last_seen):
                 return True
-            seen = datetime.now(UTC)
+            last_seen = datetime.now(UTC)
         except _OutOfSight:
-            pass  # it counts from when it was last seen
+            pass  # `last_seen` stays, and the patience counts from it
         except Exception as error:
-            if datetime.now(UTC) - seen > _PATIENCE:
+            if datetime.now(UTC) - last_seen > _PATIENCE:
                 raise StoreError(
-                    f"run {run_id} can no longer be watched ({one_line(error)}); it goes on by itself: look at it in "
+                    f"run {run_id} can no longer be watched ({one_line(error)}); it continues by itself: look at it in "
                     "the UI, or run this again"
                 ) from error
-            log.warning("run %s could not be looked at (%s); looking again", run_id[:8], one_line(error))
+            log.warning("run %s could not be looked at (%s); trying again", run_id[:8], one_line(error))
         threading.Event().wait(POLL_SECONDS)
     return False
 
 
 class _OutOfSight(Exception):
-    """ECS knows nothing of the run's task, which is so for a moment after it was started."""
+    """ECS does not know the run's task, as in the first moments after the task was started."""
 
 
-def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: datetime, seen: datetime) -> bool:
-    """Looks once at the run and its worker, and reports the run where the worker is gone."""
+def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: datetime, last_seen: datetime) -> bool:
+    """Looks at the run and its worker once, and returns whether the run is over. Reports a run without a worker."""
     run, now = _run(instance, run_id), datetime.now(UTC)
     if run.is_finished:
         return True
     limit = timedelta(seconds=instance.run_monitoring_start_timeout_seconds)
-    how = _how_its_worker_ended(instance, run, seen)
+    how = _how_its_worker_ended(instance, run, last_seen)
     if how is None and run.status == dg.DagsterRunStatus.STARTING and now - started > limit:
         how = f"its task did not start within {limit.total_seconds() / 60:.0f} minutes"
         instance.run_launcher.terminate(run_id)
     if how is None:
         return False
-    told = f"its worker ended without a word ({how}); what it had done is kept, and the next run goes on from there"
+    message = (
+        f"its worker ended without a report ({how}); what it had done is kept, and the next run continues from there"
+    )
     latest = _run(instance, run_id)
-    if latest.is_finished:  # the worker said so in its last moment
+    if latest.is_finished:  # the worker reported its end in the last moment
         return True
     if run.status == dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(latest, message=told)
+        instance.report_run_canceled(latest, message=message)
     else:
-        instance.report_run_failed(latest, message=told)
+        instance.report_run_failed(latest, message=message)
     return True
 
 
-def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: datetime) -> str | None:
-    """What ECS says of a worker that is gone; None while it works.
+def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, last_seen: datetime) -> str | None:
+    """What ECS says about a worker that is gone, or None while it works.
 
     Raises:
-        _OutOfSight: ECS does not know, and did a while ago.
+        _OutOfSight: ECS does not know the task now, but did a short while ago.
     """
     with _quiet_root_logger():
         health = instance.run_launcher.check_run_worker_health(run)
     match health.status:
         case WorkerStatus.RUNNING:
             return None
-        case WorkerStatus.SUCCESS:  # its exit code is 0 whatever became of the run
+        case WorkerStatus.SUCCESS:  # a worker exits with 0 whatever became of the run
             return "its task ended"
         case WorkerStatus.FAILED:
             return visible(health.msg or "its task failed", most=600).rstrip(".")
-    if datetime.now(UTC) - seen > _PATIENCE:
+    if datetime.now(UTC) - last_seen > _PATIENCE:
         return f"ECS has known nothing of its task for {_PATIENCE.total_seconds() / 60:.0f} minutes"
     raise _OutOfSight
 
@@ -184,7 +186,8 @@ def _run(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
 
 @contextmanager
 def _quiet_root_logger() -> Iterator[None]:
-    """The launcher tells the root logger what it returns as well, with a traceback where a task has no log yet."""
+    """Keeps the root logger quiet. The launcher logs there what it returns too, with a traceback where a task has no
+    log yet."""
     handler, root = logging.NullHandler(), logging.getLogger()
     root.addHandler(handler)
     try:

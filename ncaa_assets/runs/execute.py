@@ -1,8 +1,8 @@
-"""A command's run is a real run: created as the UI creates them, executed in this process, and browsed afterwards.
-Where the instance gives each run a task of its own, the command's run gets one too.
+"""Executes the run of a command. It is a real run: created as the UI creates runs, and shown in the UI afterwards. It
+executes in this process, or in a task of its own where the instance gives each run one.
 
-The run carries its code location's origin, without which the UI cannot link it and sensors and retries pass it by, and
-its partition's tags.
+The run carries its partition's tags and the origin of its code location. Without the origin, the UI cannot link the
+run, and sensors and retries ignore it.
 """
 
 import logging
@@ -40,7 +40,7 @@ from ncaa_assets.runs.outcome import DayRun
 
 MODULE = "ncaa_assets.definitions"
 LOCATION = "ncaa_assets"
-_REPOSITORY = "__repository__"  # what Dagster calls the only repository of a Definitions object
+_REPOSITORY = "__repository__"  # Dagster's name for the only repository of a Definitions object
 
 
 def execute_day(
@@ -53,11 +53,11 @@ def execute_day(
     alerts_by: str = SENSOR,
     retry_of: str | None = None,
 ) -> DayRun:
-    """Runs the daily job for one day and returns how it ended: in this process, or where the instance's runs are
-    launched on ECS, there.
+    """Runs the daily job for one day and returns how the run ended. It runs in this process, or on ECS where the
+    instance launches runs there.
 
-    `trigger` names the command in the run's tags; `alerts_by` says there who alerts if it fails; `retry_of` is the run
-    that this one takes the place of. SIGINT and SIGTERM end the run within moments; it is then recorded as cancelled.
+    In the run's tags, `trigger` names the command and `alerts_by` names who alerts if the run fails. `retry_of` is the
+    run that this one replaces. SIGINT and SIGTERM end the run within moments, and it is recorded as cancelled.
     """
     is_launched = launches_on_ecs(instance)
     if is_launched:
@@ -72,11 +72,11 @@ def execute_day(
     if retry_of is not None:
         tags |= {PARENT_RUN_ID_TAG: retry_of, ROOT_RUN_ID_TAG: retry_of}
     if is_launched:
-        # Whoever launches a run runs it again if its worker is lost; a daemon beside the command must not do so too.
+        # If the worker is lost, this command runs the day once more. A daemon beside the command must not do so too.
         tags[MAX_RETRIES_TAG] = "0"
     else:
         job = job.with_executor_def(_cancelling_executor).with_logger_defs({"console": _silent_logger})
-        # A logger counts only where the run's config names it; the same config is good for the job as the UI has it.
+        # Dagster uses a logger only where the run's config names it. This config fits the UI's version of the job too.
         config["loggers"] = {"console": {}}
     run = instance.create_run_for_job(
         job,
@@ -96,20 +96,21 @@ def execute_day(
 
 
 def job_code_origin() -> JobPythonOrigin:
-    """How a worker that is launched for a run finds the daily job."""
+    """The origin by which a launched worker finds the daily job."""
     repository = RepositoryPythonOrigin(sys.executable, CodePointer.from_module(MODULE, "defs", None))
     return repository.get_job_origin(JOB_NAME)
 
 
 def job_origin() -> RemoteJobOrigin:
-    """Where the daily job comes from, as a webserver that loads `workspace.yaml` would say it."""
+    """The daily job's origin as a webserver that loads `workspace.yaml` records it."""
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE, working_directory=str(Path.cwd()))
     location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=LOCATION)
     return RemoteRepositoryOrigin(location, _REPOSITORY).get_job_origin(JOB_NAME)
 
 
 class _CancellingExecutor(InProcessExecutor):
-    """Dagster records a run that a signal ended as failed, unless somebody asked for its end. Here a person did."""
+    """Records a run that a signal ended as cancelled. Dagster by itself would record it as failed, unless its
+    cancellation was requested."""
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[Any]:
         try:
@@ -128,7 +129,7 @@ _cancelling_executor = ExecutorDefinition(name="in_process", executor_creation_f
 
 @dg.logger
 def _silent_logger(_: dg.InitLoggerContext) -> logging.Logger:
-    """Nothing on the console: the command says what a person wants to know."""
+    """Keeps Dagster off the console: the command itself says what a person wants to know."""
     logger = logging.Logger("silent")
     logger.addHandler(logging.NullHandler())
     return logger

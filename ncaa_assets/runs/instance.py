@@ -1,5 +1,6 @@
-"""The Dagster instance: where runs are recorded. `local.yaml` becomes `dagster.yaml` in a home that has none; on ECS
-`ecs.yaml` is there already, put by the image."""
+"""The Dagster instance, where runs are recorded: prepared, opened, and examined for the doctor.
+
+`local.yaml` becomes the `dagster.yaml` of a home that has none. On ECS the image has put `ecs.yaml` there already."""
 
 import os
 import re
@@ -25,10 +26,10 @@ LOCAL_CONFIGURATION = Path(__file__).parents[1] / "instance" / "local.yaml"
 
 
 def prepare_home(home: Path) -> None:
-    """Makes `home` a Dagster home: the folder, and our `dagster.yaml` where it has none. A person's own stays.
+    """Makes `home` a Dagster home: creates the folder, and copies our `dagster.yaml` there unless it has one.
 
     Raises:
-        StoreError: the folder cannot be made or written.
+        StoreError: the folder cannot be created or written.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -43,31 +44,31 @@ def prepare_home(home: Path) -> None:
     except OSError as error:
         raise StoreError(
             f"{home}, where Dagster records its runs, cannot be written ({error.strerror or error}); free some space, "
-            "mend its permissions, or set DAGSTER_HOME to another folder"
+            "fix its permissions, or set DAGSTER_HOME to another folder"
         ) from error
 
 
 @contextmanager
 def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The instance in `home`, which is prepared first and set as the process's `DAGSTER_HOME`.
+    """Prepares `home`, makes it the process's `DAGSTER_HOME`, and gives its instance.
 
     Raises:
         StoreError: the folder, or the database that its `dagster.yaml` names, cannot be used.
-        SettingsError: that file, or a variable that it names, is not as it must be.
+        SettingsError: that file is not valid, or names a variable that is unset.
     """
     prepare_home(home)
     os.environ["DAGSTER_HOME"] = str(home)
-    # Two processes that create the same SQLite storage at once trip over one another's tables.
+    # Two processes that create the same SQLite storage at once collide over its tables.
     with ExitStack() as stack:
         with filelock.FileLock(home / ".opening.lock"):
             try:
                 instance = stack.enter_context(dg.DagsterInstance.get())
-                instance.get_runs_count()  # the storages are made when they are first used
+                instance.get_runs_count()  # the first use creates the storages
             except (dg.DagsterInvalidConfigError, yaml.YAMLError) as error:
                 raise SettingsError(f"{home / CONFIGURATION} {_what_is_wrong(error)}") from error
             except Exception as error:
                 raise StoreError(
-                    f"where Dagster records its runs cannot be used ({one_line(error)}); see that the database in "
+                    f"Dagster cannot record its runs ({one_line(error)}); check that the database in "
                     f"{home / CONFIGURATION} is up and can be reached, then run it again"
                 ) from error
         yield instance
@@ -76,18 +77,18 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 def _what_is_wrong(error: dg.DagsterInvalidConfigError | yaml.YAMLError) -> str:
     if unset := re.search(r'environment variable "?(\w+)', str(error)):
         return f"names {unset[1]}, which is unset; set it"
-    found = error.errors[0].message if isinstance(error, dg.DagsterInvalidConfigError) else str(error)
-    return f"is not as Dagster wants it ({visible(found, most=200)}); mend it"
+    problem = error.errors[0].message if isinstance(error, dg.DagsterInvalidConfigError) else str(error)
+    return f"is not a valid configuration of Dagster ({visible(problem, most=200)}); correct it"
 
 
 def launches_on_ecs(instance: dg.DagsterInstance) -> bool:
-    """Whether each run of the instance gets a task on ECS: one without a task would pass for dead there."""
+    """Whether each run of the instance gets a task on ECS. A run without a task would be taken for dead there."""
     launcher = instance.get_ref().run_launcher_data if instance.is_persistent else None
     return launcher is not None and launcher.class_name == "EcsRunLauncher"
 
 
 def examine_instance(home: Path) -> Iterator[Line]:
-    """How the instance in `home` stands, for `ncaa-assets doctor`: its last run, its launcher, its daemon."""
+    """The doctor's lines on the instance in `home`: its last run, its launcher, its daemon."""
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         with dg.DagsterInstance.get() as instance:
@@ -97,7 +98,7 @@ def examine_instance(home: Path) -> Iterator[Line]:
             stopped = [state.name for state in states if state.status == InstigatorStatus.STOPPED]
             launcher = list(_examine_launcher(instance))
     except Exception as error:  # noqa: BLE001 - whatever a configuration or a database may raise ends a run too
-        text = f"the Dagster instance in {home} cannot be used ({one_line(error)}); mend {home / CONFIGURATION}"
+        text = f"the Dagster instance in {home} cannot be used ({one_line(error)}); correct {home / CONFIGURATION}"
         yield Line(Mark.FAIL, "instance", text)
         return
     if records:
@@ -112,10 +113,10 @@ def examine_instance(home: Path) -> Iterator[Line]:
     age = time.time() - newest
     errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
     if age >= _ALIVE_SECONDS:
-        text = "none works here: nothing starts by itself but what cron does (`make backup` ends with a line for it)"
+        text = "none is running, so nothing starts by itself without cron (`make backup` ends with a line for it)"
         yield Line(Mark.WARN, "daemon", f"{text}; or keep `make ui` open")
     elif errors:
-        yield Line(Mark.WARN, "daemon", f"it works, with errors ({one_line(Exception(errors[0]))}); see its log")
+        yield Line(Mark.WARN, "daemon", f"it is running, with errors ({one_line(Exception(errors[0]))}); see its log")
     else:
         yield Line(Mark.OK, "daemon", f"its last heartbeat was {age:.0f} s ago")
     for name in stopped:
@@ -123,7 +124,8 @@ def examine_instance(home: Path) -> Iterator[Line]:
 
 
 def _examine_launcher(instance: dg.DagsterInstance) -> Iterator[Line]:
-    """Whether runs can be launched, where the instance gives each a task on ECS. A run's own role may not look."""
+    """The doctor's line on whether runs can be launched on ECS, where the instance does that. A run's own role may not
+    ask."""
 
     if not launches_on_ecs(instance):
         return
@@ -134,7 +136,7 @@ def _examine_launcher(instance: dg.DagsterInstance) -> Iterator[Line]:
         check_launcher(instance)
     except BackupError as error:
         if is_denied(error.__cause__):
-            text = "this role may not launch any; that of a run need not, the service's and catch-up's have to"
+            text = "this role may not launch any run; a run's own need not, but the service's and catch-up's must"
             yield Line(Mark.WARN, "runs", text)
         else:
             yield Line(Mark.FAIL, "runs", str(error))

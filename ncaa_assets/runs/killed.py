@@ -1,7 +1,8 @@
-"""Runs whose process is gone without a word: killed, out of memory, or on a machine that stopped.
+"""Finds runs whose process vanished: it was killed, ran out of memory, or its machine stopped.
 
-Dagster leaves them STARTED for ever: nobody hears of the failure, and two of them fill the queue of a local instance.
-The day's lease shows which run is dead, or where a run holds none, its silence does; a run's status decides nothing.
+Dagster leaves such runs STARTED for ever. Nobody hears of the failure, and two of them fill the queue of a local
+instance. The day's lease shows whether a run is dead; where the run holds none, its silence does. Its status decides
+nothing.
 """
 
 import logging
@@ -17,16 +18,16 @@ from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG
 
 log = logging.getLogger(__name__)
 
-# A run takes its lease as the first thing after it started and gives it back as the last before it ends: one that has
-# none and says nothing for so long is not working.
+# A run holds its lease from its first step to its last. A started run that holds none and has been silent for so long
+# is not working.
 _SILENT_AFTER = timedelta(seconds=2 * LEASE_SECONDS)
-# Until it has started it may wait for a machine (an image is pulled for minutes), so that takes longer.
+# A run that has not started may be waiting for a machine, and pulling an image takes minutes, so it gets longer.
 _NEVER_STARTED_AFTER = timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
 class KilledRun:
-    """A dead run, its day, and a sentence that says how that is known."""
+    """A dead run, its day, and a sentence that says what shows it to be dead."""
 
     run_id: str
     day: str
@@ -36,12 +37,12 @@ class KilledRun:
 def mark_killed(
     instance: dg.DagsterInstance, archive: Archive, *, day: str | None = None, alerts_by: str
 ) -> list[KilledRun]:
-    """Reports the runs that are dead (of one day, or of all) as failed, or cancelled where that had been asked for, and
-    returns them. `alerts_by` is who tells people of them."""
+    """Reports dead runs, of one day or of all, as failed, and returns them. A dead run that was being cancelled is
+    reported as cancelled instead. `alerts_by` goes into the runs' tags: it names who alerts."""
     killed = []
     for run in _unfinished(instance, day):
         dead = _if_dead(instance, archive, run)
-        # Of two processes that see it at once, the one that removes the lease reports it.
+        # Where two processes see the dead run at once, the one that removes the lease reports it.
         if dead is None or not archive.remove_lease(dead.day, owner=run.run_id) or _has_ended(instance, run):
             continue
         instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by})
@@ -68,18 +69,18 @@ def _if_dead(instance: dg.DagsterInstance, archive: Archive, run: dg.DagsterRun)
     day = run.tags[PARTITION_TAG]
     holder = archive.last_holder(day)
     if holder is not None and holder.owner == run.run_id:
-        how = f"process {holder.pid} on {holder.machine} ended without a word" if holder.is_dead else None
+        how = f"process {holder.pid} on {holder.machine} ended without a report" if holder.is_dead else None
     else:
         silent = _silence(instance, run)
         limit = _NEVER_STARTED_AFTER if run.status == dg.DagsterRunStatus.STARTING else _SILENT_AFTER
-        how = f"nothing was heard of it for {silent.total_seconds() / 60:.0f} minutes" if silent > limit else None
+        how = f"it has been silent for {silent.total_seconds() / 60:.0f} minutes" if silent > limit else None
     if how is None:
         return None
     return KilledRun(
         run.run_id,
         day,
         f"this run was killed, ran out of memory, or its machine stopped ({how}); what it had done is kept, and the "
-        f"next run of {day} goes on from there",
+        f"next run of {day} continues from there",
     )
 
 

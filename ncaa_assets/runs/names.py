@@ -1,4 +1,4 @@
-"""The names by which runs are known: the job, the sensor that alerts, and the tags that a run carries."""
+"""The names that runs carry: the job, the sensor that alerts, and the tags."""
 
 JOB_NAME = "daily_backup"
 SENSOR = "failure_sensor"
@@ -7,7 +7,7 @@ SENSOR = "failure_sensor"
 DAY_LINES = "ncaa_assets.day_lines"
 
 PARTITION_TAG = "dagster/partition"
-# The command that made a run.
+# Names the command that created a run.
 TRIGGER_TAG = "ncaa_assets/trigger"
-# Who raises the alert of a run's failure, where that is not left to the sensor.
+# Names who sends the alert when a run fails, where that is not the sensor.
 ALERTS_TAG = "ncaa_assets/alerts"

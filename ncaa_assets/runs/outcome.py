@@ -1,7 +1,7 @@
 """How a day's run ended, read from its events: while they happen, or afterwards from the instance.
 
-This is the one place that knows what an event means for a person. The command's report, a range's table, an alert and
-the line that an alarm counts all say what is read here."""
+Only this module knows what an event means for a person. The command's report, a range's table, an alert and the line
+that an alarm counts all use what it read."""
 
 import re
 from dataclasses import dataclass, field
@@ -28,9 +28,9 @@ _EVENTS = {
     dg.DagsterEventType.ENGINE_EVENT,
 }
 
-# How Dagster's code server reports a worker that died; the failure that it records afterwards says nothing.
+# Dagster's code server reports a dead worker in these words. The failure that it records afterwards gives no reason.
 _CRASH = re.compile(r"Run execution process for \S+ ([^.]+)")
-# What a run ends with that somebody ended: no failure of its own.
+# The errors of a run that a person or a signal ended. They are no failures of its own.
 _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
@@ -38,8 +38,8 @@ _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 class RunError:
     """An error that ended a step, or with an empty `step` the run itself.
 
-    `kind` is which of the errors in failures.py it was, None for one that nobody foresaw; `message` its text; `detail`
-    the whole of it with its traceback. `is_check`: it only says that a blocking check failed.
+    `kind` is the error's class in failures.py, or None for an error that nobody foresaw. `message` is its text, and
+    `detail` the text with the traceback. `is_check` means that it only says that a blocking check failed.
     """
 
     step: str
@@ -50,7 +50,7 @@ class RunError:
 
     @classmethod
     def of(cls, step: str, error: SerializableErrorInfo) -> Self:
-        """The first cause that was written for people, else the innermost cause."""
+        """Takes the first cause whose class is in failures.py, else the innermost cause."""
         cause = error
         while (kind := _kind(cause)) is None and cause.cause is not None:
             cause = cause.cause
@@ -60,8 +60,7 @@ class RunError:
         return cls(step, kind, message, error.to_string(), is_check=error.cls_name == "DagsterAssetCheckFailedError")
 
     def sentence(self, *, debug: bool) -> str:
-        """One sentence for people. Where the error was not written for them, it says that `--debug` shows more, unless
-        that was asked for."""
+        """One sentence for people. For an unforeseen error, it points to `--debug` unless that is on."""
         if self.kind is not None:
             return self.message
         return f"unexpected {visible(self.message, most=500)}" + ("" if debug else "; --debug shows where")
@@ -75,7 +74,7 @@ def _kind(error: SerializableErrorInfo) -> type[BackupError] | None:
 @dataclass
 class DayRun:
     """How a day's run ended: its assets' summaries in order, the numbers in their metadata, its failed checks and its
-    errors. `reported` is what somebody else said who reported the run as failed."""
+    errors. `reported` is the message with which the run was reported as failed."""
 
     run_id: str
     succeeded: bool = False
@@ -90,7 +89,7 @@ class DayRun:
 
     @property
     def requests_left(self) -> int | None:
-        """How many API requests were left after it (None: the API did not say)."""
+        """How many API requests were left after the run, or None where the API did not say."""
         return self.number("highlights", REQUESTS_LEFT)
 
     def number(self, asset: str, name: str) -> int | None:
@@ -105,12 +104,12 @@ class DayRun:
 
     @property
     def was_held_by_another(self) -> bool:
-        """Whether it did nothing because another run held the day."""
+        """Whether the run did nothing because another run held the day."""
         return self.succeeded and not self.summaries
 
     @property
     def lost_its_worker(self) -> bool:
-        """Whether it failed without an error of its own: somebody else reported that its worker is gone."""
+        """Whether the run failed without an error of its own, because its worker was reported as gone."""
         return self.reported is not None and not (self.errors or self.failed_checks or self.cancelled or self.succeeded)
 
     @property
@@ -119,7 +118,7 @@ class DayRun:
         return any(error.kind is failures.QuotaSpent for error in self.errors)
 
     def result(self, planned: set[str], *, was_held: bool) -> Result:
-        """How the day came out of a run that was asked for the assets `planned`, while or after its last step."""
+        """How the day came out of a run that was asked for the assets `planned` and is in or after its last step."""
         if was_held:
             return Result.SKIPPED
         if self.what_went_wrong(debug=True) is not None:
@@ -130,7 +129,7 @@ class DayRun:
 
     def what_went_wrong(self, *, debug: bool = False) -> str | None:
         """One sentence: the first failed check, else the first error with its step; None where nothing went wrong."""
-        if self.failed_checks:  # first: a check that stops what follows shows as an error too, which says less
+        if self.failed_checks:  # first: a blocking check causes an error too, which says less
             return f"check failed: {self.failed_checks[0]}"
         if self.errors:
             error = self.errors[0]
@@ -138,7 +137,7 @@ class DayRun:
         return self.reported
 
     def note(self, event: dg.DagsterEvent) -> None:
-        """Takes in one of the run's events."""
+        """Notes what one of the run's events says."""
         match event.event_type:
             case dg.DagsterEventType.ASSET_MATERIALIZATION:
                 self._note_materialization(event.step_materialization_data.materialization)
@@ -165,7 +164,7 @@ class DayRun:
                 self.cancelled = True
             case dg.DagsterEventType.ENGINE_EVENT:
                 if crash := _CRASH.search(event.message or ""):
-                    kept = "what it had done is kept, and the next run goes on from there"
+                    kept = "what it had done is kept, and the next run continues from there"
                     self._crash = f"its process {visible(crash[1])}; {kept}"
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:
@@ -180,7 +179,7 @@ class DayRun:
 
 
 def recall(instance: dg.DagsterInstance, run_id: str) -> DayRun:
-    """How a run ended, or how far it has come, from what the instance recorded of it."""
+    """How a run ended, or how far it has come, according to the instance."""
     ended = DayRun(run_id)
     for record in instance.get_records_for_run(run_id, of_type=_EVENTS).records:
         if record.event_log_entry.dagster_event is not None:

@@ -1,11 +1,11 @@
-"""How a day can come out, in one list: the log's line, a range's table, the alarm and the exit codes all mean these."""
+"""Every way in which a day can come out. The log's line, a range's table, the alarm and the exit codes all use it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Result(StrEnum):
-    """How a day came out. The value is what the day's line in the log says, which alarms match."""
+    """How a day came out. The value appears in the day's line in the log, and alarms match it."""
 
     BACKED_UP = "backed_up"
     FAILED = "failed"
@@ -17,7 +17,7 @@ class Result(StrEnum):
 
     @property
     def words(self) -> str:
-        """What a person reads."""
+        """The result as people read it."""
         return _MEANINGS[self].words
 
     @property
@@ -32,7 +32,7 @@ class Result(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with that was asked for this day."""
+        """The exit code of a command that was asked for this day alone."""
         return _MEANINGS[self].exit_code
 
 
@@ -49,14 +49,14 @@ _MEANINGS = {
     Result.BACKED_UP: _Meaning("backed up", is_counted=True, is_due=False, exit_code=0),
     # An error or a failed check ended the run.
     Result.FAILED: _Meaning("FAILED", is_counted=False, is_due=True, exit_code=1),
-    # Everything was stored that came, and not everything came.
+    # Everything that came was stored, but not everything came.
     Result.INCOMPLETE: _Meaning("incomplete", is_counted=False, is_due=True, exit_code=1),
     # The run was not begun: the day's API requests are kept for other things.
     Result.NOT_STARTED: _Meaning("not started", is_counted=False, is_due=True, exit_code=1),
-    # Another run held the day, and does what there is to do.
+    # Another run held the day and does its work.
     Result.SKIPPED: _Meaning("held by another run", is_counted=False, is_due=False, exit_code=1),
     # A person or a signal stopped it on the way.
     Result.ENDED: _Meaning("ended", is_counted=False, is_due=True, exit_code=130),
-    # All that was asked for is done, which was not the whole day.
+    # All that was asked for is done, but that was not the whole day.
     Result.PARTIAL: _Meaning("partly asked for", is_counted=False, is_due=True, exit_code=0),
 }

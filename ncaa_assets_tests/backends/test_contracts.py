@@ -1,7 +1,7 @@
-"""What every backend promises (`ports.py`), held against each of them by one suite.
+"""What every backend promises (`ports.py`): one suite that each of them must pass.
 
-A new backend is one more name in `BACKENDS` and one more branch in `opened`; what only one backend has is tested in a
-file of its own. Processes are real, because promises between runs are promises between processes.
+A new backend is one more name in `BACKENDS` and one more branch in `opened`. What only one backend has is tested in its
+own file. Processes are real, because runs are processes, and these are promises between runs.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ FORK = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Backend:
-    """How another process opens the same backend: its name, and where it is."""
+    """What another process needs to open the same backend: its name and its place."""
 
     name: str
     place: str
@@ -86,7 +86,7 @@ def rows(backend: Backend) -> HighlightTable:
 
 
 def in_processes(count: int, target: Callable[..., None], *arguments: Any) -> None:
-    """Runs `target(number, *arguments)` in so many processes at once, and fails where one of them does."""
+    """Runs `target(number, *arguments)` in several processes at once, and fails if any of them fails."""
     children = [FORK.Process(target=target, args=(number, *arguments)) for number in range(count)]
     for child in children:
         child.start()
@@ -202,7 +202,7 @@ def test_a_killed_writer_leaves_the_old_document_or_the_new_one(backend: Backend
         while len(seen) < 3:
             assert time.monotonic() < deadline
             if store.info(KEY):
-                found = json_text.loads(store.read(KEY)[0])  # whole while it is being written, too
+                found = json_text.loads(store.read(KEY)[0])  # it is whole even while it is being written
                 seen.add(found["number"])
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
@@ -318,7 +318,7 @@ def test_what_a_killed_reader_left_is_swept(backend: Backend) -> None:
 
 
 def housekeeping(backend: Backend) -> list[str]:
-    """What lies under `.tmp/`, which no list of a store shows."""
+    """The objects under `.tmp/`, which a store never lists."""
     if backend.name == "local":
         return sorted(path.name for path in (Path(backend.place) / ".tmp").iterdir())
     listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{backend.place}/.tmp/")
@@ -326,7 +326,7 @@ def housekeeping(backend: Backend) -> list[str]:
 
 
 def test_reading_an_upload_ends_its_writing(objects: ObjectStore) -> None:
-    """A store may have to make one object of it first."""
+    """A store may have to assemble the upload into one object first."""
     with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
         upload.write(b"all")
         with upload.reader() as file:
@@ -365,7 +365,7 @@ def test_an_upload_without_a_commit_leaves_nothing(objects: ObjectStore, error: 
         pass
     assert objects.read(key)[0] == b"old"
     assert keys(objects) == [key]
-    upload.abort()  # harmless, as often as it is asked for
+    upload.abort()  # harmless, however often
 
 
 def test_two_uploads_of_one_key_do_not_mix(objects: ObjectStore) -> None:
@@ -398,7 +398,9 @@ def test_a_checksum_that_a_store_tells_is_that_of_the_content(backend: Backend, 
         with objects.upload(key, content_type="video/mp4") as upload:
             upload.write(data)
             upload.commit()
-        told = hashlib.sha256(data).hexdigest() if backend.name == "aws" else None  # a folder computes none by itself
+        told = (
+            hashlib.sha256(data).hexdigest() if backend.name == "aws" else None
+        )  # a folder computes no hash by itself
         assert objects.checksum(key) == told
     with objects.upload("large.mp4", content_type="video/mp4") as upload:
         for _ in range(9):
@@ -498,7 +500,7 @@ def test_rows_are_found_by_id_and_by_day(rows: HighlightTable) -> None:
     given = [row("10"), row("9"), row("b"), row("a", "2025-03-10")]
     assert rows.merge(given, replace) == 4
     assert rows.get(["9", "a", "missing"]) == {"9": given[1], "a": given[3]}
-    assert rows.day(DAY) == [given[0], given[1], given[2]]  # text, in the order of text
+    assert rows.day(DAY) == [given[0], given[1], given[2]]  # ids are text, and sorted as text
     assert rows.day("2025-03-10") == [given[3]]
     assert rows.day("2025-03-11") == []
     assert rows.get([]) == {}
@@ -526,7 +528,7 @@ def test_a_row_whose_day_changes_moves_to_it(rows: HighlightTable) -> None:
 
 
 def test_rows_of_one_id_in_one_merge_are_merged_one_after_the_other(rows: HighlightTable) -> None:
-    """A table that is made again from the JSON meets a clip once for each of the days that listed it."""
+    """When a table is made again from the JSON, a clip comes once for each day that listed it."""
     assert rows.merge([row("1", "2025-03-10"), row("1", DAY), row("1", "2025-03-11")], merge_row) == 1
     assert rows.get(["1"])["1"]["days"] == [DAY, "2025-03-10", "2025-03-11"]
 
@@ -544,7 +546,7 @@ def test_a_merge_that_fails_writes_nothing(rows: HighlightTable) -> None:
 
 
 def test_many_rows_come_back(backend: Backend, rows: HighlightTable) -> None:
-    """More than one statement of SQLite's takes; more than one batch, and one page of 1 MB, of DynamoDB's."""
+    """More rows than fit into one statement of SQLite, or into one batch and one page of 1 MB of DynamoDB."""
     count = 1203 if backend.name == "local" else 203
     many = [row(f"{number:04}", filling="x" * 6000) for number in range(count)]
     assert rows.merge(iter(many), replace) == count
@@ -588,7 +590,7 @@ def list_days(number: int, backend: Backend, start: "Barrier") -> None:
 
 
 def test_several_processes_that_merge_the_same_rows_lose_no_day(backend: Backend) -> None:
-    """They also all find that there is no table yet, and make it."""
+    """None of them finds a table, so all of them create it at once."""
     in_processes(6, list_days, backend, FORK.Barrier(6))
     found = backend.table.get([str(key) for key in range(5)])
     assert len(found) == 5
@@ -629,7 +631,7 @@ def test_the_table_says_where_it_is(backend: Backend, rows: HighlightTable) -> N
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_half_written(backend: Backend) -> Iterator[None]:
-    """Whatever a test did, no upload of it is left open in the local store."""
+    """No test leaves an upload open in the local store."""
     yield
     if backend.name == "local" and (Path(backend.place) / ".tmp").exists():
         left = [path.name for path in (Path(backend.place) / ".tmp").iterdir()]

@@ -1,5 +1,5 @@
 """What only the DynamoDB table has: batches, conditions, values that it cannot hold, a table of another shape, and a
-sentence for each thing that can be wrong. What every table promises is in test_backends.py."""
+sentence for each thing that can be wrong. What every table promises is in test_contracts.py."""
 
 import logging
 from decimal import Decimal
@@ -111,7 +111,7 @@ def test_keys_that_are_left_out_for_ever_are_an_error(rows: DynamoDBTable, cloud
 def test_a_row_that_another_run_writes_first_is_merged_again_and_not_overwritten(
     rows: DynamoDBTable, cloud: Cloud, there: list[str]
 ) -> None:
-    """Another day's run writes the same clip between this one's reading and its writing."""
+    """The run of another day writes the same clip after this run has read it and before it writes it."""
     rows.merge([row("1", day) for day in there], replace)
     other = opened()
     raced: list[int] = []
@@ -189,7 +189,7 @@ def test_no_region_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_table_without_the_index_is_written_and_warned_about_once(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The shape of the pipeline that this grew from: the hash key alone."""
+    """The pipeline that this project grew from has such a table: a hash key and no index."""
     cloud.make_table(TABLE, index=False)
     table = opened()
     caplog.set_level(logging.WARNING)

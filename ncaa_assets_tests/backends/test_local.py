@@ -93,7 +93,7 @@ def test_a_write_that_conflicts_adds_nothing_to_the_history(store: LocalStore) -
 
 def test_a_disk_without_hard_links_keeps_history_too(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")  # as exFAT answers
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # exFAT answers so
 
     monkeypatch.setattr(os, "link", no_links)
     store.write(KEY, b"one")
@@ -138,7 +138,7 @@ def test_a_folder_that_is_a_file_is_said_to_be_one(tmp_path: Path, below: str) -
 
 
 def test_a_folder_that_may_not_be_used_is_said(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """root may write anywhere, so the refusal is made here."""
+    """root may write anywhere, so the test fakes the refusal."""
 
     def refuse(self: Path, *_: Any, **__: Any) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
@@ -269,7 +269,7 @@ def test_a_damaged_table_is_said_with_where_its_rows_can_come_from(tmp_path: Pat
 
 
 def run_ffmpeg(*arguments: str) -> str:
-    """What ffmpeg says; it must not fail."""
+    """What ffmpeg prints. It must not fail."""
     done = subprocess.run([ffmpeg_program(), "-hide_banner", "-nostdin", *arguments], check=False, capture_output=True)
     said = done.stderr.decode("utf-8", "replace")
     assert done.returncode == 0, said
@@ -277,7 +277,7 @@ def run_ffmpeg(*arguments: str) -> str:
 
 
 def made(path: Path, picture: str, *more: str) -> Path:
-    """Half a second of a test picture, in a given size and form."""
+    """Half a second of a test picture, in the given size and format."""
     run_ffmpeg("-v", "error", "-f", "lavfi", "-i", f"testsrc2=duration=0.5:{picture}", *more, str(path))
     return path
 
@@ -313,7 +313,7 @@ def encode(store: LocalStore, source: Path, container: str = "mp4") -> Processed
 
 
 def streams(path: Path) -> str:
-    """ffmpeg's description of a file, once it has decoded it without a single error."""
+    """ffmpeg's description of a file that it decodes without an error."""
     run_ffmpeg("-v", "error", "-xerror", "-i", str(path), "-f", "null", "-")
     return "\n".join(line for line in run_ffmpeg("-i", str(path), "-f", "null", "-").split("Output #0")[0].splitlines())
 
@@ -461,7 +461,7 @@ def test_an_encode_that_takes_too_long_is_ended_and_says_which_setting(store: Lo
 
 
 def long_source(tmp_path: Path) -> Path:
-    """Little to write and much to encode: many seconds' work in a small file."""
+    """A small file that takes many seconds to encode."""
     path = tmp_path / "long.mp4"
     run_ffmpeg(
         "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=1", "-preset", "ultrafast",
@@ -562,7 +562,7 @@ def test_progress_is_said_while_a_long_encode_runs(
     from ncaa_assets.backends.local import ffmpeg
 
     class Fast:
-        """A clock by which every look is eleven seconds after the last."""
+        """A clock that advances eleven seconds each time it is read."""
 
         def __init__(self) -> None:
             self.now = 0.0
@@ -584,7 +584,7 @@ def test_without_ffmpeg_it_says_what_to_install(
     entry = put(store, "1", clip)
     with pytest.raises(EncodeFailed, match=r"pip install 'ncaa-assets\[local\]'.*IMAGEIO_FFMPEG_EXE"):
         list(transcoder(store).encode([request(entry)]))
-    assert list(transcoder(store).encode([])) == []  # a day without videos needs none
+    assert list(transcoder(store).encode([])) == []  # a day without videos needs no ffmpeg
 
 
 def test_a_reader_of_boxes_agrees_with_ffmpeg_about_outputs(store: LocalStore, clip: Path) -> None:

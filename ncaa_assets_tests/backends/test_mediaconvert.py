@@ -1,4 +1,4 @@
-"""MediaConvert as the encoder: what is asked of it, that nothing is paid for twice, and what becomes of each failure.
+"""MediaConvert as the transcoder: what is asked of it, that nothing is paid for twice, and how each failure ends.
 
 The jobs really encode: the emulator takes what boto3 sends, refuses what AWS would refuse, and runs ffmpeg from and to
 the bucket.
@@ -64,7 +64,7 @@ def movie_of(data: bytes) -> Movie:
 
 
 def other_bytes(clip: Path, number: int) -> bytes:
-    """The same clip as another file: a `free` box at its end."""
+    """The same clip with other bytes: a `free` box is at its end."""
     return clip.read_bytes() + (12).to_bytes(4, "big") + b"free" + number.to_bytes(4, "big")
 
 
@@ -96,7 +96,7 @@ def failed(outcome: EncodeOutcome) -> str:
 
 
 def streams(data: bytes, folder: Path) -> str:
-    """What ffmpeg says of an output, after it decoded all of it without a complaint."""
+    """What ffmpeg prints about an output, all of which it decodes without an error."""
     path = folder / "output.mp4"
     path.write_bytes(data)
     done = subprocess.run(
@@ -129,7 +129,7 @@ def test_a_video_comes_back_encoded_with_its_poster(
     )  # fmt: skip
     assert (result.width, result.height) == (320, 180)
     assert result.duration_seconds == pytest.approx(2, abs=0.1)
-    assert result.poster.key == f"processed_videos/{DAY}/1.0000000.jpg"  # MediaConvert's own name
+    assert result.poster.key == f"processed_videos/{DAY}/1.0000000.jpg"  # MediaConvert chooses this name
     assert objects.read(result.poster.key)[0][:3] == b"\xff\xd8\xff"
     (job,) = cloud.mediaconvert.jobs
     assert result.job_id == job.id
@@ -161,7 +161,7 @@ SIZES = [(None, None), (320, 180), (853, 479), (1280, 720), (1440, 1080), (1920,
 
 @pytest.mark.parametrize("has_sound", [True, False, None])
 def test_every_rendering_is_one_that_mediaconvert_takes(objects: S3Store, cloud: Cloud, has_sound: bool | None) -> None:
-    """The emulator holds requests against botocore's model of the service, its enums and ranges included."""
+    """The emulator checks requests against botocore's model of the service, including its enums and ranges."""
     cloud.mediaconvert.hold("SUBMITTED")
     client = boto3.client("mediaconvert")
     for (width, height), modifier in itertools.product(SIZES, ["", ".0a1b2c3d"]):
@@ -217,7 +217,7 @@ def test_what_was_encoded_is_not_encoded_again(
 def test_the_same_bytes_are_encoded_once_whoever_asks(
     transcoder: MediaConvertTranscoder, objects: S3Store, cloud: Cloud, clip: Path
 ) -> None:
-    """Two highlights of a day with one clip, and the day after, which lists it too."""
+    """Two highlights of a day have the same clip, and the next day lists it too."""
     data = clip.read_bytes()
     first, twin = transcoder.encode([request_for(objects, data, "1"), request_for(objects, data, "2")])
     (later,) = opened().encode([request_for(objects, data, "1", "2025-03-10")])
@@ -270,7 +270,7 @@ def test_what_something_else_overwrote_is_encoded_again(objects: S3Store, cloud:
 
 
 def killed_after(cloud: Cloud, operation: str, count: int, act: Callable[[], object]) -> None:
-    """Ends `act` right after the n-th call of an operation, whose answer it never sees."""
+    """Stops `act` right after the n-th call of an operation, so that it never sees the answer."""
     seen = itertools.count(1)
 
     def end(call: Call) -> None:
@@ -289,7 +289,7 @@ def killed_after(cloud: Cloud, operation: str, count: int, act: Callable[[], obj
 def test_a_job_whose_answer_was_lost_is_found_and_taken_up(
     objects: S3Store, cloud: Cloud, clip: Path, finished: bool, lag: float
 ) -> None:
-    """The token is as old as can be: only looking helps."""
+    """The token has long expired, so only looking for the job helps."""
     cloud.mediaconvert.token_seconds = 0
     cloud.mediaconvert.search_lag_seconds = lag
     cloud.mediaconvert.hold()
@@ -373,7 +373,7 @@ def test_all_jobs_are_submitted_before_any_is_waited_for(objects: S3Store, cloud
 
 
 def test_there_is_one_status_call_a_poll_however_many_jobs(objects: S3Store, cloud: Cloud, clip: Path) -> None:
-    """More jobs than one page of a listing holds, among a stranger's."""
+    """More jobs than fit on one page of a listing, among jobs of other programs."""
     for _ in range(23):
         cloud.mediaconvert.end_next("CANCELED")
     cloud.mediaconvert.hold()
@@ -391,7 +391,7 @@ def test_there_is_one_status_call_a_poll_however_many_jobs(objects: S3Store, clo
     assert len(outcomes) == 23
     gaps = [later - earlier for earlier, later in itertools.pairwise(calls)]
     assert min(gaps) >= 0.15, "0.2 s with a jitter of a fifth"
-    assert cloud.times("GetJob") <= 1  # the last one under way
+    assert cloud.times("GetJob") <= 1  # of the last job under way
 
 
 def test_polls_grow_rarer(objects: S3Store, cloud: Cloud, clip: Path) -> None:
@@ -460,7 +460,7 @@ def test_a_job_that_outlives_the_timeout_is_left_working_and_taken_up(
     (outcome,) = opened(timeout=0.2).encode([request])
     said = failed(outcome)
     assert "is not done after ENCODE_TIMEOUT" in said
-    assert "run the day again to take it up" in said
+    assert "run the day again to take it over" in said
     cloud.mediaconvert.release()
     (again,) = opened().encode([request])
     encoded(again)

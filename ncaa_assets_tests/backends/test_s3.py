@@ -49,7 +49,7 @@ def stored(cloud: Cloud, key: str = KEY) -> dict[str, Any]:
 
 
 def everything(cloud: Cloud) -> list[str]:
-    """What the bucket holds by now: its keys, and its unfinished uploads."""
+    """What the bucket holds: its keys and its unfinished uploads."""
     s3 = cloud.client("s3")
     found = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
     return found + [f"upload {one['Key']}" for one in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
@@ -110,7 +110,7 @@ def test_a_provisional_upload_appears_under_the_key_of_its_commit_alone(
 
 
 def test_reading_the_facts_of_a_large_upload_takes_a_request_a_place(objects: S3Store, cloud: Cloud) -> None:
-    """As MediaInfo reads an MP4 whose index is at its end: the head, box after box, the end, and the index."""
+    """MediaInfo reads an MP4 with its index at the end in this order: the head, box after box, the end, the index."""
     data = body(10)
     with objects.upload(KEY, content_type="video/mp4", provisional=True) as upload:
         upload.write(data)
@@ -204,7 +204,7 @@ def test_an_upload_that_ends_early_leaves_no_parts(
 def test_a_sweep_ends_the_uploads_of_the_dead_and_no_other(objects: S3Store, cloud: Cloud) -> None:
     s3 = cloud.client("s3")
     dead = [f"videos/{DAY}/1.mp4", f".tmp/videos/{DAY}/2.mp4.abc"]
-    # MediaConvert's own, another day's, and another program's in the same bucket.
+    # Uploads of MediaConvert, of another day, and of another program in the same bucket.
     alive = [f"processed_videos/{DAY}/1.mp4", "videos/2025-03-10/1.mp4"]
     for key in (*dead, *alive):
         s3.create_multipart_upload(Bucket=BUCKET, Key=f"{PREFIX}/{key}")
@@ -305,7 +305,7 @@ def test_a_lease_whose_answers_are_lost_is_held_and_given_back(objects: S3Store,
 
 
 def test_a_write_that_another_one_overtook_is_no_success(objects: S3Store) -> None:
-    """Even if both wrote the same bytes: two that count up would lose one."""
+    """Not even where both write the same bytes: of two counters that count up, one would be lost."""
     key = f"highlights/{DAY}.json"
     version = objects.write(key, b"1")
     opened().write(key, b"2", expect=version)

@@ -1,4 +1,4 @@
-"""What every transcoder promises (`backends/base.py`), held against ffmpeg and against MediaConvert by one suite."""
+"""What every transcoder promises (`ports.py`): one suite that ffmpeg and MediaConvert must pass."""
 
 import hashlib
 from collections.abc import Callable
@@ -24,7 +24,7 @@ BUCKET, DAY = "highlights", "2025-03-09"
 
 @dataclass(frozen=True)
 class Backend:
-    """A store, and how to open a transcoder on it."""
+    """A store, and a function that opens a transcoder on it."""
 
     store: ObjectStore
     transcoder: Callable[[Profile], Transcoder]

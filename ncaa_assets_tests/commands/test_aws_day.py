@@ -49,7 +49,7 @@ def ready(cloud: Cloud) -> Cloud:
 
 @pytest.fixture
 def endpoint(server: ScriptedServer, clip: Path, silent_clip: Path) -> str:
-    """A web page first, then videos with and without sound, and records with neither."""
+    """A web page first, then videos with and without sound, and records with neither page nor video."""
     page = server.on("/watch", Reply(b"<!doctype html><title>watch</title>", content_type="video/mp4"))
     sound = server.on("/sound.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
     silent = server.on("/silent.mp4", Reply(silent_clip.read_bytes()))
@@ -58,13 +58,13 @@ def endpoint(server: ScriptedServer, clip: Path, silent_clip: Path) -> str:
 
 
 def keys(cloud: Cloud) -> list[str]:
-    """The keys in the bucket, without housekeeping."""
+    """The keys in the bucket, without those of the program's own records."""
     found = cloud.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
     names = [one["Key"].removeprefix("ncaa/") for one in found]
     return sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
 
 
-@pytest.mark.timeout(900)  # four commands, each of which may take its two minutes
+@pytest.mark.timeout(900)  # four commands, each of which may take two minutes
 def test_the_daily_job_stores_on_aws_what_it_stores_in_a_folder(
     ready: Cloud, endpoint: str, clip: Path, tmp_path: Path
 ) -> None:
@@ -83,7 +83,7 @@ def test_the_daily_job_stores_on_aws_what_it_stores_in_a_folder(
     local_keys = sorted(
         name for name in files if not any(part.startswith((".", "highlights.sqlite")) for part in name.split("/"))
     )
-    # Frame captures are numbered, which is MediaConvert's to say.
+    # MediaConvert numbers its frame captures.
     assert [key.replace(".0000000.jpg", ".jpg") for key in keys(ready)] == local_keys
     assert f"processed_videos/{DAY}/3.mp4" in local_keys
 
@@ -128,7 +128,7 @@ def test_the_daily_job_stores_on_aws_what_it_stores_in_a_folder(
 
 
 def where_the_key_is(cloud: Cloud, folder: Path, said: str) -> list[str]:
-    """Everything that a run leaves, searched for the API key."""
+    """Searches everything that a run leaves for the API key."""
     s3 = cloud.client("s3")
     found = []
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
@@ -145,14 +145,14 @@ def where_the_key_is(cloud: Cloud, folder: Path, said: str) -> list[str]:
 
 
 def day_with_the_secret(endpoint: str, folder: Path) -> DayRun:
-    """One run of the daily job in this process, whose key is in the secret alone."""
+    """Runs the daily job in this process, with the key only in the secret."""
     settings = Settings.from_environment({**AWS, "API_URL": endpoint, "RAPIDAPI_SECRET_ID": SECRET})
     with open_instance(folder / "home") as instance:
         return execute_day(instance, build_defs(settings), date.fromisoformat(DAY), force=False)
 
 
 def told(ended: DayRun) -> str:
-    """The errors of a run, as the command looks for their sentence."""
+    """The errors of a run, as the command prints them."""
     assert not ended.succeeded
     return " ".join(error.detail for error in ended.errors)
 
@@ -217,7 +217,7 @@ def test_without_a_key_no_run_starts(ready: Cloud) -> None:
 
 
 def test_a_run_from_the_ui_without_a_key_fails_with_the_same_sentence(ready: Cloud, tmp_path: Path) -> None:
-    """The webserver's task needs no key; a run's does."""
+    """The webserver's task needs no key, but a run's task does."""
     assert "there is no API key" in told(run_day(Settings.from_environment(AWS), tmp_path / "home"))
     assert keys(ready) == []
 
@@ -244,7 +244,7 @@ def test_what_is_wrong_with_the_account_is_one_sentence(
 
 
 def _look_often(patch: pytest.MonkeyPatch) -> None:
-    """Encodes here take a moment, and a look at a job is no change: no point is lost where one is not waited for."""
+    """Encodes take only a moment here. Reading a job's state changes nothing, so no point is lost without a wait."""
     often = functools.partialmethod(MediaConvertTranscoder.__init__, poll_seconds=0.1)
     patch.setattr(MediaConvertTranscoder, "__init__", often)
 

@@ -1,4 +1,4 @@
-"""The command: what it says and how it exits, whatever goes wrong. Real processes for what a process decides."""
+"""`ncaa-assets backup`: what it says and how it exits, whatever goes wrong. Processes are real where that matters."""
 
 import os
 import signal
@@ -103,7 +103,7 @@ def test_debug_shows_where_an_error_came_from(run: Callable[..., Result], server
 def test_a_mistyped_or_stopped_host_takes_a_few_seconds_more_than_an_error_that_is_never_retried(
     run: Callable[..., Result], server: ScriptedServer, url: str
 ) -> None:
-    """Within ten seconds of pressing Enter a person reads it; how long the rest of a run takes is the machine's."""
+    """A person reads it within ten seconds of pressing Enter. The rest of a run takes as long as the machine needs."""
 
     def seconds(api_url: str) -> float:
         started = time.monotonic()
@@ -159,7 +159,7 @@ def test_the_last_days_end_with_yesterday_and_the_cron_line_asks_for_them_again(
 @pytest.mark.parametrize(
     ("left", "reserve", "failing", "days_asked"),
     [
-        (9, 7, False, 1),  # the look itself takes one, and one more is above the reserve
+        (9, 7, False, 1),  # asking takes one request, and one more is above the reserve
         (9, 5, False, 3),
         (3, 5, False, 0),
         (6, 3, True, 2),  # a day that fails spends its request too
@@ -184,7 +184,7 @@ def test_a_range_that_the_quota_will_not_do_for_is_told_so_before_it_starts_and_
     told = result.stderr.index("8 days take at least 8 API requests, and")
     day = f"2025-03-0{1 + days_asked}"
     assert told < result.stderr.index(f"stopped before {day}: ")
-    assert f"go on tomorrow with --from {day} --to 2025-03-08" in result.stderr
+    assert f"continue tomorrow with --from {day} --to 2025-03-08" in result.stderr
 
 
 def test_a_range_stops_when_the_days_quota_is_spent(run: Callable[..., Result], server: ScriptedServer) -> None:
@@ -204,7 +204,7 @@ def test_a_range_whose_quota_cannot_be_asked_says_so_and_tries_its_days(
     url = server.on(API_PATH, Reply(status=404), good)
     result = run("backup", "--from", "2025-03-08", "--to", "2025-03-09", API_URL=url, RAPIDAPI_KEY=KEY)
     assert result.exit_code == 0, result.output
-    assert "how many API requests are left could not be asked" in result.stderr
+    assert "the API did not say how many requests are left" in result.stderr
 
 
 def test_a_dotenv_file_overrides_the_environment_as_it_does_for_dagster(
@@ -247,7 +247,7 @@ def test_a_home_that_cannot_be_written_is_said(run: Callable[..., Result], monke
 
 
 def test_ctrl_c_in_a_terminal_prints_one_line_and_no_traceback(server: ScriptedServer) -> None:
-    """A terminal sends it to every process of the group, helpers included."""
+    """A terminal sends it to every process of the group, children included."""
     url = server.on(API_PATH, lambda handler: time.sleep(60))
     environment = {**os.environ, **HOME, "API_URL": url, "RAPIDAPI_KEY": KEY}
     process = subprocess.Popen(
@@ -286,7 +286,7 @@ def test_a_signal_ends_a_run_within_seconds_recorded_as_cancelled_with_nothing_h
     slow_encoder.write_text(f"#!/bin/sh\ntouch '{tmp_path}/encoding'\nexec sleep 60\n")
     slow_encoder.chmod(0o755)
     video = server.on("/1.mp4", stall if where == "copy" else Reply(whole))
-    if where == "connect":  # TLS that a plain server waits for: the handshake never ends
+    if where == "connect":  # the client speaks TLS to a plain server, so the handshake never ends
         silent = socket.create_server(("127.0.0.1", 0))
         video = f"https://127.0.0.1:{silent.getsockname()[1]}/1.mp4"
     url = serve_listing(server, lambda: [record(1, video)])
@@ -341,7 +341,7 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(run: Callable[..., 
         port = taken.getsockname()[1]
         result = run("ui", "--port", str(port))
     assert result.exit_code == 2
-    assert f"port {port} cannot be had" in result.stderr
+    assert f"port {port} cannot be used" in result.stderr
     assert run("ui", "--port", "99999").exit_code == 2
 
 

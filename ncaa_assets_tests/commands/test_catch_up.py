@@ -1,4 +1,4 @@
-"""`ncaa-assets catch-up`: what it finds to do in the store, what it leaves, and whom it tells."""
+"""`ncaa-assets catch-up`: what it finds to do in the store, what it leaves alone, and whom it alerts."""
 
 import json
 import os
@@ -36,19 +36,21 @@ NONE_LISTED = Reply(b'{"data": [], "pagination": {"totalCount": 0}}')
 
 
 def days(count: int) -> list[date]:
-    """The last days that can be backed up, the newest first."""
+    """The last days that can be backed up, newest first."""
     newest = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
     return [newest - timedelta(days=back) for back in range(count)]
 
 
 def asked(server: ScriptedServer) -> list[str]:
-    """The days that the API was asked for, without the look at the quota."""
-    return [one.query["date"] for one in server.asked if one.path == API_PATH and one.query["limit"] != "1"]
+    """The days that the API was asked for, without the request that reads the quota."""
+    return [
+        request.query["date"] for request in server.asked if request.path == API_PATH and request.query["limit"] != "1"
+    ]
 
 
 @pytest.fixture
 def alerts(capfd: pytest.CaptureFixture[str]) -> Alerts:
-    """What was alerted since it was last asked. Logs go to the real stderr, which no runner of commands takes."""
+    """The alerts since the last call. Logs go to the real stderr, which click's test runner does not capture."""
 
     def read() -> list[str]:
         return [line.strip() for line in capfd.readouterr().err.splitlines() if line.strip().startswith("ALERT ")]
@@ -109,7 +111,7 @@ def _make_older(day: date, by: timedelta) -> None:
     path.write_text(json.dumps(document), "utf-8")
 
 
-def test_a_day_that_fails_ends_no_other_and_is_alerted_of_once_by_the_command_itself(
+def test_a_day_that_fails_stops_no_other_and_the_command_itself_alerts_once(
     caught_up: Run, server: ScriptedServer, alerts: Alerts
 ) -> None:
     oldest_first = sorted(days(3))
@@ -156,7 +158,7 @@ def test_where_the_quota_ends_before_the_days_what_was_never_backed_up_comes_fir
     assert caught_up("--days", "2").exit_code == 0
     for day in days(2):
         _make_older(day, timedelta(hours=30))
-    remaining = iter([7, 6, 5])  # the look, and two days: then QUOTA_RESERVE is reached
+    remaining = iter([7, 6, 5])  # the request that reads the quota, and two days: then QUOTA_RESERVE is reached
 
     def answer(handler: Handler) -> None:
         headers = {"x-ratelimit-requests-remaining": str(next(remaining))}
@@ -174,7 +176,7 @@ def test_where_the_quota_ends_before_the_days_what_was_never_backed_up_comes_fir
     assert str(days(1)[0]) in alert
 
 
-def test_what_keeps_it_from_even_looking_is_alerted_of_too(caught_up: Run, alerts: Alerts) -> None:
+def test_what_keeps_it_from_even_looking_raises_an_alert_too(caught_up: Run, alerts: Alerts) -> None:
     assert caught_up("--days", "1").exit_code == 0
     result = caught_up(LEAGUE_NAME="NBA")
     assert result.exit_code == 2
@@ -198,7 +200,7 @@ def test_a_day_that_another_run_did_meanwhile_is_not_done_again(caught_up: Run, 
     by_hand: list[subprocess.CompletedProcess[str]] = []
 
     def answer(handler: Handler) -> None:
-        """While the first day is fetched, a person backs up the other."""
+        """While the first day is fetched, a person backs up the second."""
         query = server.asked[-1].query
         if query["limit"] != "1" and not by_hand:
             by_hand.append(subprocess.CompletedProcess([], 1))

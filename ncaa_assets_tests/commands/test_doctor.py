@@ -1,4 +1,4 @@
-"""`ncaa-assets doctor`: what it says of a machine on which a backup works, and of each thing that would stop it."""
+"""`ncaa-assets doctor`: what it says where a backup would work, and about each thing that would stop one."""
 
 import json
 import shutil
@@ -41,17 +41,17 @@ class Said(NamedTuple):
     text: str
 
     def line(self, name: str, mark: str = "") -> str:
-        """The line about something, with this mark."""
-        (found,) = [one for one in self.text.splitlines() if one.startswith(f"  {mark:<5} {name} ")]
-        return found
+        """The line with this mark about a thing."""
+        (line,) = [line for line in self.text.splitlines() if line.startswith(f"  {mark:<5} {name} ")]
+        return line
 
     @property
     def marks(self) -> dict[str, str]:
         """The worst mark of each thing."""
         order = ["ok", "warn", "fail"]
         marks: dict[str, str] = {}
-        for one in self.text.splitlines():
-            mark, _, rest = one.strip().partition(" ")
+        for line in self.text.splitlines():
+            mark, _, rest = line.strip().partition(" ")
             if mark in order:
                 name = rest.split()[0]
                 marks[name] = max(marks.get(name, "ok"), mark, key=order.index)
@@ -63,7 +63,7 @@ Doctor = Callable[..., Said]
 
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """The command's body, in this process, with the environment that a test gives."""
+    """Runs the command's body in this process, with the environment that a test gives."""
     monkeypatch.setenv("DAGSTER_HOME", "")
 
     def say(**environment: str) -> Said:
@@ -76,7 +76,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def real(server: ScriptedServer, body: Any = None, *, headers: dict[str, str] | None = None) -> dict[str, str]:
-    """The environment of a real key, whose API answers with this body."""
+    """An environment with a real key, whose API answers with this body."""
     body = page_of([record(number) for number in range(3)]) if body is None else body
     return {"API_URL": serve(server, body, headers=headers), "RAPIDAPI_KEY": KEY}
 
@@ -92,7 +92,7 @@ def test_a_new_machine_without_a_key_would_work_and_nothing_is_created_by_asking
     assert "put your key into .env" in said.line("key", "warn")
     assert "the first backup makes it" in said.line("archive", "ok")
     assert f"{YESTERDAY} is not backed up yet; run `ncaa-assets backup`" in said.line("yesterday", "warn")
-    assert "Yes. 2 things to know of" in done.stdout
+    assert "Yes. 2 things to know about" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ def test_a_real_key_is_tried_with_one_request_and_shows_nowhere(doctor: Doctor, 
     assert "takes the key and answers in" in said.line("api", "ok")
     assert "BASIC" in said.line("plan", "ok")
     assert "77 of 100 API requests are left today" in said.line("quota", "ok")
-    assert "of the shape that is read" in said.line("answer", "ok")
+    assert "has the expected shape" in said.line("answer", "ok")
     assert "3 listed; of the first 3, 3 lead to video files" in said.line("answer", "ok")
     (asked,) = server.asked
     assert asked.headers["x-rapidapi-key"] == KEY
@@ -162,7 +162,7 @@ def test_an_answer_of_another_shape_is_a_warning_for_each_difference(doctor: Doc
     assert "it limits the answer (Only the last 30 days" in said.line("plan", "warn")
     for text in ("there is no `pagination`", "`title` of 1 of 1 records is not text", "please report it"):
         assert text in said.text
-    assert "fields that are new, and kept: clipLength" in said.line("answer", "ok")
+    assert "new fields, which are kept: clipLength" in said.line("answer", "ok")
 
 
 def test_a_league_without_highlights_is_a_warning(doctor: Doctor, server: ScriptedServer) -> None:
@@ -225,7 +225,7 @@ def test_an_instance_that_cannot_be_opened_would_stop_a_backup(doctor: Doctor) -
     (home / "dagster.yaml").write_text("no_such_setting: true\n")
     said = doctor()
     assert said.code == 1
-    assert "mend" in said.line("instance", "fail")
+    assert "correct" in said.line("instance", "fail")
     assert "no_such_setting" in said.line("instance", "fail")
 
 
@@ -289,7 +289,7 @@ def test_yesterday_is_told_as_it_is(
 
 
 def trust(service: str) -> str:
-    """The policy by which a role lets a service use it."""
+    """The trust policy that lets a service use a role."""
     principal = {"Service": f"{service}.amazonaws.com"}
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -297,7 +297,7 @@ def trust(service: str) -> str:
 
 @pytest.fixture
 def on_aws(doctor: Doctor, cloud: Cloud, server: ScriptedServer) -> Doctor:
-    """The doctor on an AWS that has all that a backup needs."""
+    """Runs the doctor on an AWS that has all that a backup needs."""
     cloud.make_bucket("archive")
     cloud.make_table("SportsHighlights")
     cloud.client("iam").create_role(RoleName="encoder", AssumeRolePolicyDocument=trust("mediaconvert"))
@@ -371,11 +371,11 @@ def untrusted(cloud: Cloud) -> None:
         ),
         (
             lambda cloud: cloud.fail("ListObjectVersions", error(403, "AccessDenied")),
-            {}, "bucket", "ok", "deleting them is not granted",
+            {}, "bucket", "ok", "these credentials may not delete them",
         ),
         (
             lambda cloud: cloud.fail("GetBucketVersioning", error(403, "AccessDenied")),
-            {}, "bucket", "ok", "whether it keeps versions is not shown",
+            {}, "bucket", "ok", "whether it keeps versions cannot be seen",
         ),
         (None, {"DYNAMODB_TABLE": "Nothing"}, "table", "fail", "there is no table Nothing in us-east-1"),
         (lambda cloud: another_table(cloud, index=False), {}, "table", "warn", "has no index by_game_date"),
@@ -393,11 +393,11 @@ def untrusted(cloud: Cloud) -> None:
             lambda cloud: cloud.fail("GetQueue", error(403, "ForbiddenException")),
             {}, "encoder", "fail", "may not do GetQueue",
         ),
-        (None, {"MEDIACONVERT_ROLE_ARN": "encoder"}, "role", "fail", "is no role's ARN"),
+        (None, {"MEDIACONVERT_ROLE_ARN": "encoder"}, "role", "fail", "is not a role's ARN"),
         (None, {"MEDIACONVERT_ROLE_ARN": ROLE + "s"}, "role", "fail", "there is no role encoders"),
-        (None, {"ALERT_TOPIC_ARN": ""}, "topic", "warn", "failures are told in the log alone"),
+        (None, {"ALERT_TOPIC_ARN": ""}, "topic", "warn", "failures appear only in the log"),
         (untrusted, {}, "role", "fail", "add mediaconvert.amazonaws.com"),
-        (lambda cloud: cloud.fail("GetRole", error(403, "AccessDenied")), {}, "role", "ok", "is not shown"),
+        (lambda cloud: cloud.fail("GetRole", error(403, "AccessDenied")), {}, "role", "ok", "cannot be seen"),
         (
             lambda cloud: cloud.fail("GetCallerIdentity", error(403, "InvalidClientTokenId")),
             {}, "credentials", "fail", "AWS does not know these credentials",

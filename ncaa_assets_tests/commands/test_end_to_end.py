@@ -1,4 +1,5 @@
-"""A day, from a real HTTP endpoint to a real archive, by the command that a person types; looked at by other means."""
+"""A day from a real HTTP endpoint to a real archive, by the command that a person types. Other programs look at the
+result."""
 
 import json
 import sqlite3
@@ -15,7 +16,7 @@ from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 
 
 def decodes(video: Path) -> str:
-    """What ffmpeg has to say while it decodes every frame: nothing, for a good file."""
+    """What ffmpeg prints while it decodes every frame: nothing, for a good file."""
     done = subprocess.run(
         [ffmpeg_program(), "-v", "error", "-xerror", "-i", str(video), "-f", "null", "-"],
         capture_output=True, text=True, check=False,
@@ -124,7 +125,7 @@ def test_a_second_call_merges_once_more_copies_and_encodes_nothing_and_says_so(
 def test_a_key_with_a_stray_character_around_it_works_and_shows_nowhere(
     endpoint: dict[str, str], server: ScriptedServer, tmp_path: Path, spoilt: str
 ) -> None:
-    """A `.env` written on Windows ends its lines in a carriage return, which no header can carry."""
+    """In a `.env` written on Windows, lines end with a carriage return, which no header can carry."""
     done = command("backup", "--date", DAY, "--debug", **{**endpoint, "RAPIDAPI_KEY": spoilt})
     assert done.returncode == 0, done.stderr
     assert {asked.headers.get("x-rapidapi-key") for asked in server.asked if asked.path == API_PATH} == {KEY}

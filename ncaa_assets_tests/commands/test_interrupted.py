@@ -62,7 +62,7 @@ def _killed_at(context: ForkServerContext, point: int, settings: Settings, archi
     return child.exitcode != 0
 
 
-@pytest.mark.timeout(1200)  # some thirty days' work, a few seconds each
+@pytest.mark.timeout(1200)  # some thirty days, a few seconds each
 @pytest.mark.parametrize("is_second", [False, True], ids=["first fetch", "later fetch"])
 def test_a_run_killed_at_any_point_is_taken_up_by_the_next_and_nothing_is_lost_or_doubled(
     server: ScriptedServer,
@@ -123,7 +123,7 @@ def test_of_two_commands_for_one_day_at_once_one_does_it_and_the_other_says_so(
     serve_listing(server, lambda: [record(1, video)], path="/listing")
 
     def answer(handler: Handler) -> None:
-        """The first to ask waits for its answer until the second has given up or a minute has passed."""
+        """The first request waits for its answer until the second run has given up, or a minute has passed."""
         both_are_there.wait(60)
         server.asked.append(server.asked[-1])
         script = server._scripts["/listing"][0]

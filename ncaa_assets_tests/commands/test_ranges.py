@@ -1,4 +1,4 @@
-"""Several days in one call: how it goes on where it stopped, what a person sees of it, and that it stays small."""
+"""Several days in one call: how it continues where it stopped, what a person sees, and how little memory it takes."""
 
 import json
 import os
@@ -26,7 +26,7 @@ FIRST, SECOND, THIRD = "2025-03-07", "2025-03-08", "2025-03-09"
 
 
 def asked(server: ScriptedServer) -> list[str]:
-    """The days that the API was asked for since it was last asked here, without the look at the quota."""
+    """The days that the API was asked for since the last call, without the request that reads the quota."""
     found = [one.query["date"] for one in server.asked if one.path == API_PATH and one.query["limit"] != "1"]
     server.asked.clear()
     return found
@@ -57,7 +57,7 @@ def test_a_range_that_left_a_day_undone_takes_up_that_day_and_a_range_that_is_do
     again = on_range()
     assert again.exit_code == 0, again.output
     assert asked(server) == [SECOND]
-    assert "going on where this was left: 2 of 3 days are done already" in again.stderr
+    assert "continuing this range: 2 of 3 days are done already" in again.stderr
     assert "3 of 3 days backed up" in again.stdout
     assert len(re.findall("done before", again.stdout)) == 2
 
@@ -76,7 +76,7 @@ def test_force_does_every_day_also_where_a_range_was_left(on_range: Run, server:
 def test_what_was_done_before_the_range_began_is_done_again(on_range: Run, run: Run, server: ScriptedServer) -> None:
     environment = {"API_URL": server.url(API_PATH), "RAPIDAPI_KEY": KEY}
     assert run("backup", "--date", FIRST, **environment).exit_code == 0
-    # What is stored tells times by whole seconds: without this the day would be as new as the range.
+    # Stored times are in whole seconds: without this, the day would be as new as the range.
     path = Path("data/highlights", f"{FIRST}.json")
     path.write_text(re.sub(r'"at": "[^"]*"', '"at": "2025-03-08T10:00:00Z"', path.read_text("utf-8")), "utf-8")
     server.on(API_PATH, failing(server, THIRD))
@@ -153,7 +153,7 @@ def test_an_interrupted_or_killed_range_goes_on_where_it_stopped(
         ended.set()
     assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
     if number != signal.SIGKILL:
-        assert "the same command goes on where this one stopped" in errors
+        assert "the same command continues where this one stopped" in errors
         assert re.search(rf"^ {FIRST} .* backed up", output, re.MULTILINE), "what was done is in the table"
         assert "Traceback" not in errors
     asked(server)
@@ -163,7 +163,7 @@ def test_an_interrupted_or_killed_range_goes_on_where_it_stopped(
 
 
 def in_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Runs a command in a real pseudo-terminal of 120 columns; its exit code, and all that it showed."""
+    """Runs a command in a real pseudo-terminal of 120 columns. Returns its exit code and all that it showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         arguments, env={**environment, "TERM": "xterm", "COLUMNS": "120"}, stdin=theirs, stdout=theirs, stderr=theirs
@@ -173,7 +173,7 @@ def in_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[in
     try:
         while piece := os.read(ours, 65536):
             shown += piece
-    except OSError:  # how Linux says that the other side is closed
+    except OSError:  # on Linux: the other side is closed
         pass
     finally:
         os.close(ours)
@@ -241,8 +241,8 @@ def test_memory_does_not_grow_with_the_days(server: ScriptedServer) -> None:
     )
     assert done.returncode == 0, done.stderr
     sizes = json.loads(done.stdout)
-    # What is imported and cached on the way has come by the eighth day. Dagster's migrations leave some thirty small
-    # objects a run; a day's definitions or records would be thousands.
+    # By the eighth day, all imports and caches are in place. Dagster's migrations leave some thirty small objects a
+    # run; a day's definitions or records would be thousands.
     objects = (sizes[17][0] - sizes[7][0]) / 10
     assert objects < 100, sizes
     megabytes = sum(size for _, size in sizes[13:18]) / 5 - sum(size for _, size in sizes[8:13]) / 5

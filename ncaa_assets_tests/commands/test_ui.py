@@ -1,4 +1,4 @@
-"""The UI that `ncaa-assets ui` opens, asked as a browser asks it, and looked at in one."""
+"""The UI that `ncaa-assets ui` opens, through its HTTP API and in a real browser."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +12,7 @@ from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, ask, chromium,
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-# The last Saturday, which has a long listing in the sample; the UI plots the newest partitions.
+# The last Saturday: the sample lists many games on Saturdays, and the UI plots the newest partitions.
 _YESTERDAY = Settings().today() - timedelta(days=1)
 _SATURDAY = _YESTERDAY - timedelta(days=(_YESTERDAY.weekday() - 5) % 7)
 DAY, FIRST_DAY = _SATURDAY.isoformat(), (_SATURDAY - timedelta(days=3)).isoformat()
@@ -84,7 +84,7 @@ def page(ui: str) -> Iterator["Page"]:
 
 
 def sees(page: "Page", *texts: str) -> None:
-    """Waits until each of these can be seen on the page, whole; what a person never gets to see fails by timeout."""
+    """Waits until each of these texts is fully visible on the page. A text that never appears fails by timeout."""
     for text in texts:
         page.get_by_text(text, exact=True).first.wait_for()
 

@@ -47,7 +47,7 @@ class Good(NamedTuple):
 
 @pytest.fixture(scope="module")
 def good(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Good]:
-    """The archive of two days, and its source, which answers as long as the tests run."""
+    """An archive of two days, and its source, which answers while the tests run."""
     folder = tmp_path_factory.mktemp("good")
     with scripted_server() as server, pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAPIDAPI_KEY", "")
@@ -67,7 +67,7 @@ def good(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def verify(good: Good, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
-    """A copy of the good archive in `data`, and the command's body on it: its exit code and what it said."""
+    """Copies the good archive to `data` and runs the command's body on it. Gives its exit code and what it printed."""
     shutil.copytree(good.folder, "data")
     monkeypatch.setenv("API_URL", good.settings.api_url)
     monkeypatch.setenv("RAPIDAPI_KEY", KEY)
@@ -113,7 +113,7 @@ def add(path: str) -> None:
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_good_archive_is_equal_and_nothing_in_it_is_touched(verify: Said, deep: bool) -> None:
     def state() -> dict[Path, tuple[int, int]]:
-        # SQLite's log and the locks beside it come and go.
+        # SQLite's log files and the lock files come and go.
         files = [path for path in Path("data").rglob("*") if path.is_file() and SQLITE_NAME not in path.name]
         return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
@@ -125,8 +125,8 @@ def test_a_good_archive_is_equal_and_nothing_in_it_is_touched(verify: Said, deep
     assert state() == before
 
 
-# What was changed · what the command says of it · whether only --deep can tell · how it is mended: by running the day
-# again, by doing so with --force, or by hand first.
+# What was changed · what the command says about it · whether only --deep finds it · how it is repaired: by running the
+# day again, by running it with --force, or by hand first.
 BROKEN: dict[str, tuple[Callable[[], object], list[str], bool, str]] = {
     "a deleted copy": (COPY.unlink, [f"{SECOND}  videos", "2.mp4: is missing from the store"], False, "again"),
     "a truncated copy": (lambda: cut(COPY), ["bytes, and", "were recorded"], False, "again"),
@@ -236,7 +236,7 @@ def test_a_difference_is_listed_and_doing_what_is_said_mends_it(good: Good, veri
     elif mend.startswith("delete "):
         Path(mend.removeprefix("delete ")).unlink()
     settings = good.settings.model_copy(update={"data_dir": Path("data")})
-    # A row of two days is mended by running both.
+    # Only running both days repairs a row that belongs to both.
     for day in (FIRST, SECOND) if f"{FIRST}  backup_rows" in said else (SECOND,):
         back_up(settings, day, force=mend == "force")
     code, said = verify(deep=True)
@@ -278,11 +278,9 @@ def test_a_damaged_document_is_one_to_put_back_and_hides_nothing_else(
 
 
 def test_a_row_that_no_json_reader_takes_is_named_with_the_way_out_and_hides_nothing_else(verify: Said) -> None:
-    """SQLite's later versions take `{id: 2}` for JSON, which its fields have no quotes for."""
+    """Later versions of SQLite accept `{id: 2}` as JSON, although its field has no quotes."""
     with sqlite3.connect(f"data/{SQLITE_NAME}") as table:
-        table.create_function(
-            "json_extract", 2, lambda item, path: None, deterministic=True
-        )  # an older one takes it too
+        table.create_function("json_extract", 2, lambda item, path: None, deterministic=True)  # for older versions
         table.execute("UPDATE highlights SET item = '{id: 2}' WHERE id = '2'")
     flip_a_bit(COPY)
     code, said = verify()
@@ -331,7 +329,7 @@ def test_a_copy_that_does_not_decode_is_its_sources_fault_where_its_bytes_are_ri
     edit(f"data/processed_videos/{SECOND}.json", lambda day: day["videos"][0].update(source_sha256=digest))
     code, said = verify(deep=True)
     assert code == 0
-    assert "2.mp4: (the source's, not an error of the archive) is what its source sent, and does not decode" in said
+    assert "2.mp4: (from the source, not an error of the archive) is what its source sent, and does not decode" in said
     assert EQUAL in said
 
 
@@ -342,7 +340,7 @@ def test_without_ffmpeg_a_deep_look_hashes_and_says_that_decoding_was_left_out(
     flip_a_bit(OUTPUT)
     code, said = verify(deep=True)
     assert code == 1
-    assert "nothing is decoded: there is no ffmpeg" in said
+    assert "no video is decoded: there is no ffmpeg" in said
     assert "not those that were encoded" in said
 
 
@@ -353,7 +351,7 @@ def test_a_field_that_another_program_added_to_a_row_is_no_difference(verify: Sa
 
 @pytest.fixture
 def in_the_cloud(verify: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Said:
-    """The same archive in a bucket and a table, and the command's body on it."""
+    """The same archive in a bucket and a table. Runs the command's body on it."""
     cloud.make_bucket("archive")
     cloud.make_table("SportsHighlights")
     for name, value in (
@@ -371,7 +369,7 @@ def in_the_cloud(verify: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def overwrite(cloud: Cloud, key: str) -> None:
-    """Puts other bytes of the same length under a key, as somebody with another tool would."""
+    """Writes other bytes of the same length to a key, as a person with another tool would."""
     size = len(cloud.client("s3").get_object(Bucket="archive", Key=f"ncaa/{key}")["Body"].read())
     cloud.client("s3").put_object(Bucket="archive", Key=f"ncaa/{key}", Body=b"x" * size, ChecksumAlgorithm="SHA256")
 
@@ -407,7 +405,7 @@ def test_on_aws_a_deep_look_reads_every_byte_and_decodes_where_there_is_an_ffmpe
     code, said = in_the_cloud(deep=True)
     assert code == 1
     assert "2.jpg: is no whole JPEG" in said
-    assert "nothing is decoded: there is no ffmpeg" in said
+    assert "no video is decoded: there is no ffmpeg" in said
 
 
 def test_what_cannot_be_verified_is_wrong_usage(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,7 +423,7 @@ def test_what_cannot_be_verified_is_wrong_usage(verify: Said, monkeypatch: pytes
 
 
 def test_the_command_exits_with_0_1_and_2(verify: Said) -> None:
-    # As a process, whose output is piped away.
+    # In a process of its own, with its output in a pipe.
     environment = {"API_URL": os.environ["API_URL"], "RAPIDAPI_KEY": KEY, "START_DATE": "2025-03-01"}
     done = command("verify", "--from", FIRST, "--to", SECOND, "--deep", **environment)
     assert (done.returncode, done.stderr) == (0, "")
@@ -462,10 +460,10 @@ def test_memory_does_not_grow_with_the_number_of_days(store: LocalStore) -> None
         try:
             for day in of:
                 assert reconcile_day(store, table, day).findings == []
-                gc.collect()  # what is only waiting to be collected does not count
+                gc.collect()  # garbage that waits to be collected does not count
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
 
-    peak(days[:3])  # what is kept once and for all
+    peak(days[:3])  # fills the caches first
     assert peak(days) < 1.3 * peak(days[:3])

@@ -1,4 +1,4 @@
-"""Each asset check, on an archive that is right and on one that was tampered with."""
+"""Each asset check, on a good archive and on one that was tampered with."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def settings_of(server: ScriptedServer, clip: Path, **values: Any) -> Settings:
 
 @pytest.fixture(scope="module")
 def good_archive(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A day backed up once, for each test to copy."""
+    """A day that was backed up once, for each test to copy."""
     folder = tmp_path_factory.mktemp("good")
     with scripted_server() as server, pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAPIDAPI_KEY", "")
@@ -34,7 +34,7 @@ def good_archive(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
-    """The checks alone, run on the archive as it lies there."""
+    """Runs only the checks, on the archive as it is."""
     job = dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())
     defs = dg.Definitions.merge(build_defs(settings), dg.Definitions(jobs=[job]))
     with dg.DagsterInstance.ephemeral() as instance:
@@ -44,11 +44,11 @@ def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
     evaluations = result.get_asset_check_evaluations()
     assert len(evaluations) == 8
     assert all(evaluation.partition == DAY for evaluation in evaluations)
-    return {one.check_name: one for one in evaluations}
+    return {evaluation.check_name: evaluation for evaluation in evaluations}
 
 
 def failed_checks(settings: Settings) -> dict[str, str]:
-    return {name: str(one.description) for name, one in checked(settings).items() if not one.passed}
+    return {name: str(check.description) for name, check in checked(settings).items() if not check.passed}
 
 
 def edit(path: str, change: Callable[[Any], object]) -> None:
@@ -125,16 +125,16 @@ def in_the_table(statement: str) -> None:
         ),
     ],
 )
-def test_a_check_finds_what_was_tampered_with_and_no_other_check_cries(
+def test_a_check_finds_what_was_tampered_with_and_no_other_check_fails(
     good_archive: Path, check: str, says: str, tamper: Callable[[], object]
 ) -> None:
     shutil.copytree(good_archive, "data")
     settings = settings_for("http://not-asked.invalid/")
     assert failed_checks(settings) == {}
     tamper()
-    found = failed_checks(settings)
-    assert list(found) == [check]
-    assert says in found[check]
+    failed = failed_checks(settings)
+    assert list(failed) == [check]
+    assert says in failed[check]
 
 
 def test_a_day_whose_videos_could_none_of_them_be_copied_is_a_warning_that_says_why(
@@ -190,14 +190,14 @@ def test_damage_stops_the_day_before_it_spreads(
     done: list[str],
     left_out: list[str],
 ) -> None:
-    """A damaged record would become a row, and a damaged copy an output over the good one."""
+    """A damaged record would become a row, and the output of a damaged copy would replace the good one."""
     monkeypatch.setenv("RAPIDAPI_KEY", "")
     monkeypatch.setenv("DAGSTER_HOME", "")
     shutil.copytree(good_archive, "data")
     manifest = json.loads(Path(f"data/videos/{DAY}.json").read_text())
     source = manifest["videos"][0]["source_url"]
     tamper()
-    # The API lists nothing of the damaged record any more, so its answer does not put it right.
+    # The API no longer lists the damaged record, so its answer does not repair it.
     settings = settings_for(serve_listing(server, lambda: [record(1, source)]))
     edit("data/archive.json", lambda document: document.update(source=settings.source))
     ended = run_day(settings, tmp_path / "home")

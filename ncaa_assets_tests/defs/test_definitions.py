@@ -1,4 +1,4 @@
-"""The graph as Dagster sees it: its shape, its automation, and that it loads where nothing was loaded before."""
+"""The graph as Dagster sees it: its shape, its automation, and that it loads in a fresh interpreter."""
 
 import os
 import re
@@ -82,7 +82,7 @@ def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Defini
 
 
 def test_no_step_has_a_retry_policy_or_a_pool_and_steps_run_in_one_process(defs: dg.Definitions) -> None:
-    """A RetryPolicy answers Ctrl-C with another attempt; a killed run's pool slot blocks the next for ever."""
+    """With a RetryPolicy, Ctrl-C leads to another attempt. The pool slot of a killed run blocks the next for ever."""
     job = defs.resolve_job_def("daily_backup")
     assert job.executor_def is dg.in_process_executor
     for node in job.nodes:
@@ -120,18 +120,16 @@ def test_the_schedule_is_on_at_six_in_the_timezone_and_asks_for_the_last_days_on
 
 
 def days_asked_for(settings: Settings, at: datetime) -> tuple[list[str | None], str | None]:
-    """The partitions that the schedule's tick of that time asks for now, and why it asks for none."""
+    """The partitions that the tick of that time asks for when it is evaluated now, and its reason to skip."""
     defs = build_defs(settings)
     context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=defs.get_repository_def())
     tick = defs.resolve_schedule_def("daily_backup_schedule").evaluate_tick(context)
     return [request.partition_key for request in tick.run_requests or []], tick.skip_message
 
 
-def test_a_tick_that_is_made_up_late_leaves_the_days_that_were_looked_at_since(
-    server: ScriptedServer, tmp_path: Path
-) -> None:
-    """With `always_on = false` the daemon starts when a person opens the UI, hours after catch-up did the day's work:
-    making up the tick of six o'clock spent a second request on each day."""
+def test_a_late_tick_leaves_out_the_days_that_were_fetched_since(server: ScriptedServer, tmp_path: Path) -> None:
+    """With `always_on = false` the daemon starts when a person opens the UI, hours after catch-up did the day's work.
+    The late tick of six o'clock then spent a second request on each day."""
     settings = settings_for(serve_listing(server, list))
     yesterday = settings.parse_day(None)
     six = datetime(2025, 3, 9, 10, tzinfo=UTC)
@@ -181,7 +179,7 @@ def test_the_newest_day_asked_for_is_yesterday_also_when_the_clocks_change(
     [
         ("America/New_York", datetime(2025, 3, 6, tzinfo=UTC), {"2025-03-09": 23}),
         ("America/New_York", datetime(2025, 10, 30, tzinfo=UTC), {"2025-11-02": 25}),
-        ("Asia/Beirut", datetime(2025, 3, 27, tzinfo=UTC), {"2025-03-30": 23}),  # there the clocks skip midnight itself
+        ("Asia/Beirut", datetime(2025, 3, 27, tzinfo=UTC), {"2025-03-30": 23}),  # there the clocks skip midnight
         ("Asia/Kolkata", datetime(2025, 3, 6, tzinfo=UTC), {}),
     ],
 )
@@ -203,7 +201,7 @@ def test_across_a_change_of_the_clocks_each_morning_has_one_tick_and_each_day_on
         assert requests is not None
         newest.append(str(requests[0].partition_key))
         keys += [request.run_key for request in requests]
-        # Not before it is over may a day be asked for, and as soon as it is.
+        # A tick may ask for a day as soon as it is over, and not earlier.
         with partition_loading_context(effective_dt=tick):
             assert partitions.get_last_partition_key() == newest[-1]
     first = date.fromisoformat(newest[0])
@@ -239,7 +237,7 @@ def test_the_definitions_load_in_a_fresh_interpreter_without_what_only_some_runs
 
 
 def test_dagster_aws_is_imported_by_no_file() -> None:
-    """It takes longer to import than all of Dagster; the instance on ECS names what it needs of it."""
+    """Importing it takes longer than importing all of Dagster. The instance on ECS names the classes that it needs."""
     files = [
         path.relative_to(PROJECT).as_posix()
         for path in (PROJECT / "ncaa_assets").rglob("*.py")

@@ -1,4 +1,4 @@
-"""What people are shown: a stranger's text stays text."""
+"""What people see in the UI: outside text stays text."""
 
 import base64
 

@@ -41,7 +41,7 @@ def settings(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Setting
 
 @pytest.fixture
 def tick(settings: Settings, home: Path, caplog: pytest.LogCaptureFixture) -> Tick:
-    """Evaluates the sensor once, from where it was before, and returns the alerts that it logged."""
+    """Evaluates the sensor once, from its last cursor, and returns the alerts that it logged."""
     cursor: str | None = None
 
     def evaluate() -> list[str]:
@@ -52,7 +52,7 @@ def tick(settings: Settings, home: Path, caplog: pytest.LogCaptureFixture) -> Ti
             context = dg.build_sensor_context(instance, cursor=cursor)
             assert isinstance(sensor(context), dg.SkipReason)
             cursor = context.cursor
-        return [text for one in caplog.records if (text := one.getMessage()).startswith("ALERT ")]
+        return [text for entry in caplog.records if (text := entry.getMessage()).startswith("ALERT ")]
 
     evaluate()
     return evaluate
@@ -70,7 +70,7 @@ def test_it_is_on_by_default() -> None:
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
 
 
-def test_a_failed_run_is_alerted_of_once_with_job_day_sentence_and_link(
+def test_a_failed_run_raises_one_alert_with_job_day_sentence_and_link(
     tick: Tick, server: ScriptedServer, settings: Settings, home: Path
 ) -> None:
     run_id = fail_the_day(server, settings, home)
@@ -81,12 +81,12 @@ def test_a_failed_run_is_alerted_of_once_with_job_day_sentence_and_link(
     assert tick() == []
 
 
-def test_a_good_run_is_none_to_alert_of(tick: Tick, settings: Settings, home: Path) -> None:
+def test_a_good_run_raises_no_alert(tick: Tick, settings: Settings, home: Path) -> None:
     assert run_day(settings, home).is_whole
     assert tick() == []
 
 
-def test_what_happened_before_the_sensor_was_there_is_not_alerted_of(
+def test_what_happened_before_the_sensor_existed_raises_no_alert(
     server: ScriptedServer, settings: Settings, home: Path, request: pytest.FixtureRequest
 ) -> None:
     fail_the_day(server, settings, home)
@@ -94,10 +94,10 @@ def test_what_happened_before_the_sensor_was_there_is_not_alerted_of(
     assert first_tick() == []
 
 
-def test_a_failed_check_of_error_severity_is_alerted_of_though_its_run_succeeded(
+def test_a_failed_check_of_error_severity_raises_an_alert_though_its_run_succeeded(
     tick: Tick, server: ScriptedServer, settings: Settings, clip: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A check that does not block leaves its run a success; the failure must reach somebody all the same."""
+    """A run succeeds although a check that does not block has failed. The failure must still reach a person."""
     video = server.on("/1.mp4", Reply(clip.read_bytes()))
     serve_listing(server, lambda: [record(1, video)])
 
@@ -115,7 +115,7 @@ def test_a_failed_check_of_error_severity_is_alerted_of_though_its_run_succeeded
     assert "missing" in alert
 
 
-def test_a_check_that_only_warns_is_none_to_alert_of(
+def test_a_check_that_only_warns_raises_no_alert(
     tick: Tick, server: ScriptedServer, settings: Settings, home: Path
 ) -> None:
     page = server.on("/page", Reply(b"<!doctype html><title>watch</title>"))
@@ -126,7 +126,7 @@ def test_a_check_that_only_warns_is_none_to_alert_of(
     assert tick() == []
 
 
-def test_a_failure_that_cannot_be_read_is_alerted_of_all_the_same(
+def test_a_failure_whose_events_cannot_be_read_still_raises_an_alert(
     tick: Tick, server: ScriptedServer, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = fail_the_day(server, settings, home)
@@ -136,7 +136,7 @@ def test_a_failure_that_cannot_be_read_is_alerted_of_all_the_same(
 
     monkeypatch.setattr(sensor, "recall", broken)
     (alert,) = tick()
-    assert f"{DAY}: it failed, and why cannot be read; look there" in alert
+    assert f"{DAY}: it failed, and its events cannot be read; follow the link" in alert
     assert run_id in alert
 
 
@@ -175,7 +175,7 @@ def test_alerts_that_cannot_be_sent_are_sent_by_a_later_tick_and_none_twice(
     assert [link.rsplit("/", 1)[1] for link in sent] == [first, second]
 
 
-def test_a_killed_run_is_found_marked_and_alerted_of(
+def test_a_killed_run_is_found_and_marked_and_raises_an_alert(
     tick: Tick, server: ScriptedServer, settings: Settings, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with open_instance(home) as instance:
@@ -194,13 +194,13 @@ def test_a_killed_run_is_found_marked_and_alerted_of(
         assert found is not None
         assert found.status == dg.DagsterRunStatus.FAILURE
         instance_log = caplog.text
-    assert "ended without a word" in instance_log
+    assert "ended without a report" in instance_log
     (alert,) = tick()
     assert alert.startswith(f"ALERT daily_backup {DAY}: this run was killed, ran out of memory")
 
 
 def lose_a_worker(settings: Settings, home: Path, of: str | None = None, **tags: str) -> str:
-    """A run that was launched, `of` which it takes the place, and whose worker is reported as gone."""
+    """A run that was launched and whose worker is reported as gone. `of` is the run that it replaces."""
     with open_instance(home) as instance:
         run = instance.create_run_for_job(
             build_defs(settings).resolve_job_def("daily_backup"),
@@ -208,7 +208,7 @@ def lose_a_worker(settings: Settings, home: Path, of: str | None = None, **tags:
             parent_run_id=of,
             root_run_id=of,
         )
-        instance.report_run_failed(run, message="its worker ended without a word")
+        instance.report_run_failed(run, message="its worker ended without a report")
         return run.run_id
 
 
@@ -217,7 +217,7 @@ RETRIED_BY_THE_DAEMON = {"dagster__will_retry": "true"}
 
 
 @pytest.mark.parametrize("tags", [LAUNCHED_BY_A_COMMAND, RETRIED_BY_THE_DAEMON], ids=["command", "daemon"])
-def test_a_lost_worker_is_none_to_alert_of_where_its_run_is_run_again_and_the_second_one_tells(
+def test_a_lost_worker_raises_no_alert_where_its_run_is_run_again_and_the_second_run_does(
     tick: Tick, settings: Settings, home: Path, tags: dict[str, str]
 ) -> None:
     first = lose_a_worker(settings, home, **tags)
@@ -230,10 +230,10 @@ def test_a_lost_worker_is_none_to_alert_of_where_its_run_is_run_again_and_the_se
 
 
 @pytest.mark.parametrize("tags", [LAUNCHED_BY_A_COMMAND, RETRIED_BY_THE_DAEMON], ids=["command", "daemon"])
-def test_a_lost_worker_that_nobody_replaces_is_alerted_of_after_a_while(
+def test_a_lost_worker_that_nobody_replaces_raises_an_alert_after_a_while(
     tick: Tick, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str]
 ) -> None:
-    """Whoever would have run it again may be gone too."""
+    """The process that would have run it again may be gone too."""
     run_id = lose_a_worker(settings, home, **tags)
     assert tick() == []
     monkeypatch.setattr(sensor, "_RERUN_WITHIN", timedelta(0))
@@ -242,7 +242,7 @@ def test_a_lost_worker_that_nobody_replaces_is_alerted_of_after_a_while(
     assert tick() == []
 
 
-def test_a_lost_worker_of_an_instance_that_retries_nothing_is_alerted_of_at_once(
+def test_a_lost_worker_of_an_instance_that_retries_nothing_raises_an_alert_at_once(
     tick: Tick, settings: Settings, home: Path
 ) -> None:
     run_id = lose_a_worker(settings, home)
@@ -262,7 +262,7 @@ def test_a_run_that_could_not_begin_is_not_run_again(settings: Settings, tmp_pat
     other = settings.model_copy(update={"league_name": "NBA"})
     ended = run_day(other, retrying)
     assert not ended.succeeded
-    assert not ended.lost_its_worker, "it would be alerted of later than it could be"
+    assert not ended.lost_its_worker, "its alert would come later than it could"
     with open_instance(retrying) as instance:
         run = instance.get_run_by_id(ended.run_id)
         assert run is not None

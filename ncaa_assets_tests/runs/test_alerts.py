@@ -1,4 +1,4 @@
-"""How a failure reaches a person, and the line that a machine counts."""
+"""How a failure reaches a person, and the line of a day that a machine counts."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ def on_aws(topic: str | None) -> Settings:
 
 @pytest.fixture
 def inbox(cloud: "Cloud") -> tuple[str, Any]:
-    """A topic, and what reads the messages that were published to it."""
+    """A topic, and a function that reads the messages published to it."""
     sns, sqs = cloud.client("sns"), cloud.client("sqs")
     topic = sns.create_topic(Name="failures")["TopicArn"]
     queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]

@@ -42,8 +42,8 @@ PARTITIONS = """{ assetNodes { assetKey { path } assetPartitionStatuses {
 
 
 class Loop:
-    """The running UI and daemon, and the API that their runs ask. Days in `stalled` wait for their answer until they
-    are taken out."""
+    """The running UI and daemon, and the API that their runs ask. The API withholds its answer for the days in
+    `stalled`."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Loop:
         return [run for run in self.runs().values() if run.get("dagster/partition") == day]
 
     def was_asked_for(self, day: str) -> bool:
-        return any(one.query["date"] == day for one in self.server.asked)
+        return any(request.query["date"] == day for request in self.server.asked)
 
     def log(self) -> str:
         return (self.folder / "ui.log").read_text()
@@ -88,7 +88,7 @@ class Loop:
             time.sleep(0.2)
 
     def materialized(self, day: str) -> int:
-        """Of how many of the four assets the day's partition is materialized, as the partitions page shows it."""
+        """How many of the four assets are materialized for the day, according to the partitions page."""
         return sum(
             any(
                 one["status"] == "MATERIALIZED" and one["startKey"] <= day <= one["endKey"]
@@ -99,14 +99,14 @@ class Loop:
 
 
 def last_tick() -> datetime:
-    """The last six o'clock in New York."""
+    """The latest six o'clock in New York."""
     now = datetime.now(ZoneInfo("America/New_York"))
     six = now.replace(hour=6, minute=0, second=0, microsecond=0)
     return six if six <= now else six - timedelta(days=1)
 
 
 def schedule_was_on_since(home: Path, start: datetime) -> None:
-    """Leaves in the instance what a daemon left that was there yesterday and not at six this morning."""
+    """Puts the instance into the state that a daemon leaves that ran yesterday but not at six this morning."""
     origin = RemoteInstigatorOrigin(job_origin().repository_origin, "daily_backup_schedule")
     state = InstigatorState(
         origin,
@@ -124,7 +124,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     folder = tmp_path_factory.mktemp("loop")
     stalled: dict[str, threading.Event] = {}
     with scripted_server() as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(folder / "home"))  # and taken back, after `open_instance` set it
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))  # so that what `open_instance` sets is undone
         schedule_was_on_since(folder / "home", last_tick() - timedelta(hours=1))
 
         def answer(handler: Handler) -> None:
@@ -138,7 +138,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
             "RAPIDAPI_KEY": KEY,
             "LOOKBACK_DAYS": "3",
         }
-        # A module's fixture comes before the one that takes this machine's settings away.
+        # This fixture of a module runs before the one that removes this machine's settings.
         ours = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
         done = subprocess.run(
             [COMMAND, "backup", "--date", str(last_tick().date() - timedelta(days=2))],
@@ -150,7 +150,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 
 
 def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_worker_into_the_ui(loop: Loop) -> None:
-    """But for the day that a command backed up since."""
+    """It asks for every day except the one that a command backed up since."""
     newest = last_tick().date() - timedelta(days=1)
     days = [str(newest), str(newest - timedelta(days=2))]
     done_since = str(newest - timedelta(days=1))
@@ -163,7 +163,7 @@ def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_wor
         assert loop.materialized(day) == 4
         assert json.loads((loop.folder / "data" / "highlights" / f"{day}.json").read_text())["date"] == day
     assert loop.materialized(str(newest - timedelta(days=3))) == 0
-    assert sorted(one.query["date"] for one in loop.server.asked) == sorted([*days, done_since]), "each once"
+    assert sorted(request.query["date"] for request in loop.server.asked) == sorted([*days, done_since]), "each once"
 
 
 def test_the_health_check_of_the_deployment_takes_the_daemon_for_alive(loop: Loop) -> None:
@@ -211,8 +211,8 @@ def test_a_worker_killed_with_sigkill_keeps_nobody_from_its_day(loop: Loop) -> N
 
 
 def test_commands_killed_with_sigkill_do_not_fill_the_queue(loop: Loop) -> None:
-    """The queue lets two run at a time, and Dagster counts what is STARTED. Nobody watches over a command's process:
-    without the sensor, the queue stood for ever."""
+    """The queue lets two runs work at a time, and Dagster counts what is STARTED. Nothing else watches a command's
+    process, so without the sensor the queue stood still for ever."""
     days = ["2025-02-03", "2025-02-04"]
     for day in days:
         loop.stalled[day] = threading.Event()

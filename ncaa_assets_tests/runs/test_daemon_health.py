@@ -1,4 +1,4 @@
-"""The health check of the daemon's container, against answers of a webserver's; test_daemon.py has a real one."""
+"""The health check of the daemon's container, with made-up answers. test_daemon.py asks a real webserver."""
 
 import json
 import subprocess

@@ -1,7 +1,7 @@
 """The instance on ECS: its file, and runs that the commands launch as tasks of their own.
 
-Real are the database (Postgres over TLS), the launcher, the command that it gives a task, which runs as a process, and
-the command that waits; AWS is the cloud on loopback.
+The database (Postgres over TLS), the launcher and the waiting command are real. So is the command that the launcher
+gives a task: it runs as a process. AWS is the cloud on loopback.
 """
 
 import json
@@ -48,7 +48,7 @@ def configuration() -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_every_block_of_the_file_is_what_dagster_and_the_classes_that_it_names_accept() -> None:
-    """The launcher's and the log manager's are looked at by nobody until the first launch."""
+    """Nothing reads the launcher's and the log manager's configuration before the first launch."""
     from dagster_aws.ecs import EcsRunLauncher
     from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 
@@ -81,7 +81,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The instance's home as the image has it, but for the folder that logs wait in."""
+    """The instance's home as in the image, except for the folder where logs wait."""
     home = tmp_path / "ecs"
     home.mkdir()
     text = CONFIGURATION.read_text("utf-8")
@@ -92,7 +92,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(postgres: Postgres, cloud: Cloud, server: ScriptedServer, home: Path, clip: Path) -> dict[str, str]:
-    """What a task of the deployment is given."""
+    """The environment of a task of the deployment."""
     cloud.make_bucket(BUCKET)
     cloud.make_table(TABLE)
     video = server.on("/1.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))
@@ -115,12 +115,12 @@ def fargate(
 
 @pytest.fixture
 def call(run: Callable[..., Result], fargate: Fargate, environment: dict[str, str]) -> Callable[..., Result]:
-    """The command in this process, as in a task of the cluster."""
+    """Runs the command in this process as if in a task of the cluster."""
     return lambda *arguments, **more: run(*arguments, **{**environment, **fargate.here, **more})
 
 
 def runs_in(home: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[dg.DagsterRun]:
-    """The runs in the database, which is the whole file's: first runs, then those that took a run's place."""
+    """The runs in the database, which all tests of this file share: first runs, then runs that replaced one."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with open_instance(home) as instance:
@@ -154,7 +154,7 @@ def test_the_instance_is_recorded_in_postgres_over_tls_and_its_reference_holds_n
     [
         ({"DAGSTER_POSTGRES_USER": ""}, "names DAGSTER_POSTGRES_USER, which is unset; set it"),
         ({"DAGSTER_POSTGRES_PASSWORD": "wrong"}, 'password authentication failed for user "dagster"'),
-        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "there is no run task definition of the name in"),
+        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "there is no task definition of the name in"),
         ({"ECS_CONTAINER_METADATA_URI_V4": ""}, "launched from a task of its ECS cluster"),
     ],
 )
@@ -175,7 +175,7 @@ def test_what_is_missing_around_the_instance_is_one_sentence(
     ("change", "said"),
     [
         ({}, "ok runs each gets a task of its own on ECS, and its task definition is there"),
-        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "fail runs there is no run task definition of the name in"),
+        ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "fail runs there is no task definition of the name in"),
     ],
 )
 def test_the_doctor_tells_whether_runs_can_be_launched(
@@ -243,7 +243,7 @@ def test_the_command_launches_the_day_as_a_task_waits_for_it_and_reports(
 
 
 def once_killing(fargate: Fargate, clip: Path, by: signal.Signals) -> Callable[[Handler], None]:
-    """Serves the video, but ends the first worker that asks for it."""
+    """Serves the video, but kills the first worker that asks for it."""
 
     def script(handler: Handler) -> None:
         (process, *others) = [worker.process for worker in fargate.workers]
@@ -271,7 +271,7 @@ def test_a_worker_that_dies_while_the_command_waits_is_noticed_and_replaced_once
     assert done.exit_code == 0, done.output
     said = capfd.readouterr().err
     assert how in said
-    assert "running it again, once" in said
+    assert "running it once more" in said
     assert f"{DAY} backed up" in done.stdout
     arns = [worker.task.task_arn for worker in fargate.workers]
     mine = [run for run in runs_in(home, environment, monkeypatch) if run.tags.get("ecs/task_arn") in arns]
@@ -285,7 +285,7 @@ def test_a_day_whose_worker_dies_twice_has_failed_and_says_how(call: Callable[..
     fargate.kills = True
     done = call("backup", "--date", DAY)
     assert done.exit_code == 1
-    assert "ncaa-assets: its worker ended without a word" in done.stderr
+    assert "ncaa-assets: its worker ended without a report" in done.stderr
     assert "Container 'run' failed - exit code 137" in done.stderr
     assert f"{DAY} FAILED; done and kept: nothing" in done.stderr
     assert len(fargate.workers) == 2

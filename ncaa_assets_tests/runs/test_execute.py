@@ -1,4 +1,4 @@
-"""Whole days in this process: what a run does when the source, the archive or another run is not as it was."""
+"""Whole days in this process: what a run does when the source, the archive or another run has changed."""
 
 import json
 import os
@@ -27,7 +27,7 @@ ALL = ["highlights", "backup_rows", "videos", "processed_videos"]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One Dagster home for all of this file's runs: making one takes seconds, and each test has its own archive."""
+    """One Dagster home for all runs of this file, because creating one takes seconds. Each test has its own archive."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -39,7 +39,7 @@ def records(server: ScriptedServer, clip: Path) -> list[Any]:
 
 @pytest.fixture
 def settings(server: ScriptedServer, records: list[Any], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("RAPIDAPI_KEY", "")  # so that what `run_day` sets is taken back
+    monkeypatch.setenv("RAPIDAPI_KEY", "")  # so that what `run_day` sets is undone
     monkeypatch.setenv("DAGSTER_HOME", "")
     return settings_for(serve_listing(server, lambda: records))
 
@@ -162,7 +162,7 @@ def test_a_video_that_cannot_be_encoded_fails_its_step_and_keeps_the_copy(
     data = bytearray(clip.read_bytes())
     at = data.index(
         b"avcC"
-    )  # the decoder's configuration: without it nothing can be decoded, and yet the file is whole
+    )  # the decoder's configuration: without it no frame can be decoded, although the file is whole
     data[at + 4 : at + 20] = bytes(16)
     server.on("/1.mp4", Reply(bytes(data)))
     ended = run_day(settings, home)

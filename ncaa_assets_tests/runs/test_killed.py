@@ -1,4 +1,4 @@
-"""Which unfinished runs are dead: told by the day's lease, or by silence, and never by their status alone."""
+"""Which unfinished runs are dead: the day's lease or silence shows it, never the status alone."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 
 @pytest.fixture
 def make_run(instance: dg.DagsterInstance) -> Iterator[MakeRun]:
-    """Runs of the daily job that have come as far as a test says; afterwards they are gone."""
+    """Creates runs of the daily job in the state that a test names, and deletes them afterwards."""
     made: list[str] = []
 
     def make(status: DagsterRunStatus, *, day: str = DAY, checks_alone: bool = False) -> dg.DagsterRun:
@@ -40,7 +40,7 @@ def make_run(instance: dg.DagsterInstance) -> Iterator[MakeRun]:
             job_name="daily_backup",
             run_id=str(uuid4()),
             tags={"dagster/partition": day},
-            # As the UI launches checks without their assets.
+            # The UI launches checks without their assets in this way.
             asset_selection=frozenset() if checks_alone else None,
             asset_check_selection=checks if checks_alone else None,
         )
@@ -94,7 +94,7 @@ def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_i
     (killed,) = mark_killed(instance, archive_in(store), day=DAY, alerts_by="a test")
     assert (killed.run_id, killed.day) == (run.run_id, DAY)
     assert f"process {dead} on " in killed.sentence
-    assert f"the next run of {DAY} goes on from there" in killed.sentence
+    assert f"the next run of {DAY} continues from there" in killed.sentence
     assert status_of(instance, run) == DagsterRunStatus.FAILURE
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
@@ -137,7 +137,7 @@ def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
     monkeypatch: pytest.MonkeyPatch,
     other_holds: bool,
 ) -> None:
-    """Killed before it took its lease, or its lease was taken over by a run that did not mark it."""
+    """It was killed before it took its lease, or a run took its lease over and did not mark it."""
     run = make_run(DagsterRunStatus.STARTED)
     if other_holds:
         leave_lease(store, make_run(DagsterRunStatus.NOT_STARTED), pid=os.getpid())
@@ -146,7 +146,7 @@ def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
     )
     monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
     (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test")
-    assert "nothing was heard of it for" in killed.sentence
+    assert "it has been silent for" in killed.sentence
     assert (store.root / ".leases" / f"{DAY}.json").exists() == other_holds, "another's lease is left alone"
     assert status_of(instance, run) == DagsterRunStatus.FAILURE
 

@@ -29,7 +29,7 @@ def run(instance: dg.DagsterInstance) -> dg.DagsterRun:
 def test_a_worker_that_its_server_found_dead_is_told_of_by_what_ended_it(
     instance: dg.DagsterInstance, run: dg.DagsterRun
 ) -> None:
-    """The server's failure says "marked as failed from outside" and no more; the signal is in the event before it."""
+    """The code server's failure only says "marked as failed from outside". The event before it names the signal."""
     message = get_run_crash_explanation(f"Run execution process for {run.run_id}", -9)
     instance.report_engine_event(message, run, cls=type(instance))
     instance.report_run_failed(run)

@@ -1,4 +1,4 @@
-"""The errors of the AWS services, as sentences that say what to do."""
+"""Turns the errors of AWS services into sentences that say what to do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ import botocore.exceptions as boto_errors
 from ncaa_assets.failures import SettingsError, StoreError, one_line
 from ncaa_assets.text import visible
 
-# The codes by which services name the same trouble ("Common errors" and each service's error list in AWS's API
-# references).
+# Services have different codes for the same error. These are from "Common errors" and each service's list of errors in
+# AWS's API references.
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _UNKNOWN = {
     "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch",
@@ -27,7 +27,7 @@ _BUSY = {
 
 
 def code_of(error: Exception) -> str:
-    """AWS's name of an error, or an empty string where no service answered."""
+    """AWS's code of an error, or an empty string where no service answered."""
     if not isinstance(error, boto_errors.ClientError):
         return ""
     return visible(error.response.get("Error", {}).get("Code", ""), most=80)
@@ -39,13 +39,13 @@ def is_denied(error: BaseException | None) -> bool:
 
 
 def was_sent_again(error: boto_errors.ClientError) -> bool:
-    """Whether botocore made the request more than once: the first may have been carried out and its answer lost."""
+    """Whether botocore retried the request. Then its first attempt may have succeeded and lost its answer."""
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     return bool(metadata.get("RetryAttempts"))
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether a request that failed, also when botocore made it again, may succeed a while later."""
+    """Whether a request that failed, despite botocore's retries, may succeed a while later."""
     if isinstance(error, boto_errors.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(error) in _BUSY or status >= 500
@@ -54,33 +54,35 @@ def is_passing(error: Exception) -> bool:
 
 @contextmanager
 def explained(
-    what: str, known: Mapping[str, str] | None = None, *, kind: type[StoreError] = StoreError
+    what: str, sentences: Mapping[str, str] | None = None, *, kind: type[StoreError] = StoreError
 ) -> Iterator[None]:
     """Turns botocore's errors into ours.
 
     Args:
-        what: what is being used, as a sentence calls it: `the bucket highlights`.
-        known: sentences for the codes that mean something of their own here.
+        what: the name of what is being used, for a sentence: `the bucket highlights`.
+        sentences: for codes that mean something special here, the sentence to use.
 
     Raises:
-        StoreError: (or `kind`) with what to do next.
-        SettingsError: there is no region or no credentials at all.
+        StoreError: (or `kind`) AWS failed or refused; the message says what to do next.
+        SettingsError: there is no region, or there are no credentials.
     """
     try:
         yield
     except (boto_errors.BotoCoreError, boto_errors.ClientError, boto3.exceptions.Boto3Error) as error:
-        raise _ours(what, error, known or {}, kind) from error
+        raise _explanation(what, error, sentences or {}, kind) from error
 
 
-def sentence(what: str, error: Exception, known: Mapping[str, str] | None = None) -> str:
-    """What an error of botocore's means, and what to do about it."""
-    return str(_ours(what, error, known or {}, StoreError))
+def sentence(what: str, error: Exception, sentences: Mapping[str, str] | None = None) -> str:
+    """What an error of botocore means, and what to do about it."""
+    return str(_explanation(what, error, sentences or {}, StoreError))
 
 
-def _ours(what: str, error: Exception, known: Mapping[str, str], kind: type[StoreError]) -> StoreError | SettingsError:
+def _explanation(
+    what: str, error: Exception, sentences: Mapping[str, str], kind: type[StoreError]
+) -> StoreError | SettingsError:
     code = code_of(error)
-    if code in known:
-        return kind(known[code])
+    if code in sentences:
+        return kind(sentences[code])
     if isinstance(error, boto_errors.NoRegionError):
         return SettingsError("no AWS region is set; set AWS_REGION to the one that the archive is in")
     if isinstance(
@@ -97,7 +99,7 @@ def _ours(what: str, error: Exception, known: Mapping[str, str], kind: type[Stor
             "run where a role gives them"
         )
     if isinstance(error, boto_errors.ClientError):
-        return kind(_answered(what, error, code))
+        return kind(_refusal(what, error, code))
     if isinstance(error, boto_errors.HTTPClientError | boto_errors.ConnectionError):
         return kind(
             f"{what} cannot be reached ({one_line(error)}); check the network and AWS_REGION, then run it again"
@@ -105,7 +107,7 @@ def _ours(what: str, error: Exception, known: Mapping[str, str], kind: type[Stor
     return kind(f"{what} cannot be used ({one_line(error)})")
 
 
-def _answered(what: str, error: boto_errors.ClientError, code: str) -> str:
+def _refusal(what: str, error: boto_errors.ClientError, code: str) -> str:
     message = visible(error.response.get("Error", {}).get("Message", ""))
     operation = error.operation_name
     if code in _EXPIRED:
@@ -116,7 +118,7 @@ def _answered(what: str, error: boto_errors.ClientError, code: str) -> str:
         detail = f": {message}" if message and message not in ("Forbidden", "Access Denied") else ""
         return f"these AWS credentials may not do {operation} on {what}; grant it to their role{detail}"
     if code in _BUSY:
-        return f"{what} is too busy ({code} from {operation}), also when asked again; run it again later"
+        return f"{what} is too busy ({code} from {operation}), despite retries; run it again later"
     if code == "RequestTimeTooSkewed":
         return "this machine's clock is wrong by more than AWS accepts; set it, then run it again"
     return f"{operation} on {what} failed with {code or 'no code'}: {message or one_line(error)}"

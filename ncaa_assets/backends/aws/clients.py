@@ -1,7 +1,6 @@
-"""The boto3 clients that the backend uses, one function a service, and the one secret that it reads.
+"""The boto3 clients that the backend uses, one function for each service, and the one secret that it reads.
 
-Credentials, region and endpoints come from boto3's own chain (environment, profile, task role); nothing here reads
-them."""
+boto3 itself finds credentials, region and endpoints (environment, profile, task role)."""
 
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def retries(policy: RetryPolicy) -> Config:
-    """How a client retries: botocore's standard mode, which knows each service's passing errors, backs off with jitter,
-    and resends what was dropped; as often as `policy` says (the delays are botocore's own)."""
+    """How a client retries: in botocore's standard mode, which knows each service's passing errors and backs off with
+    jitter. `policy` says how often; the delays are botocore's own."""
     attempts = policy.count + 1
     return Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=10, read_timeout=60)
 
@@ -41,7 +40,7 @@ def dynamodb(retry: RetryPolicy) -> "DynamoDBClient":
 
 
 def mediaconvert(retry: RetryPolicy, endpoint: str | None) -> "MediaConvertClient":
-    """A client of the region's endpoint; an account's own (`DescribeEndpoints`, deprecated) is still accepted."""
+    """A client of the region's endpoint. An account's own endpoint (`DescribeEndpoints`, deprecated) still works."""
     with explained("MediaConvert"):
         client: MediaConvertClient = boto3.client("mediaconvert", endpoint_url=endpoint, config=retries(retry))
     return client
@@ -54,20 +53,20 @@ def secrets() -> "SecretsManagerClient":
 
 
 def read_secret(secret_id: str) -> str:
-    """The API key in a Secrets Manager secret: its text, or the `api_key` of its JSON.
+    """The API key in a Secrets Manager secret: its whole text, or the `api_key` of its JSON.
 
     Raises:
-        StoreError: it cannot be read; the message says what to do.
-        SettingsError: it holds no key.
+        StoreError: the secret cannot be read; the message says what to do.
+        SettingsError: the secret holds no key.
     """
     missing = f"there is no secret {secret_id} with a value; put the key into it, or set RAPIDAPI_SECRET_ID to another"
     with explained(f"the secret {secret_id}", {"ResourceNotFoundException": missing}):
         text = secrets().get_secret_value(SecretId=secret_id).get("SecretString", "").strip()
     try:
-        found = json_text.loads(text)
+        content = json_text.loads(text)
     except ValueError:
-        found = text
-    key = found.get("api_key") if isinstance(found, dict) else text
+        content = text
+    key = content.get("api_key") if isinstance(content, dict) else text
     if not isinstance(key, str) or not key.strip():
         raise SettingsError(
             f'the secret {secret_id} holds no key; its value must be {{"api_key": "…"}} or the key alone'

@@ -1,12 +1,12 @@
 """Rows in a DynamoDB table: hash key `id`, and an index `by_game_date` that finds a day's rows.
 
-Rows are read in batches and written one conditional put each, several at a time: a row is only written over the version
-that it was merged from, so that two days that list the same clip at the same moment cannot lose one another's. (A batch
-write takes no conditions, and a transaction, which does, costs double and fails as one.)
+Rows are read in batches. Each is written with a conditional put of its own, several at a time: a put only replaces the
+version that the row was merged from. So two days that list the same clip at the same moment cannot lose each other's
+writes. (A batch write takes no conditions. A transaction does, but it costs double and fails as a whole.)
 
-A row is stored as it is, attribute by attribute, to be queried by anybody. What DynamoDB cannot hold (numbers of more
-than 38 digits, nesting beyond 32 levels, empty names, half an emoji: "Constraints" in its developer guide) goes as
-JSON text into one attribute of ours and comes back from there.
+A row is stored attribute by attribute, so that anybody can query it. What DynamoDB cannot hold (numbers of more than 38
+digits, nesting beyond 32 levels, empty names, half an emoji: "Constraints" in its developer guide) is stored as JSON
+text in an attribute of its own, and read back from there.
 """
 
 import logging
@@ -38,8 +38,8 @@ INDEX = "by_game_date"
 
 _BATCH = 100  # keys in one BatchGetItem
 _PUTS_AT_A_TIME = 8
-_MOST_MERGES = 50  # of one row, each lost to another process that wrote it in between
-_DEEPEST = 30  # levels in one attribute; DynamoDB takes 32 with the item's own
+_MOST_MERGES = 50  # attempts at one row; each fails only where another process wrote the row in between
+_DEEPEST = 30  # levels in one attribute; DynamoDB allows 32, and the item takes some
 
 _REVISION = "ncaa_assets_revision"  # changes with every write of a row
 _TEXT = "ncaa_assets_text"  # JSON text of the fields that DynamoDB cannot hold
@@ -51,13 +51,13 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class DynamoDBTable(HighlightTable):
-    """Rows in one table, through a boto3 DynamoDB client. The table is given; nothing here makes one."""
+    """Rows in one existing table, through a boto3 DynamoDB client."""
 
     def __init__(self, client: "DynamoDBClient", name: str, *, retry: RetryPolicy = RetryPolicy()) -> None:
         self._client, self._table = client, name
         self._retry = partial(retry.loop, log=log)
         self._checking = threading.Lock()
-        self._has_index: bool | None = None  # None: not looked yet
+        self._has_index: bool | None = None  # None: the table was not examined yet
 
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
         waiting = iter(rows)
@@ -74,18 +74,18 @@ class DynamoDBTable(HighlightTable):
         written: set[str] = set()
         sent: dict[str, str] = {}  # the revision of each row's last put
         for _ in range(_MOST_MERGES):
-            there: dict[str, tuple[Row | None, str | None]] = {
+            stored: dict[str, tuple[Row | None, str | None]] = {
                 key: (_row(item), _revision(item)) for key, item in self._items(list(todo)).items()
             }
-            # A put that arrived and whose answer did not looks like one that somebody else prevented.
-            written |= {key for key, (_, revision) in there.items() if revision and revision == sent.get(key)}
+            # A put that succeeded but lost its answer looks like a put that another process prevented.
+            written |= {key for key, (_, revision) in stored.items() if revision and revision == sent.get(key)}
             puts = []
-            for key, given in todo.items():
-                present, revision = there.get(key, (None, None))
-                merged = _merged(present, given, merge)
+            for key, new_rows in todo.items():
+                stored_row, revision = stored.get(key, (None, None))
+                merged = _merged(stored_row, new_rows, merge)
                 if merged is not None:
                     sent[key] = uuid4().hex
-                    puts.append((merged, present is not None, revision, sent[key]))
+                    puts.append((merged, stored_row is not None, revision, sent[key]))
             done = pool.map(lambda put: self._put(*put), puts)
             lost = [put[0]["id"] for put, is_written in zip(puts, done, strict=True) if not is_written]
             written |= {put[0]["id"] for put in puts} - set(lost)
@@ -93,17 +93,17 @@ class DynamoDBTable(HighlightTable):
             if not todo:
                 return written
         raise StoreError(
-            f"row {next(iter(todo))} of the table {self._table} is written by others all the time; run the day again"
+            f"row {next(iter(todo))} of the table {self._table} is changed by others all the time; run the day again"
         )
 
     def get(self, ids: Sequence[str]) -> dict[str, Row]:
-        found: dict[str, Row] = {}
+        rows: dict[str, Row] = {}
         with self._errors():
             unique = list(dict.fromkeys(ids))
             for start in range(0, len(unique), _BATCH):
                 items = self._items(unique[start : start + _BATCH])
-                found.update((key, _row(item)) for key, item in items.items())
-        return found
+                rows.update((key, _row(item)) for key, item in items.items())
+        return rows
 
     def day(self, game_date: str) -> list[Row]:
         with self._errors():
@@ -128,27 +128,27 @@ class DynamoDBTable(HighlightTable):
 
     def _items(self, ids: Sequence[str]) -> dict[str, Item]:
         """The items with these ids (100 at most), read consistently."""
-        found: dict[str, Item] = {}
-        asked: dict[str, Any] = {self._table: {"Keys": [{"id": {"S": key}} for key in ids], "ConsistentRead": True}}
+        items: dict[str, Item] = {}
+        request: dict[str, Any] = {self._table: {"Keys": [{"id": {"S": key}} for key in ids], "ConsistentRead": True}}
 
         def ask() -> None:
-            nonlocal asked
-            answer = self._client.batch_get_item(RequestItems=asked)
-            found.update((item["id"]["S"], item) for item in answer["Responses"].get(self._table, []))
-            asked = dict(answer["UnprocessedKeys"])
-            if left := asked.get(self._table):
+            nonlocal request
+            answer = self._client.batch_get_item(RequestItems=request)
+            items.update((item["id"]["S"], item) for item in answer["Responses"].get(self._table, []))
+            request = dict(answer["UnprocessedKeys"])
+            if left := request.get(self._table):
                 raise StoreBusy(f"the table {self._table} left {len(left['Keys'])} rows out; run it again later")
 
         if ids:
             self._retry(what=f"reading rows of {self._table}")(ask)
-        return found
+        return items
 
-    def _put(self, row: Row, is_there: bool, revision: str | None, new_revision: str) -> bool:
-        """Writes a row over the version that it was merged from; returns False where another is there by now."""
+    def _put(self, row: Row, replaces: bool, revision: str | None, new_revision: str) -> bool:
+        """Replaces the version that the row was merged from. Returns False where the table has another by now."""
         condition: dict[str, Any]
-        if not is_there:
+        if not replaces:
             condition = {"ConditionExpression": "attribute_not_exists(id)"}
-        elif revision is None:  # a row that another program wrote
+        elif revision is None:  # another program wrote the row
             condition = {"ConditionExpression": f"attribute_exists(id) AND attribute_not_exists({_REVISION})"}
         else:
             condition = {
@@ -164,11 +164,11 @@ class DynamoDBTable(HighlightTable):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Around every use of the table: looks at it once, and explains what goes wrong."""
+        """Wraps every use of the table: examines the table once, and explains errors."""
         region = self._client.meta.region_name
         missing = (
-            f"there is no table {self._table} in {region}; set DYNAMODB_TABLE and AWS_REGION to one that is there (it "
-            "is made beforehand, by Terraform or by hand, never by a run)"
+            f"there is no table {self._table} in {region}; set DYNAMODB_TABLE and AWS_REGION to one that exists "
+            "(Terraform or a person creates it, never a run)"
         )
         with explained(f"the table {self._table}", {"ResourceNotFoundException": missing}):
             self._look_once()
@@ -179,13 +179,13 @@ class DynamoDBTable(HighlightTable):
             if self._has_index is not None:
                 return
             table = self._client.describe_table(TableName=self._table)["Table"]
-            keys = [(one["AttributeName"], one["KeyType"]) for one in table["KeySchema"]]
-            types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+            keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
+            types = {field["AttributeName"]: field["AttributeType"] for field in table["AttributeDefinitions"]}
             if keys != [("id", "HASH")] or types.get("id") != "S":
                 raise StoreError(
                     f"the table {self._table} has another key than `id` (text); set DYNAMODB_TABLE to one that has it"
                 )
-            indexes = [one.get("IndexName") for one in table.get("GlobalSecondaryIndexes", [])]
+            indexes = [index.get("IndexName") for index in table.get("GlobalSecondaryIndexes", [])]
             if INDEX not in indexes:
                 log.warning(
                     "the table %s has no index %s: rows are written, but finding a day's rows reads the whole table "
@@ -194,19 +194,19 @@ class DynamoDBTable(HighlightTable):
             self._has_index = INDEX in indexes
 
 
-def _merged(there: Row | None, given: Sequence[Row], merge: MergeRow) -> Row | None:
-    """What the table's row becomes after each of the given ones of the same id in turn; None: it stays."""
+def _merged(stored: Row | None, new_rows: Sequence[Row], merge: MergeRow) -> Row | None:
+    """The stored row after merging the new rows of its id one by one, or None where nothing changes."""
     result: Row | None = None
-    for row in given:
-        if (merged := merge(there, row)) is not None:
-            there = result = merged
+    for row in new_rows:
+        if (merged := merge(stored, row)) is not None:
+            stored = result = merged
     return result
 
 
 def _item(row: Row) -> dict[str, Any]:
-    held = {name: value for name, value in row.items() if _holds_name(name) and _holds(value, 0)}
-    rest = {name: value for name, value in row.items() if name not in held}
-    item: dict[str, Any] = {name: _serialize(value) for name, value in held.items()}
+    attributes = {name: value for name, value in row.items() if _can_hold_name(name) and _can_hold(value, 0)}
+    rest = {name: value for name, value in row.items() if name not in attributes}
+    item: dict[str, Any] = {name: _serialize(value) for name, value in attributes.items()}
     return {**item, _TEXT: {"S": json_text.dumps(rest).decode()}} if rest else item
 
 
@@ -219,12 +219,12 @@ def _revision(item: Item) -> str | None:
     return str(item[_REVISION]["S"]) if _REVISION in item else None
 
 
-def _holds_name(name: str) -> bool:
-    return bool(name) and name not in (_REVISION, _TEXT) and _holds(name, 0)
+def _can_hold_name(name: str) -> bool:
+    return bool(name) and name not in (_REVISION, _TEXT) and _can_hold(name, 0)
 
 
-def _holds(value: object, depth: int) -> bool:
-    """Whether DynamoDB holds a JSON value so that an equal one comes back."""
+def _can_hold(value: object, depth: int) -> bool:
+    """Whether DynamoDB can hold a JSON value and give back an equal one."""
     match value:
         case str():
             try:
@@ -241,22 +241,22 @@ def _holds(value: object, depth: int) -> bool:
                 return False
             return True
         case list():
-            return depth < _DEEPEST and all(_holds(one, depth + 1) for one in value)
+            return depth < _DEEPEST and all(_can_hold(item, depth + 1) for item in value)
         case dict():
             return depth < _DEEPEST and all(
-                bool(name) and _holds(name, 0) and _holds(one, depth + 1) for name, one in value.items()
+                bool(name) and _can_hold(name, 0) and _can_hold(item, depth + 1) for name, item in value.items()
             )
     return False
 
 
 def _plain(value: Any) -> Any:
-    """A deserialized value as JSON would give it: whole numbers are ints."""
+    """A deserialized value with the types that JSON has: whole numbers become ints."""
     match value:
         case Decimal():
             exponent = value.as_tuple().exponent
             return int(value) if isinstance(exponent, int) and exponent >= 0 else value
         case list():
-            return [_plain(one) for one in value]
+            return [_plain(item) for item in value]
         case dict():
-            return {name: _plain(one) for name, one in value.items()}
+            return {name: _plain(item) for name, item in value.items()}
     return value

@@ -1,12 +1,12 @@
-"""AWS Elemental MediaConvert as the encoder, without ever paying twice.
+"""AWS Elemental MediaConvert as the transcoder, without ever paying twice for an encode.
 
-A ledger object for each pair of source bytes and settings, kept with the outputs in `processed_videos/.ledger/`, says
-what was asked for and what came of it. The intent is written before the job is made; a run that finds an intent without
-a result looks for its job (by input file, then among the newest) and takes it up, whatever state it is in. The token in
-the intent is MediaConvert's ClientRequestToken, which turns a second CreateJob within a minute into the first one.
+The ledger in `processed_videos/.ledger/` has an object for each pair of source bytes and settings. It says what was
+asked of MediaConvert and what came of it. The intent is written before the job is created. A run that finds an intent
+without a result looks for its job (by input file, then among the newest) and takes it over in whatever state it is. The
+intent's token is MediaConvert's ClientRequestToken: a second CreateJob with it within a minute returns the first job.
 
-All jobs are submitted first and then watched together with one status call a poll interval. A run that ends leaves its
-jobs working: the next one takes them up.
+All jobs are submitted first and then watched together, with one status call in each poll interval. A run that ends
+leaves its jobs working, and the next run takes them over.
 """
 
 import logging
@@ -40,18 +40,18 @@ log = logging.getLogger(__name__)
 
 LEDGER = "processed_videos/.ledger/"
 
-_SAY_EVERY = 10.0  # seconds between two lines about one job's progress
+_LOG_EVERY = 10.0  # seconds between two log lines on the progress of one job
 _SLOWEST_POLL = 30.0  # seconds
-_MOST_BAD_POLLS = 10  # one after the other
-_INDEXED_AFTER = timedelta(hours=1)  # SearchJobs is an index; what is older than this is in it
-_LONGEST_SEARCH = 300  # characters of an input file that SearchJobs takes (API reference)
-_TOKEN = "ncaa_assets_token"  # noqa: S105 - the name of a job's metadata
+_MOST_BAD_POLLS = 10  # in a row
+_INDEXED_AFTER = timedelta(hours=1)  # SearchJobs reads an index, which has every job that is older than this
+_LONGEST_SEARCH = 300  # characters of an input file's address that SearchJobs accepts (API reference)
+_TOKEN = "ncaa_assets_token"  # noqa: S105 - the name of a field in a job's metadata
 
 _ENDED_BADLY = ("ERROR", "CANCELED")
 
 
 class LedgerEntry(Versioned):
-    """What was asked of MediaConvert for one source and one rendering of the profile, and what came of it."""
+    """What was asked of MediaConvert for one source with one version of the settings, and what came of it."""
 
     source_sha256: str
     settings_hash: str
@@ -65,19 +65,19 @@ class LedgerEntry(Versioned):
 
     @field_serializer("asked_at")
     def _as_text(self, asked_at: datetime) -> str:
-        # pydantic's own JSON would write a `Decimal` of a field that is not known here as text.
+        # pydantic's JSON mode would do this too, but write a `Decimal` in an unknown field as text.
         return asked_at.isoformat().replace("+00:00", "Z")
 
 
 @dataclass
 class _Work:
-    """An entry of the ledger with its version there, and the requests that wait for it (all of the same bytes)."""
+    """An entry of the ledger, its version in the store, and the requests that wait for it, all for the same bytes."""
 
     requests: Sequence[EncodeRequest]
     entry: LedgerEntry
     version: str | Expect
     watched_since: float = 0.0
-    said_at: float = 0.0
+    logged_at: float = 0.0
     state: str = ""
 
     @property
@@ -89,10 +89,10 @@ class MediaConvertTranscoder(Transcoder):
     """Encodes with MediaConvert jobs from and to one S3Store.
 
     Args:
-        role: the ARN of the role by which MediaConvert reads the source and writes the outputs.
-        queue: a queue's name or ARN; None: the account's default.
+        role: the ARN of the role with which MediaConvert reads the source and writes the outputs.
+        queue: a queue's name or ARN, or None for the account's default.
         timeout: the most seconds that a run waits for one job.
-        poll_seconds: between the first two status calls; later ones are up to 30 s apart.
+        poll_seconds: the time between the first two status calls; later calls are up to 30 s apart.
     """
 
     def __init__(
@@ -135,32 +135,31 @@ class MediaConvertTranscoder(Transcoder):
         yield from self._watch(under_way)
 
     def job_url(self, job_id: str) -> str:
-        """The job's page in AWS's console."""
+        """The address of the job's page in AWS's console."""
         region = self._client.meta.region_name
         return f"https://{region}.console.aws.amazon.com/mediaconvert/home?region={region}#/jobs/summary/{job_id}"
 
-    # ---- Asking for it -----------------------------------------------------------------------------------------------
+    # ---- Submitting jobs ---------------------------------------------------------------------------------------------
 
     def _begin(self, requests: Sequence[EncodeRequest]) -> _Work:
-        """Finds in the ledger, or under way, or makes, what these requests of the same bytes want."""
+        """The work for these requests of the same bytes: a result in the ledger, a job under way, or a new job."""
         request = requests[0]
         work = self._from_ledger(requests)
         if work is not None and work.entry.result is not None:
-            if not any(request.force for request in requests) and self._is_there(work.entry):
+            if not any(request.force for request in requests) and self._is_stored(work.entry):
                 return work
         elif work is not None and (job := self._find(work.entry)) is not None:
             if job["Status"] not in _ENDED_BADLY:
                 log.info(
-                    "%s: MediaConvert job %s is there already and is taken up",
+                    "%s: MediaConvert job %s exists already and is taken over",
                     visible(request.video.id, most=80),
                     job["Id"],
                 )
                 self._record(work, job_id=job["Id"])
                 return work
         elif work is not None and work.entry.job_id is None:
-            return self._create(
-                work
-            )  # the intent is there and its job is not: the same token, in case it is on its way
+            # The intent has no job that can be found. One may still be on its way, so the token stays the same.
+            return self._create(work)
         video = request.video
         entry = LedgerEntry(
             source_sha256=video.sha256,
@@ -176,7 +175,7 @@ class MediaConvertTranscoder(Transcoder):
         try:
             self._record(intent)
         except WriteConflict:
-            # A run of another day wants the same bytes at this very moment: theirs is the intent now.
+            # At this very moment a run of another day asked for the same bytes. Its intent counts.
             return self._begin(requests)
         return self._create(intent)
 
@@ -202,7 +201,7 @@ class MediaConvertTranscoder(Transcoder):
                 "ncaa_assets_source_sha256": entry.source_sha256,
                 "ncaa_assets_settings": entry.settings_hash,
             },
-            Settings=cast("Any", settings),  # a test holds it to botocore's model of the service
+            Settings=cast("Any", settings),  # a test checks it against botocore's model of the service
             **queue,
         )["Job"]
         log.info("%s: MediaConvert job %s submitted", work.name, job["Id"])
@@ -210,7 +209,7 @@ class MediaConvertTranscoder(Transcoder):
         return work
 
     def _find(self, entry: LedgerEntry) -> Mapping[str, Any] | None:
-        """The job of an entry, in whatever state, or None."""
+        """The job of an entry in whatever state, or None where there is none."""
         if entry.job_id is not None:
             try:
                 return self._client.get_job(Id=entry.job_id)["Job"]
@@ -221,49 +220,53 @@ class MediaConvertTranscoder(Transcoder):
         return next((job for job in self._candidates(entry) if _token(job) == entry.token), None)
 
     def _candidates(self, entry: LedgerEntry) -> Iterator[Mapping[str, Any]]:
-        asked: dict[str, Any] = {"InputFile": entry.source[-_LONGEST_SEARCH:]}
+        search: dict[str, Any] = {"InputFile": entry.source[-_LONGEST_SEARCH:]}
         while True:
-            page = self._client.search_jobs(**asked)
+            page = self._client.search_jobs(**search)
             yield from page.get("Jobs", [])
             if not page.get("NextToken"):
                 break
-            asked["NextToken"] = page["NextToken"]
+            search["NextToken"] = page["NextToken"]
         if datetime.now(UTC) - entry.asked_at > _INDEXED_AFTER:
             return
-        newest: dict[str, Any] = {"Order": "DESCENDING", "MaxResults": 20}
+        listing: dict[str, Any] = {"Order": "DESCENDING", "MaxResults": 20}
         while True:
-            listed = self._client.list_jobs(**newest)
-            for job in listed.get("Jobs", []):
+            page = self._client.list_jobs(**listing)
+            for job in page.get("Jobs", []):
                 if job.get("CreatedAt") and job["CreatedAt"] < entry.asked_at - timedelta(minutes=5):  # clocks differ
                     return
                 yield job
-            if not listed.get("NextToken"):
+            if not page.get("NextToken"):
                 return
-            newest["NextToken"] = listed["NextToken"]
+            listing["NextToken"] = page["NextToken"]
 
-    # ---- Watching it -------------------------------------------------------------------------------------------------
+    # ---- Watching jobs -----------------------------------------------------------------------------------------------
 
     def _watch(self, under_way: dict[str, _Work]) -> Iterator[EncodeOutcome]:
         for work in under_way.values():
-            work.watched_since = work.said_at = time.monotonic()
-        interval, bad = self._poll_seconds, 0
+            work.watched_since = work.logged_at = time.monotonic()
+        interval, bad_polls = self._poll_seconds, 0
         jobs = self._status(under_way)
         while under_way:
             time.sleep(interval * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             interval = min(max(_SLOWEST_POLL, self._poll_seconds), interval * 1.3)
             try:
-                seen = next(jobs)
-                bad = 0
+                states = next(jobs)
+                bad_polls = 0
             except (ClientError, BotoCoreError) as error:
-                bad += 1
+                bad_polls += 1
                 jobs = self._status(under_way)
-                if not is_passing(error) or bad >= _MOST_BAD_POLLS:
+                if not is_passing(error) or bad_polls >= _MOST_BAD_POLLS:
                     for work in under_way.values():
-                        yield from _failures(work.requests, error, "its job goes on; run the day again to take it up")
+                        yield from _failures(
+                            work.requests, error, "its job continues; run the day again to take it over"
+                        )
                     return
-                log.warning("MediaConvert did not say how its jobs stand (%s); asking again", sentence(_SERVICE, error))
+                log.warning(
+                    "the state of MediaConvert's jobs could not be read (%s); trying again", sentence(_SERVICE, error)
+                )
                 continue
-            for job in seen:
+            for job in states:
                 watched = under_way.get(job["Id"])
                 if watched is not None and self._is_over(watched, job):
                     del under_way[job["Id"]]
@@ -271,25 +274,25 @@ class MediaConvertTranscoder(Transcoder):
             yield from self._overdue(under_way)
 
     def _status(self, under_way: Mapping[str, _Work]) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """The state of the jobs under way, one API call each time it is asked: the newest jobs page by page, 20 on
-        each, as far back as the oldest of ours."""
+        """Yields the states of jobs, with one API call for each item: the newest jobs in pages of 20, back to the
+        oldest job under way."""
         queue: dict[str, Any] = {"Queue": self._queue} if self._queue else {}
         while True:
             if len(under_way) == 1:
                 yield [self._client.get_job(Id=next(iter(under_way)))["Job"]]
                 continue
             left = set(under_way)
-            asked: dict[str, Any] = {"Order": "DESCENDING", "MaxResults": 20, **queue}
+            listing: dict[str, Any] = {"Order": "DESCENDING", "MaxResults": 20, **queue}
             while left:
-                page = self._client.list_jobs(**asked)
+                page = self._client.list_jobs(**listing)
                 jobs = page.get("Jobs", [])
                 left -= {job["Id"] for job in jobs}
                 yield jobs
                 left &= set(under_way)
                 if not page.get("NextToken"):
                     break
-                asked["NextToken"] = page["NextToken"]
-            if missing := next(iter(left), None):  # a job that was moved to another queue
+                listing["NextToken"] = page["NextToken"]
+            if missing := next(iter(left), None):  # somebody moved the job to another queue
                 yield [self._client.get_job(Id=missing)["Job"]]
 
     def _is_over(self, work: _Work, job: Mapping[str, Any]) -> bool:
@@ -298,8 +301,8 @@ class MediaConvertTranscoder(Transcoder):
             return True
         percent, phase = job.get("JobPercentComplete"), job.get("CurrentPhase")
         state = f"{status.lower()}" + (f", {phase.lower()}" if phase else "") + (f", {percent} %" if percent else "")
-        if state != work.state and (not work.state or time.monotonic() - work.said_at >= _SAY_EVERY):
-            work.state, work.said_at = state, time.monotonic()
+        if state != work.state and (not work.state or time.monotonic() - work.logged_at >= _LOG_EVERY):
+            work.state, work.logged_at = state, time.monotonic()
             log.info("encoding %s: %s (job %s)", work.name, state, job["Id"])
         return False
 
@@ -309,12 +312,12 @@ class MediaConvertTranscoder(Transcoder):
                 del under_way[job_id]
                 text = (
                     f"MediaConvert job {job_id} is not done after ENCODE_TIMEOUT ({self._timeout:.0f} s; "
-                    f"{work.state or 'its state is not known'}). It goes on there: run the day again to take it up, or "
-                    f"look what holds its queue: {self.job_url(job_id)}"
+                    f"{work.state or 'its state is not known'}). It goes on there: run the day again to take it over, "
+                    f"or find out what holds up its queue: {self.job_url(job_id)}"
                 )
                 yield from (EncodeOutcome(request, EncodeFailed(text)) for request in work.requests)
 
-    # ---- What came of it ---------------------------------------------------------------------------------------------
+    # ---- Finished jobs -----------------------------------------------------------------------------------------------
 
     def _finished(self, work: _Work, job: Mapping[str, Any]) -> Iterator[EncodeOutcome]:
         try:
@@ -331,31 +334,32 @@ class MediaConvertTranscoder(Transcoder):
     def _what_went_wrong(self, job: Mapping[str, Any]) -> str:
         url = self.job_url(job["Id"])
         if job["Status"] == "CANCELED":
-            return f"MediaConvert job {job['Id']} was canceled; run the day again to encode it after all: {url}"
+            return f"MediaConvert job {job['Id']} was canceled; run the day again to encode the video after all: {url}"
         return (
-            f"MediaConvert job {job['Id']} failed with error {job.get('ErrorCode', 'of no number')}: "
-            f"{visible(job.get('ErrorMessage', 'no message'), most=400)} ({url}); when that is mended, run "
+            f"MediaConvert job {job['Id']} failed with error {job.get('ErrorCode', 'without a number')}: "
+            f"{visible(job.get('ErrorMessage', 'no message'), most=400)} ({url}); fix that, then run "
             "the day again (a failed job is not billed)"
         )
 
     def _result(self, work: _Work, job: Mapping[str, Any]) -> tuple[ProcessedVideo, str]:
-        """The finished output, read whole, and its version.
+        """The finished output, which is read to its end, and its version.
 
         Raises:
-            EncodeFailed: it is not there, or not whole; the ledger forgets it, so that it is made again.
+            EncodeFailed: the output or its poster is missing. The entry is deleted, so that the next run encodes again.
+            NotWhole: the output is not whole. The entry is deleted too.
         """
         entry, video = work.entry, work.requests[0].video
         base = entry.output_key.removesuffix(".mp4")
         output = self._store.info(entry.output_key)
         posters = [
-            one for one in self._store.list(f"{base}.") if re.fullmatch(re.escape(base) + r"\.\d+\.jpg", one.key)
+            image for image in self._store.list(f"{base}.") if re.fullmatch(re.escape(base) + r"\.\d+\.jpg", image.key)
         ]
         try:
             if output is None or not posters:
                 raise EncodeFailed(
                     f"MediaConvert job {job['Id']} is complete, but "
                     f"{self._store.uri(entry.output_key if output is None else f'{base}.0000000.jpg')} is not there; "
-                    f"run the day again to encode it anew ({self.job_url(job['Id'])})"
+                    f"run the day again to encode the video again ({self.job_url(job['Id'])})"
                 )
             with self._store.download(entry.output_key) as file:
                 movie, sha256 = read_movie(file)
@@ -390,20 +394,20 @@ class MediaConvertTranscoder(Transcoder):
         return result, output.version
 
     def _outcomes(self, work: _Work, *, is_new: bool) -> Iterator[EncodeOutcome]:
-        """What each of the requests gets of the entry's result: the one that it was made for itself, the others (of
-        another day, or another highlight with the same bytes) a copy of it under their own keys."""
+        """Yields an outcome for each request. The request that the result was made for gets the result itself. Requests
+        of another day, or of another highlight with the same bytes, get a copy of it under their own keys."""
         result = work.entry.result
-        assert result is not None  # noqa: S101 - the callers looked
+        assert result is not None  # noqa: S101 - the callers checked this
         for request in work.requests:
             is_own = request.output_key == result.key
             try:
-                mine = result if is_own else self._copied(result, request)
+                output = result if is_own else self._copied(result, request)
             except StoreError as error:
                 yield from _failures([request], error)
                 continue
             video = request.video
-            mine = mine.model_copy(update={"id": video.id, "title": video.title, "source_key": video.key})
-            yield EncodeOutcome(request, mine, reused=not (is_new and is_own))
+            output = output.model_copy(update={"id": video.id, "title": video.title, "source_key": video.key})
+            yield EncodeOutcome(request, output, reused=not (is_new and is_own))
 
     def _copied(self, result: ProcessedVideo, request: EncodeRequest) -> ProcessedVideo:
         self._before_commit()
@@ -434,7 +438,7 @@ class MediaConvertTranscoder(Transcoder):
         except ValueError as error:
             raise StoreError(
                 f"{self._store.uri(key)} is damaged ({error}); put back an earlier version of it "
-                "(without one, delete it: the video is then encoded again)"
+                "(if there is none, delete it: the video is then encoded again)"
             ) from error
         return _Work(requests, entry, version)
 
@@ -446,7 +450,7 @@ class MediaConvertTranscoder(Transcoder):
             try:
                 work.version = self._store.write(key, data, expect=work.version)
             except WriteConflict:
-                # A run of another day, with the same bytes, may be watching the same job: the same intent.
+                # A run of another day with the same bytes may be watching the same job. Then its intent is the same.
                 theirs = self._from_ledger(work.requests)
                 if theirs is None or theirs.entry.token != work.entry.token:
                     raise
@@ -461,7 +465,7 @@ class MediaConvertTranscoder(Transcoder):
     def _forget(self, work: _Work) -> None:
         self._store.delete(self._ledger_key(work.entry.source_sha256), expect=work.version)
 
-    def _is_there(self, entry: LedgerEntry) -> bool:
+    def _is_stored(self, entry: LedgerEntry) -> bool:
         if entry.result is None:
             return False
         output = self._store.info(entry.result.key)
@@ -487,8 +491,8 @@ def _token(job: Mapping[str, Any]) -> str | None:
 
 
 def _destination(output: str) -> tuple[str, str]:
-    """An output's address as MediaConvert takes it: up to the first dot of its name, and the rest of the name but its
-    ending, because a dot in a destination could be read as the beginning of an ending."""
+    """An output's address as MediaConvert takes it: the part up to the first dot of the name, and the rest of the name
+    without its ending. A dot in a destination could be read as the start of an ending."""
     folder, _, name = output.removesuffix(".mp4").rpartition("/")
     base, dot, rest = name.partition(".")
     return f"{folder}/{base}", dot + rest

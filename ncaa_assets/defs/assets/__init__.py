@@ -1,4 +1,4 @@
-"""The four assets, one a file: shells that call the day's plain work and say in metadata what happened."""
+"""The four assets, one a file. Each calls the day's plain work and reports in its metadata what happened."""
 
 from ncaa_assets.defs.assets.backup_rows import backup_rows
 from ncaa_assets.defs.assets.highlights import highlights

@@ -1,4 +1,4 @@
-"""The `backup_rows` asset: one row a highlight."""
+"""The `backup_rows` asset: one row for each highlight."""
 
 from collections.abc import Iterator
 
@@ -20,10 +20,10 @@ from ncaa_assets.text import plural
     io_manager_key="rows",
 )
 def backup_rows(highlights: HighlightsDay, day: dg.ResourceParam[Day]) -> Iterator[dg.MaterializeResult[list[Row]]]:
-    """One row for each of the day's highlights, to look up by id or by game day.
+    """One row for each of the day's highlights, found by id or by game day.
 
-    A row holds the record's own fields and ours: `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`,
-    `removed_upstream`, `removed_from`, `content_hash`. A clip that two days list has one row, which belongs to the
+    A row has the record's own fields and these: `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`,
+    `removed_upstream`, `removed_from`, `content_hash`. A clip that two days list has one row: it belongs to the
     earlier day and names both. Only rows that changed are written.
     """
 
@@ -33,7 +33,7 @@ def backup_rows(highlights: HighlightsDay, day: dg.ResourceParam[Day]) -> Iterat
         return Done(
             done.rows,
             {
-                "summary": f"{plural(count, 'row')}: {done.written} written, {count - done.written} as they were",
+                "summary": f"{plural(count, 'row')}: {done.written} written, {count - done.written} unchanged",
                 "rows": count,
                 "rows_written": done.written,
                 "rows_unchanged": count - done.written,

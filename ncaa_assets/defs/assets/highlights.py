@@ -1,4 +1,4 @@
-"""The `highlights` asset: one day of the API's listing, merged into what is kept of that day."""
+"""The `highlights` asset: the API's listing of a day, merged into the day's document."""
 
 import logging
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ def highlights(
 
     Asks the API for every page of the game day and merges the answer into `highlights/<day>.json`. The records are kept
     word for word under `data`. Nothing is ever removed: a record that the API no longer lists is marked
-    `removed_upstream`, one that changed keeps its earlier contents.
+    `removed_upstream`, and a record that changed keeps its earlier contents.
 
-    Run it again whenever you like. Clips arrive 1 to 48 hours after a game, so each day is fetched again for a few
+    It is safe to run again at any time. Clips arrive 1 to 48 hours after a game, so each day is fetched again for a few
     days."""
 
     def step(held: HeldDay) -> Done[HighlightsDay]:
@@ -46,7 +46,7 @@ def highlights(
         return Done(
             fetched.document,
             _metadata(fetched),
-            # Only contents count: a day that lists what it listed before leaves what is downstream up to date.
+            # The data version depends on contents alone, so an unchanged listing leaves what is downstream up to date.
             content_hash([[entry.content_hash, entry.removed_upstream] for entry in entries]),
         )
 

@@ -1,4 +1,4 @@
-"""The `processed_videos` asset: a web-ready encode and a poster of each copied video."""
+"""The `processed_videos` asset: a web-ready output and a poster of each copied video."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,14 +15,14 @@ from ncaa_assets.ports import ObjectStore, Transcoder
 from ncaa_assets.record.models import ProcessedDay, ProcessedVideo, VideosDay
 from ncaa_assets.text import plural, size
 
-# A poster larger than this is not put into the event log, which keeps every run's metadata for ever.
+# The event log keeps every run's metadata for ever, so a larger poster stays out of it.
 _MOST_PICTURE_BYTES = 200_000
 
 
 class EncodeConfig(dg.Config):
-    """What one run may ask of `processed_videos`."""
+    """What a person can set for one run of `processed_videos`."""
 
-    force: bool = Field(default=False, description="encode again what is there already")
+    force: bool = Field(default=False, description="encode again what is encoded already")
 
 
 @dg.asset(
@@ -39,8 +39,8 @@ def processed_videos(
 ) -> Iterator[dg.MaterializeResult[ProcessedDay]]:
     """The day's videos, encoded for the web, each with a poster frame.
 
-    H.264 and AAC in an MP4 that starts playing before it is loaded. Stored as `processed_videos/<day>/<id>.mp4` and
-    `.jpg`. What was encoded from the same bytes with the same settings is not encoded again.
+    Each output is an MP4 with H.264 and AAC that starts to play before it is fully loaded. Outputs are stored as
+    `processed_videos/<day>/<id>.mp4`, posters as `.jpg`. The same bytes are not encoded twice with the same settings.
     """
 
     def step(held: HeldDay) -> Done[ProcessedDay]:

@@ -1,4 +1,4 @@
-"""What the four assets share: a step works where the run holds its day, and does nothing where another run does."""
+"""What the four assets share: a step does its work where the run holds the day, and nothing where another run does."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """What a step came to: its value, what people see of it, and what identifies its content (None: Dagster's own)."""
+    """A step's result: its value, its metadata, and the version of its content (None: Dagster makes one)."""
 
     value: T
     metadata: dict[str, Any]
@@ -22,9 +22,9 @@ class Done(Generic[T]):
 
 
 def materialized(day: Day, step: Callable[[HeldDay], Done[T]]) -> Iterator[dg.MaterializeResult[T]]:
-    """The materialization that `step` gives for a held day; none for a day that another run holds.
+    """Yields the materialization of `step` for a held day, and nothing for a day that another run holds.
 
-    Every materialization of made-up data is marked, so that it can't pass for real.
+    Materializations of made-up data are marked, so that nobody takes them for real.
     """
     if isinstance(day, TakenDay):
         return

@@ -17,9 +17,9 @@ from ncaa_assets.text import plural, size, visible
 
 
 class CopyConfig(dg.Config):
-    """What one run may ask of `videos`."""
+    """What a person can set for one run of `videos`."""
 
-    force: bool = Field(default=False, description="fetch again what is there already")
+    force: bool = Field(default=False, description="copy again what is copied already")
 
 
 @dg.asset(
@@ -36,9 +36,9 @@ def videos(
 ) -> Iterator[dg.MaterializeResult[VideosDay]]:
     """Copies of the day's first videos, byte for byte.
 
-    Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, streams each to `videos/<day>/<id>.mp4`,
-    and keeps it only when it is a whole video: never a web page, never half a file. What is there already is not
-    fetched again. What cannot be copied is listed with its reason.
+    Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, and streams each to
+    `videos/<day>/<id>.mp4`. A copy is kept only if it is a whole video, never a web page or half a file. What is stored
+    already is not copied again. What cannot be copied is listed with its reason.
     """
 
     def step(held: HeldDay) -> Done[VideosDay]:
