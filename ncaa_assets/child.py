@@ -1,7 +1,9 @@
 """The one way to run a program on strangers' bytes: ffmpeg, yt-dlp, whatever reads a file that the world sent.
 
 Such a program is taken for one that a file may have taken over. So it gets an environment of its own without keys, no
-input but what it is given, bounds on time, memory and files, and it never outlives this process.
+input but what it is given, bounds on time, memory and files, and it never outlives this process. What it leaves behind
+when it ends is ended too. Only a process that leaves its session (setsid) escapes; its pipes are let go all the same,
+so nobody waits for it.
 
 On macOS two of these are missing: there is no bound on memory (the system refuses RLIMIT_AS), and a program goes on
 after a `kill -9` of this process until it is done or has used up its bound on processor time.
@@ -11,19 +13,21 @@ import io
 import math
 import os
 import queue
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Any, Self
 
 from ncaa_assets.text import visible
 
@@ -33,7 +37,9 @@ VIDEO_MEMORY = 4 * 1024**3 + (os.cpu_count() or 1) * 256 * 1024**2
 
 _START = str(Path(__file__).with_name("child_start.py"))
 _CAPTURED = 64 * 1024  # bytes of stderr that are kept from its start, and as many from its end
-_ENDS_WITHIN = 5.0  # seconds; what was killed may hang in the kernel, and a helper of its own may hold its pipes open
+_ENDS_WITHIN = 5.0  # seconds; what was killed may hang in the kernel
+_DRAINS_WITHIN = 1.0  # seconds in which what is left in the pipes of a killed program is read
+_LOOK_EVERY = 0.25  # seconds between two looks at whether a pipe is to be let go
 # Without these of ours, a program that can be run here may not start; no other variable is handed on.
 _HANDED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
@@ -43,7 +49,7 @@ class Bounds:
     """What a program may use at most: seconds until it is ended, bytes of address space (which counts what is reserved,
     some times what is used), bytes of one file that it writes. None: no bound."""
 
-    seconds: float | None
+    seconds: float
     memory: int | None = None
     file_size: int | None = None
 
@@ -51,7 +57,8 @@ class Bounds:
 @dataclass(frozen=True)
 class Ended:
     """How a program ended. `status` is its exit status, or the negative number of the signal that ended it; `stderr`
-    its start and end where there was a lot of it; `stdout` is empty where the caller read it."""
+    its start and end where there was a lot of it; `stdout` is empty where the caller read it. `timed_out` says that its
+    time was up before it had ended and its stdout with it."""
 
     status: int
     stdout: bytes
@@ -89,6 +96,8 @@ class Child:
     `stdout` is a pipe, to be read by the caller; `stdin` is one with `feed`, else empty. What comes on stderr is kept
     within bounds. The program has a session of its own, so a Ctrl-C in the terminal does not reach it, and `kill` ends
     it with everything that it started. On Linux the kernel kills it when this process ends, however that happens.
+
+    The program is reaped only after the last signal to its group: until then its id cannot become another's.
 
     Raises:
         OSError: there is no such program, or it cannot be started.
@@ -131,9 +140,12 @@ class Child:
             raise
         finally:
             os.close(writing)
+        self._output, self._error_output = (_Pipe(pipe) for pipe in (self._process.stdout, self._process.stderr))
+        self._stdout = io.BufferedReader(self._output)
         self._timed_out = False
+        self._killed_at = math.inf
         self._errors = bytearray()
-        self._killing = threading.Lock()
+        self._reaping = threading.Lock()
         self._watch: threading.Timer | None = None
         self._reader = threading.Thread(target=self._read_errors, name="stderr", daemon=True)
         self._reader.start()
@@ -142,10 +154,9 @@ class Child:
                 failed = report.read()  # ends when the program begins
             if failed:
                 raise OSError(int(failed), os.strerror(int(failed)), program)
-            if bounds.seconds is not None:
-                self._watch = threading.Timer(bounds.seconds, self._time_out)
-                self._watch.daemon = True
-                self._watch.start()
+            self._watch = threading.Timer(bounds.seconds, self._time_out)
+            self._watch.daemon = True
+            self._watch.start()
         except BaseException:
             self.close()
             raise
@@ -156,37 +167,42 @@ class Child:
         return self._process.stdin
 
     @property
-    def stdout(self) -> io.BufferedReader:
-        return cast("io.BufferedReader", self._process.stdout)
+    def stdout(self) -> "io.BufferedReader[_Pipe]":
+        return self._stdout
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def kill(self) -> None:
-        """Ends it at once, with all that it started; harmless where it has ended."""
-        # What ended at this very moment is no group any more, or to macOS none of ours.
-        with self._killing, suppress(ProcessLookupError, PermissionError):
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """Ends it at once, with all that it started and left behind; harmless where all that has ended."""
+        with self._reaping:
+            if self._process.returncode is None:
+                _kill_group(self._process)
+        self._killed_at = min(self._killed_at, time.monotonic())
+        for pipe in (self._output, self._error_output):
+            pipe.let_go()
 
     def wait(self) -> Ended:
-        """Waits for its end, which comes only when what it writes to `stdout` is read."""
-        status = self._process.wait()
+        """Waits for its end, which comes only when what it writes to `stdout` is read, and ends what it left behind."""
+        self._await_end()
         if self._watch is not None:
             self._watch.cancel()
+        self._error_output.let_go()
         self._reader.join(_ENDS_WITHIN)
+        status = self._process.returncode
+        if status is None or (status == 0 and self._output.was_cut):
+            status = -signal.SIGKILL  # it hangs in the kernel, or what was killed had more to say
         return Ended(status, b"", self._errors.decode("utf-8", "replace"), self._timed_out)
 
     def close(self) -> None:
         """Ends it, and frees what it took."""
         self.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_ENDS_WITHIN)
+        self._await_end()
         if self._watch is not None:
             self._watch.cancel()
         self._reader.join(_ENDS_WITHIN)
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._stdout):
             if pipe is not None:
                 with suppress(OSError):  # a program that is gone takes no more
                     pipe.close()
@@ -200,17 +216,86 @@ class Child:
         self.close()
 
     def _time_out(self) -> None:
-        if self._process.poll() is None:
+        if not (self._has_ended() and self._output.at_end):
             self._timed_out = True
             self.kill()
 
+    def _await_end(self) -> None:
+        pause = 0.0005
+        while not self._has_ended() and time.monotonic() < self._killed_at + _ENDS_WITHIN:
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+
+    def _has_ended(self) -> bool:
+        """Whether the program has ended; if so, what it left behind is ended too."""
+        with self._reaping:
+            if self._process.returncode is not None:
+                return True
+            if hasattr(os, "waitid"):
+                with suppress(ChildProcessError):  # reaped by somebody else; `poll` knows what to make of that
+                    if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                        return False
+                    _kill_group(self._process)
+                self._process.poll()
+            elif self._process.poll() is None:
+                return False
+            else:  # macOS before Python 3.13; it gives ids out in turn, so this one is not another's for a long time
+                _kill_group(self._process)
+            return True
+
     def _read_errors(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101 - a pipe, always
-        with self._process.stderr as pipe:
-            while piece := os.read(pipe.fileno(), _CAPTURED):
+        with self._error_output as pipe:
+            while piece := pipe.read(_CAPTURED):
                 self._errors += piece
                 if len(self._errors) > 2 * _CAPTURED:
                     del self._errors[_CAPTURED:-_CAPTURED]
+
+
+class _Pipe(io.RawIOBase):
+    """What a program writes to one of its pipes, until it ends or is let go.
+
+    A process that escaped the kill may hold the pipe open for ever, or write to it without end, and closing a
+    descriptor wakes nobody who reads from it. So each read looks now and then at whether it should go on.
+    """
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        assert pipe is not None, "every child has both pipes"  # noqa: S101
+        self._pipe = pipe
+        self._descriptor = pipe.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+        self._until = math.inf
+        self._ended = False
+        self.was_cut = False
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nobody will read any more of it."""
+        return self._ended or self.closed
+
+    def let_go(self) -> None:
+        """Ends the reading soon: what is in the pipe can still be read."""
+        self._until = min(self._until, time.monotonic() + _DRAINS_WITHIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def readinto(self, buffer: Any) -> int:
+        while (left := self._until - time.monotonic()) > 0:
+            if self._poll.poll(1000 * min(left, _LOOK_EVERY)):
+                size = os.readv(self._descriptor, [buffer])
+                self._ended = size == 0
+                return size
+        self.was_cut = not self._ended
+        return 0
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._pipe.close()
 
 
 def run(
@@ -284,18 +369,23 @@ _starter = _Starter()
 
 def _kill_started(process: "Future[subprocess.Popen[bytes]]") -> None:
     if process.exception() is None:
-        process.result().kill()
+        _kill_group(process.result())
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    # What ended at this very moment is no group any more, or to macOS none of ours.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _limits(bounds: Bounds) -> str:
-    limits = {"RLIMIT_CORE": 0}
+    # Time on the processor, for what is left alone where nothing else ends it: every core busy from start to end, and a
+    # minute.
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_CPU": math.ceil(bounds.seconds) * (os.cpu_count() or 1) + 60}
     if bounds.memory is not None and sys.platform == "linux":
         limits["RLIMIT_AS"] = bounds.memory
     if bounds.file_size is not None:
         limits["RLIMIT_FSIZE"] = bounds.file_size
-    if bounds.seconds is not None:
-        # For what is left alone where nothing else ends it: every core busy from start to end, and a minute.
-        limits["RLIMIT_CPU"] = math.ceil(bounds.seconds) * (os.cpu_count() or 1) + 60
     return ",".join(f"{name}={most}" for name, most in limits.items())
 
 

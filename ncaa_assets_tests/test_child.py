@@ -130,6 +130,86 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -
     wait_until(lambda: not lives(int((tmp_path / "pid").read_text())))
 
 
+LEAVES_ONE = "sleep 100 & echo $! > {pid}; echo said; exit 0"
+ESCAPES = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    open(sys.argv[1], "w").write(str(os.getpid()))
+    while {endless}: os.write(1, b"x" * 1000)
+    time.sleep(100)
+print("said")
+"""
+
+
+def test_what_a_program_leaves_behind_is_ended_when_its_time_is_up(tmp_path: Path) -> None:
+    started = time.monotonic()
+    code = LEAVES_ONE.format(pid=tmp_path / "pid")
+    ended = run(["sh", "-c", code], bounds=Bounds(seconds=1), check=False)
+    assert time.monotonic() - started < 10
+    assert (ended.timed_out, ended.stdout) == (True, b"said\n")
+    wait_until(lambda: not lives(int((tmp_path / "pid").read_text())))
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path, wait: bool) -> None:
+    """Beside a pipe that nobody holds open, and with one that is."""
+    code = LEAVES_ONE.format(pid=tmp_path / "pid").replace(" &", " >&- 2>&- &" if wait else " &")
+    with Child(["sh", "-c", code], bounds=MINUTE) as child:
+        assert child.stdout.readline() == b"said\n"
+        if wait:
+            started = time.monotonic()
+            assert child.stdout.read() == b""
+            assert child.wait().trouble is None
+            assert time.monotonic() - started < 10
+        else:
+            assert lives(int((tmp_path / "pid").read_text()))
+    wait_until(lambda: not lives(int((tmp_path / "pid").read_text())))
+
+
+@pytest.mark.parametrize("endless", [True, False])
+def test_nobody_waits_for_what_escaped_from_its_session(tmp_path: Path, endless: bool) -> None:
+    started = time.monotonic()
+    command = [*python(ESCAPES.format(endless=endless)), str(tmp_path / "pid")]
+    try:
+        ended = run(command, bounds=Bounds(seconds=1), check=False)
+        assert time.monotonic() - started < 10
+        assert ended.timed_out
+        assert endless or ended.stdout == b"said\n"
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_output_that_is_cut_by_a_kill_is_no_good_end(tmp_path: Path) -> None:
+    command = [*python(ESCAPES.format(endless=True)), str(tmp_path / "pid")]
+    try:
+        with Child(command, bounds=MINUTE) as child:
+            wait_until((tmp_path / "pid").exists)
+            child.kill()
+            while child.stdout.read(1024**2):
+                pass
+            assert child.wait().trouble == "it was ended by SIGKILL"
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+@linux
+def test_the_id_of_what_has_ended_is_kept_until_its_group_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[bool] = []
+    kill = os.killpg
+
+    def killpg(group: int, number: int) -> None:
+        groups.append(os.waitid(os.P_PID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)
+        kill(group, number)
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    with Child(["true"], bounds=MINUTE) as child:
+        assert child.stdout.read() == b""
+        child.wait()
+        child.kill()
+    assert groups == [True]
+
+
 def test_what_is_killed_is_told_so_and_killing_it_again_is_harmless() -> None:
     with Child(["sleep", "100"], bounds=MINUTE) as child:
         child.kill()

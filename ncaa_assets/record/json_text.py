@@ -13,7 +13,8 @@ import simplejson
 
 
 def loads(data: bytes | str) -> Any:
-    """A JSON value; numbers that are not integers are `Decimal`.
+    """A JSON value; numbers that are not integers are `Decimal`, and so are integers of more than `_LONGEST_INT`
+    characters.
 
     Raises:
         ValueError: `data` is no JSON (NaN and Infinity are not JSON), or more than can be held: hundreds of levels
@@ -22,14 +23,8 @@ def loads(data: bytes | str) -> Any:
     text = data.decode("utf-8") if isinstance(data, bytes) else data
     text = text.removeprefix("\ufeff")
     try:
-        if _MINUS_ZERO.search(text):
-            return _EXACT.decode(text)
-        try:
-            return _QUICK.decode(text)
-        except json.JSONDecodeError:
-            raise
-        except ValueError:
-            return _EXACT.decode(text)  # an integer of more than 4,300 digits
+        needs_care = _MINUS_ZERO.search(text) or _MANY_DIGITS.search(text[::_STRIDE])
+        return (_EXACT if needs_care else _QUICK).decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except InvalidOperation:
@@ -84,8 +79,8 @@ def _separators(indent: int | None) -> tuple[str, str]:
 
 
 def _whole(digits: str) -> int | Decimal:
-    # An int has no negative zero, and Python makes none of more than 4,300 digits.
-    return Decimal(digits) if digits == "-0" or len(digits) > 4000 else int(digits)
+    # An int has no negative zero, and Python makes none of more than 4,300 digits, unless its user sets another bound.
+    return Decimal(digits) if digits == "-0" or len(digits) > _LONGEST_INT else int(digits)
 
 
 def _refuse(name: str) -> None:
@@ -93,8 +88,11 @@ def _refuse(name: str) -> None:
 
 
 _ENCODERS: dict[tuple[int | None, bool, bool], json.JSONEncoder] = {}
-# Calling a function of ours for each integer takes a third of the time, and only a negative zero and integers beyond
-# Python's own bound need it.
+# Calling a function of ours for each integer takes a third of the time, and only a negative zero and long integers need
+# it. An integer that is too long is at least eight strides long, and little else has a digit at so many in a row.
 _QUICK = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
 _EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=_refuse)
 _MINUS_ZERO = re.compile(r"-0(?![0-9.eE])")  # a date has a digit there
+_LONGEST_INT = 4000  # characters, its sign with them
+_STRIDE = _LONGEST_INT // 8
+_MANY_DIGITS = re.compile("[0-9]{8}")

@@ -326,19 +326,26 @@ def parse_document(kind: type[V], data: bytes) -> V:
     return document
 
 
+_LONGEST_VERSION = 40  # characters; what is longer is no version
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,9})?")
+
+
 def _version(value: object) -> int:
     """The schema version that a document says it has, judged before anything else of it is read.
 
+    Every version of this project writes a plain integer. A higher number is a newer program's, however it is written
+    (9.0, 1e1, "9"): what this code may misread, it refuses. A version that this code knows, written in another way
+    (2.0, "2"), was written by no version of it, so the document is damaged.
+
     Raises:
         NewerVersion: it is one that this version of the project does not know.
-        ValueError: it is no version.
+        ValueError: it is no version, or one that is written in another way.
     """
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= SCHEMA_VERSION:
         return value
-    # A version that is written in another way (9.0, "9") is still a newer program's.
-    text = str(value) if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else ""
-    if re.fullmatch(r"\s*[0-9]{1,20}(\.[0-9]{1,20})?\s*", text) and Decimal(text.strip()) > SCHEMA_VERSION:
-        raise NewerVersion(f"it was written by a newer ncaa-assets (schema version {text.strip()}); upgrade this one")
+    text = str(value).strip() if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else ""
+    if len(text) <= _LONGEST_VERSION and _NUMBER.fullmatch(text) and Decimal(text) > SCHEMA_VERSION:
+        raise NewerVersion(f"it was written by a newer ncaa-assets (schema version {text}); upgrade this one")
     raise ValueError(f"schema_version: {_kind(value)}, and not a whole number from 1 to {SCHEMA_VERSION}")
 
 

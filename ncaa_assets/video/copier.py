@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Open = Callable[[], AbstractContextManager[Body]]
+_MOST_SECONDS = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class CopyLimits:
     max_bytes: int
     min_bytes_per_second: int
     retry: RetryPolicy
+
+    @property
+    def most_seconds(self) -> float:
+        """The most that one attempt may take, come what may: twice what the slowest host that is borne needs for the
+        largest file, because a slow store takes its time too, and an hour; never more than `_MOST_SECONDS`."""
+        return min(3600 + 2 * self.max_bytes / max(self.min_bytes_per_second, 1), _MOST_SECONDS)
 
 
 @dataclass(frozen=True)

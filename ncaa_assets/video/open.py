@@ -10,14 +10,14 @@ def open_copier(settings: Settings, store: ObjectStore, source: Source) -> Copie
     from ncaa_assets.video.safe_http import HostPolicy  # noqa: PLC0415 - imports requests; retry.py says why here
 
     policy = HostPolicy(allow_private=settings.video_allow_private_hosts, trusted_origin=source.trusted_origin)
-    pages = None
-    if settings.video_pages:
-        from ncaa_assets.video.pages import YtDlpReader  # noqa: PLC0415 - off by default
-
-        pages = YtDlpReader(policy)
     limits = CopyLimits(
         max_bytes=settings.video_max_bytes,
         min_bytes_per_second=settings.video_min_bytes_per_second,
         retry=settings.retry_policy,
     )
+    pages = None
+    if settings.video_pages:
+        from ncaa_assets.video.pages import YtDlpReader  # noqa: PLC0415 - off by default
+
+        pages = YtDlpReader(policy, most_seconds=limits.most_seconds)
     return VideoCopier(store, policy, limits, concurrency=settings.video_concurrency, pages=pages)

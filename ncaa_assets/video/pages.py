@@ -46,10 +46,10 @@ class _Verdict:
 
 
 class YtDlpReader:
-    """Finds and downloads the videos of web pages; a `body.PageReader`."""
+    """Finds and downloads the videos of web pages, each within `most_seconds`; a `body.PageReader`."""
 
-    def __init__(self, policy: HostPolicy) -> None:
-        self._policy = policy
+    def __init__(self, policy: HostPolicy, *, most_seconds: float) -> None:
+        self._policy, self._most_seconds = policy, most_seconds
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._ended = False
@@ -82,7 +82,7 @@ class YtDlpReader:
         package = str(Path(__file__).parents[2])
         child = Child(
             [sys.executable, "-P", "-m", __name__],  # our own interpreter on this very file; the URL goes by its stdin
-            bounds=Bounds(seconds=None, memory=_MOST_MEMORY, file_size=max_bytes),
+            bounds=Bounds(seconds=self._most_seconds, memory=_MOST_MEMORY, file_size=max_bytes),
             environment={
                 "HOME": str(folder), "PATH": str(folder), "PYTHONPATH": package, "TMPDIR": str(folder),
                 "YTDLP_NO_PLUGINS": "1", "PYTHONDONTWRITEBYTECODE": "1",
@@ -111,6 +111,8 @@ def _pieces(child: Child, folder: Path, told: list[bool]) -> Iterator[bytes]:
     while piece := child.stdout.read1(CHUNK):
         yield piece
     ended = child.wait()
+    if ended.timed_out:
+        raise CopyFailed("copying the video of its page took too long and was ended")
     try:
         verdict = _Verdict(**json.loads((folder / _VERDICT).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -119,6 +121,8 @@ def _pieces(child: Child, folder: Path, told: list[bool]) -> Iterator[bytes]:
         raise CopyFailed(visible(verdict.reason, most=SENTENCE))  # the child's words: it may be another's by now
     if verdict.kind != "done":
         raise VideoRefused(visible(verdict.reason, most=SENTENCE), kind=visible(verdict.kind, most=20))
+    if ended.trouble is not None:  # killed after its verdict: what came may be cut
+        raise CopyFailed(f"yt-dlp did not end well ({ended.trouble})")
     told.append(verdict.told_its_end)
 
 

@@ -2,8 +2,11 @@
 
 import multiprocessing
 import pickle
+import shutil
+import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,46 @@ def test_after_a_merge_all_rows_are_in_the_one_file(table: SqliteTable) -> None:
     table.day(DAY)
     table.merge([row_of("2")], as_given)
     assert files_beside(table) == ["highlights.sqlite"]
+
+
+def rows_of_a_copy(table: SqliteTable, folder: Path) -> list[str]:
+    """What somebody finds who copies the one file alone."""
+    folder.mkdir()
+    shutil.copy(table.path, folder)
+    return [row["id"] for row in SqliteTable(folder / table.path.name).day(DAY)]
+
+
+def test_beside_idle_readers_too_a_merges_rows_are_in_the_one_file(table: SqliteTable, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ncaa_assets.backends.local.table import SqliteTable\n"
+        f"table = SqliteTable(Path(sys.argv[1])); print(len(table.day({DAY!r})), flush=True); sys.stdin.read()"
+    )
+    thread, here = ThreadPoolExecutor(1), SqliteTable(table.path)
+    command = [sys.executable, "-c", code, str(table.path)]
+    with thread, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        assert len(thread.submit(table.day, DAY).result()) == len(here.day(DAY)) == 1
+        table.merge([row_of("2")], as_given)
+        assert rows_of_a_copy(table, tmp_path / "copy") == ["1", "2"]
+        log = table.path.with_name("highlights.sqlite-wal")
+        assert log.stat().st_size == 0, "it is there for the readers, and empty"
+        assert len(here.day(DAY)) == len(thread.submit(table.day, DAY).result()) == 2
+        process.communicate()
+
+
+def test_a_reader_under_way_neither_fails_nor_delays_a_merge(table: SqliteTable, tmp_path: Path) -> None:
+    reader = sqlite3.connect(table.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM highlights").fetchall()
+    started = time.monotonic()
+    assert table.merge([row_of("2")], as_given) == 1
+    assert time.monotonic() - started < 10, "less than the busy timeout"
+    assert len(table.day(DAY)) == 2
+    reader.execute("COMMIT")
+    table.merge([row_of("3")], as_given)
+    assert rows_of_a_copy(table, tmp_path / "copy") == ["1", "2", "3"]
+    reader.close()
 
 
 def test_a_table_that_goes_leaves_no_log_behind(table: SqliteTable) -> None:

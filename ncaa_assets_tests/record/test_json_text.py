@@ -87,6 +87,22 @@ def test_numbers_that_floats_would_change_are_written_with_all_their_digits(numb
     assert json_text.dumps(json_text.loads(number)) == written.encode()
 
 
+@pytest.mark.parametrize("place", ["{}", "[{}]", '{{"n":{}}}', '["' + "x" * 777 + '",{},1]'])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [("1" * 4000, int), ("-" + "1" * 3999, int), ("-" + "1" * 4000, Decimal), ("1" * 4001, Decimal),
+     ("1" * 4299, Decimal), ("1" * 4300, Decimal), ("1" * 4301, Decimal)],
+    ids=lambda value: str(len(value)) if isinstance(value, str) else value.__name__,
+)  # fmt: skip
+def test_an_integer_is_an_int_up_to_a_bound_that_no_setting_of_pythons_moves(
+    number: str, kind: type, place: str
+) -> None:
+    value = json_text.loads(place.format(number))
+    while not isinstance(value, int | Decimal):
+        value = value[1 if len(value) == 3 else 0] if isinstance(value, list) else value["n"]
+    assert (type(value), str(value)) == (kind, number)
+
+
 def test_unicode_stays_readable() -> None:
     text = '{"title":"Hawaiʻi – San José 🏀 \u2028"}'
     written = json_text.dumps(json_text.loads(text))

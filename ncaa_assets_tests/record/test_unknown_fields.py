@@ -135,7 +135,7 @@ def of_version(text: str) -> bytes:
     return f'{{"schema_version": {text}, "date": "{DAY}"}}'.encode()
 
 
-@pytest.mark.parametrize("text", ["3", "9", '"9"', "9.0", "2.5", '" 3 "', "1" + "0" * 15])
+@pytest.mark.parametrize("text", ["3", "9", '"9"', "9.0", "2.5", '" 3 "', "1" + "0" * 15, "1E+1", '"1e1"', "3E+9999"])
 @pytest.mark.parametrize("kind", [HighlightsDay, VideosDay, ProcessedDay])
 def test_a_newer_version_is_refused_however_it_is_written(store: LocalStore, kind: type[Document], text: str) -> None:
     said = f"newer ncaa-assets (schema version {text.strip(QUOTES)}); upgrade"
@@ -147,8 +147,10 @@ def test_a_newer_version_is_refused_however_it_is_written(store: LocalStore, kin
 
 
 @pytest.mark.parametrize(
-    "text", ["true", "null", '"x"', '""', "0", "-1", "0.0", "-0", "1.0", '"2"', "[]", "{}", "[3]", "9" * 5000]
-)
+    "text",
+    ["true", "null", '"x"', '""', "0", "-1", "0.0", "-0", "1.0", "2.0", "2e0", "0.2e1", "1e-9", "-1e1", '"2"', '"2.0"',
+     '"1"', '"NaN"', '"Infinity"', "[]", "{}", "[3]", "9" * 5000],
+)  # fmt: skip
 def test_a_version_that_is_none_is_damage_that_is_said(text: str) -> None:
     with pytest.raises(ValueError, match=r"schema_version: .*, and not a whole number from 1 to 2") as refusal:
         parse_document(VideosDay, of_version(text))

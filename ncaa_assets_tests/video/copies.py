@@ -1,16 +1,20 @@
 """What the tests of copying share: real files of each kind, a copier of a scripted host, and a day's run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from ncaa_assets.archive import documents
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.ports import CopyOutcome, ObjectStore
-from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
+from ncaa_assets.day.copy import copy
+from ncaa_assets.ports import Copier, CopyOutcome, CopyPlan, ObjectStore
+from ncaa_assets.record.models import Backup, CopiedVideo, Highlight, HighlightsDay, VideosDay
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
-from ncaa_assets.video.plan import plan_copies, skipped
+from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
+from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 
 DAY = "2025-03-09"
@@ -74,32 +78,55 @@ def copy_one(store: ObjectStore, server: ScriptedServer, url: str | None, **opti
     return outcome
 
 
+class _Noting(Copier):
+    """A copier that notes what comes of each copy before it hands that on."""
+
+    def __init__(self, copier: Copier) -> None:
+        self._copier = copier
+        self.outcomes: list[CopyOutcome] = []
+
+    @property
+    def reads_pages(self) -> bool:
+        return self._copier.reads_pages
+
+    def copy(
+        self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None
+    ) -> Generator[CopyOutcome, None, None]:
+        with closing(self._copier.copy(day, plan, before_commit=before_commit)) as outcomes:
+            for outcome in outcomes:
+                self.outcomes.append(outcome)
+                yield outcome
+
+
 def run(
     store: LocalStore,
     server: ScriptedServer,
     highlights: Sequence[Highlight],
-    manifest: VideosDay,
     *,
     count: int | None = None,
     force: bool = False,
 ) -> list[CopyOutcome]:
-    """A day's run: plans, copies, and records every outcome in the manifest, as the asset does."""
-    plan = plan_copies(highlights, manifest, have=lambda video: is_stored(store, video), count=count, force=force)
-    outcomes = list(copier(store, server).copy(DAY, plan))
-    for outcome in outcomes:
-        key = outcome.candidate.highlight.id
-        manifest.skipped = [skip for skip in manifest.skipped if skip.id != key]
-        if isinstance(outcome.result, CopiedVideo):
-            manifest.videos = [video for video in manifest.videos if video.key != outcome.result.key]
-            manifest.videos.append(outcome.result)
-        else:
-            manifest.skipped.append(skipped(outcome, outcome.result))
-    return outcomes
+    """The day's step that copies, on these highlights; what came of each video that was asked for.
+
+    Raises:
+        BackupError: one of them could not be copied for a passing reason.
+    """
+    listed = HighlightsDay(date=DAY).with_records([(view, asdict(view)) for view in highlights], Backup())
+    noting = _Noting(copier(store, server))
+    with lease_of(store, DAY, "a test") as held:
+        copy(held, listed, noting, count=count, force=force)
+    return noting.outcomes
 
 
-def is_stored(store: LocalStore, video: CopiedVideo) -> bool:
-    info = store.info(video.key)
-    return info is not None and info.size == video.bytes
+def manifest_of(store: LocalStore) -> VideosDay:
+    """What is recorded of the day's copies."""
+    return documents.load(store, VideosDay, DAY)
+
+
+def videos_in(store: LocalStore) -> list[str]:
+    """Every file in the store but those that hold the day's manifest, its earlier versions, and the store's lock."""
+    manifest = (f"videos/{DAY}.json", f".history/videos/{DAY}/", ".lock")
+    return [name for name in files(store) if not name.startswith(manifest)]
 
 
 def files(store: LocalStore) -> list[str]:

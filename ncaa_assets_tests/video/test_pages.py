@@ -166,14 +166,14 @@ def day(media: Media, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]
         yield Day(store, server, outcomes)
 
 
-def copier(store: LocalStore, server: ScriptedServer, *, retries: int = 1) -> VideoCopier:
+def copier(store: LocalStore, server: ScriptedServer, *, retries: int = 1, most_seconds: float = 600) -> VideoCopier:
     policy = HostPolicy(trusted_origin=("127.0.0.1", server.port))
     return VideoCopier(
         store,
         policy,
         CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=0, retry=RetryPolicy(retries, 0)),
         concurrency=3,
-        pages=YtDlpReader(policy),
+        pages=YtDlpReader(policy, most_seconds=most_seconds),
     )
 
 
@@ -231,6 +231,30 @@ def test_a_video_that_stalls_behind_a_page_is_given_up(
     assert isinstance(outcome.result, CopyFailed)
     assert "bytes a second" in str(outcome.result)
     assert [path for path in store.root.rglob("*") if path.is_file()] == []
+
+
+def test_a_page_that_takes_longer_than_any_copy_may_is_given_up(
+    store: LocalStore, server: ScriptedServer, media: Media, released: threading.Event
+) -> None:
+    server.on("/video", stalled(released, media.mp4[:9000]))
+    plan = plan_copies(
+        [Highlight(id="1", url=server.on("/page", page("video")))],
+        VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
+    )  # fmt: skip
+    (outcome,) = copier(store, server, retries=0, most_seconds=4).copy(DAY, plan)
+    assert isinstance(outcome.result, CopyFailed)
+    assert "took too long" in str(outcome.result)
+    assert [path for path in store.root.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "slowest", "least", "most"),
+    [(2 * 1024**3, 20_000, 107_374, 250_000), (1, 20_000, 60, 4000), (2 * 1024**3, 0, 10**6, 10**7),
+     (10**30, 0, 10**6, 10**7)],
+)  # fmt: skip
+def test_a_copy_has_time_enough_and_an_end(most_bytes: int, slowest: int, least: float, most: float) -> None:
+    limits = CopyLimits(max_bytes=most_bytes, min_bytes_per_second=slowest, retry=RetryPolicy(0, 0))
+    assert least < limits.most_seconds < most
 
 
 def test_closing_the_copier_ends_the_child(

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -64,11 +64,23 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
         _INHERITED.append(connection)
 
 
+def _empty_the_log(connection: sqlite3.Connection) -> None:
+    """Moves all rows from the log into the file, as closing the last connection does; here others may be open.
+
+    Where one of them reads or writes right now, the rows stay in the log, which is as durable.
+    """
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 class SqliteTable(HighlightTable):
     """Rows in one SQLite file: write-ahead log, a busy timeout of 30 s, each merge one transaction.
 
-    A merge opens the file and closes it, so that afterwards all rows are in the one file. Reading keeps a connection
-    open for each thread, because opening takes longer than a day's rows do.
+    After a merge all rows are in the one file, unless somebody reads a row at that very moment: then the log beside it
+    holds some of them until the next merge, or until the last connection closes. Beside connections that are open and
+    idle, the log stays as an empty file. Reading keeps a connection open for each thread, because opening takes longer
+    than a day's rows do.
     """
 
     def __init__(self, path: Path) -> None:
@@ -190,7 +202,7 @@ class SqliteTable(HighlightTable):
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._explained():
-            self._close_reader()  # the last connection that closes empties the log into the file
+            self._close_reader()  # the last connection that closes removes the log
             connection = self._connect()
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -201,5 +213,6 @@ class SqliteTable(HighlightTable):
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
+                _empty_the_log(connection)
             finally:
                 connection.close()
