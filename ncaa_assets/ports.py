@@ -122,6 +122,11 @@ class ObjectStore(ABC):
     def info(self, key: str) -> ObjectInfo | None:
         """What the store knows of an object without reading it, or None where there is no such object."""
 
+    def has(self, key: str, size: int) -> bool:
+        """Whether an object is stored with the size, in bytes, that a document recorded of it."""
+        info = self.info(key)
+        return info is not None and info.size == size
+
     def checksum(self, key: str) -> str | None:
         """The sha256 (hex, of the whole content) that the store itself computed when the object was written, without
         reading the object now; None where there is no such object, or where the store keeps no such checksum."""

@@ -54,11 +54,6 @@ class Archive:
         """
         return documents.load(self.store, kind, day)
 
-    def has(self, key: str, size: int) -> bool:
-        """Whether an object is stored with the size, in bytes, that a document recorded of it."""
-        info = self.store.info(key)
-        return info is not None and info.size == size
-
     def lease(self, day: str, *, owner: str, seconds: float = LEASE_SECONDS) -> Lease:
         """The lease of a day for the run `owner`: `with archive.lease(day, owner=…) as held:`."""
         return Lease(self, day, owner, seconds=seconds)

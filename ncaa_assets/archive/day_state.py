@@ -99,7 +99,7 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
     encoded = {
         output.source_sha256
         for output in processed.videos
-        if _is_stored(store, output.key, output.bytes) and _is_stored(store, output.poster.key, output.poster.bytes)
+        if store.has(output.key, output.bytes) and store.has(output.poster.key, output.poster.bytes)
     }
     if waiting := sum(video.sha256 not in encoded for video in videos.videos):
         yield f"failed: {plural(waiting, 'video')} not encoded"
@@ -111,7 +111,7 @@ def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, set
     reads_pages = settings.video_pages is not None
 
     def have(video: CopiedVideo) -> bool:
-        return _is_stored(store, video.key, video.bytes)
+        return store.has(video.key, video.bytes)
 
     views = [view for view, _ in day.highlights()]
     plan = plan_copies(views, manifest, have=have, count=settings.video_count, force=False, reads_pages=reads_pages)
@@ -123,11 +123,6 @@ def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, set
 
     fresh = sum(map(is_open, plan.fresh))
     return sum(map(is_open, plan.renewed)) + (fresh if plan.missing is None else min(fresh, plan.missing))
-
-
-def _is_stored(store: ObjectStore, key: str, size: int) -> bool:
-    info = store.info(key)
-    return info is not None and info.size == size
 
 
 def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None) -> datetime | None:

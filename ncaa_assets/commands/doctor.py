@@ -88,8 +88,8 @@ def lines() -> Iterator[Line]:
     if settings.ncaa_deployment == "local":
         yield from _each(("archive", lambda: _archive(opened())), ("disk", lambda: _disk(settings)))
         yield from _each(("ffmpeg", _ffmpeg))
-    elif importlib.util.find_spec("boto3") is None or importlib.util.find_spec("dagster_aws") is None:
-        yield Line(Mark.FAIL, "packages", "boto3 and dagster-aws are missing; pip install 'ncaa-assets[aws]'")
+    elif importlib.util.find_spec("boto3") is None:
+        yield Line(Mark.FAIL, "packages", "boto3 is missing; pip install 'ncaa-assets[aws]'")
         return
     else:
         from ncaa_assets.backends.aws.probe import examine_aws  # noqa: PLC0415 - only an aws deployment has boto3
@@ -117,7 +117,7 @@ def _python() -> Line:
         return Line(
             Mark.FAIL, "python", f"{version} is not one of {wanted}; make the environment again with one of them"
         )
-    return Line(Mark.OK, "python", f"{version} at {sys.prefix}")
+    return Line(Mark.OK, "python", f"{version} at {sys.prefix}", {"version": version})
 
 
 def _settings(settings: Settings) -> Iterator[Line]:
@@ -160,14 +160,15 @@ def _archive(archive: Archive) -> Iterator[Line]:
 def _disk(settings: Settings) -> Iterator[Line]:
     place = _nearest(settings.archive_dir)
     free = shutil.disk_usage(place).free
-    text = f"{size(free)} free at {place}"
+    text, evidence = f"{size(free)} free at {place}", {"free_bytes": free}
     if free < _LITTLE_SPACE:
-        yield Line(Mark.FAIL, "disk", f"{text}: too little for a day; free some space, or set DATA_DIR to another disk")
+        remedy = "free some space, or set DATA_DIR to another disk"
+        yield Line(Mark.FAIL, "disk", f"{text}: too little for a day; {remedy}", evidence)
     elif free < settings.video_max_bytes:
         too_little = f"{text}, less than the largest video that would be copied (VIDEO_MAX_BYTES: "
-        yield Line(Mark.WARN, "disk", f"{too_little}{size(settings.video_max_bytes)}); free some space soon")
+        yield Line(Mark.WARN, "disk", f"{too_little}{size(settings.video_max_bytes)}); free some space soon", evidence)
     else:
-        yield Line(Mark.OK, "disk", text)
+        yield Line(Mark.OK, "disk", text, evidence)
 
 
 def _ffmpeg() -> Iterator[Line]:
@@ -192,7 +193,8 @@ def _ffmpeg() -> Iterator[Line]:
         yield Line(Mark.FAIL, "ffmpeg", text)
         return
     version_match = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
-    yield Line(Mark.OK, "ffmpeg", f"{version_match[1] if version_match else 'unknown version'} at {program}")
+    found = version_match[1] if version_match else None
+    yield Line(Mark.OK, "ffmpeg", f"{found or 'unknown version'} at {program}", {"version": found})
 
 
 def _instance(settings: Settings) -> Iterator[Line]:
@@ -233,7 +235,9 @@ def _yesterday(archive: Archive) -> Iterator[Line]:
         why = "; ".join(last.problems) if last else "it was never fetched"
         yield Line(Mark.WARN, "yesterday", f"{day} is backed up, but its listing was not complete ({why}); {remedy}")
     else:
-        yield Line(Mark.OK, "yesterday", f"{day} is backed up: {plural(len(highlights.data), 'highlight')} ({last.at})")
+        count = len(highlights.data)
+        text = f"{day} is backed up: {plural(count, 'highlight')} ({last.at})"
+        yield Line(Mark.OK, "yesterday", text, {"day": day, "highlights": count, "fetched_at": last.at})
 
 
 def _api(settings: Settings) -> Iterator[Line]:
@@ -245,7 +249,8 @@ def _api(settings: Settings) -> Iterator[Line]:
     once = settings.model_copy(update={"retry_count": 0})
     with open_source(once, read_secret=read_secret) as source:
         page = source.first_page(A_DAY_WITH_GAMES)
-    yield Line(Mark.OK, "api", f"{settings.api_url} takes the key and answers in {page.seconds:.1f} s")
+    text = f"{settings.api_url} takes the key and answers in {page.seconds:.1f} s"
+    yield Line(Mark.OK, "api", text, {"seconds": page.seconds})
     if page.restriction:
         yield Line(Mark.WARN, "plan", f"{page.plan or 'unnamed'}: it limits the answer ({page.restriction})")
     else:
@@ -257,11 +262,13 @@ def _api(settings: Settings) -> Iterator[Line]:
 
 def _quota(left: int, limit: int | None, reserve: int) -> Line:
     text = f"{left} of {limit} API requests are left today" if limit is not None else f"{left} API requests are left"
+    evidence = {"left": left, "limit": limit, "reserve": reserve}
     if left <= 0:
-        return Line(Mark.FAIL, "quota", f"{text}; run the backup tomorrow, or upgrade the plan")
+        return Line(Mark.FAIL, "quota", f"{text}; run the backup tomorrow, or upgrade the plan", evidence)
     if left <= reserve:
-        return Line(Mark.WARN, "quota", f"{text}, and QUOTA_RESERVE keeps {reserve}: a day gets its first page only")
-    return Line(Mark.OK, "quota", text)
+        text += f", and QUOTA_RESERVE keeps {reserve}: a day gets its first page only"
+        return Line(Mark.WARN, "quota", text, evidence)
+    return Line(Mark.OK, "quota", text, evidence)
 
 
 def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
@@ -276,9 +283,12 @@ def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
     if mismatches:
         yield Line(Mark.WARN, "answer", "the API's documentation describes another shape; please report it")
     files = api_shape.video_files(page)
-    kinds = f"{A_DAY_WITH_GAMES}: {page.total or len(page.records)} listed; of the first {len(page.records)}, {files} "
+    read, listed = len(page.records), page.total or len(page.records)
+    kinds = f"{A_DAY_WITH_GAMES}: {listed} listed; of the first {read}, {files} lead to video files, "
+    kinds += "the others to web pages"
     if not mismatches and page.records:
-        yield Line(Mark.OK, "answer", f"has the expected shape. {kinds}lead to video files, the others to web pages")
+        evidence = {"listed": listed, "read": read, "video_files": files}
+        yield Line(Mark.OK, "answer", f"has the expected shape. {kinds}", evidence)
     if fields := api_shape.new_fields(page):
         yield Line(
             Mark.OK,

@@ -40,7 +40,7 @@ def copy(held: HeldDay, highlights: HighlightsDay, copier: Copier, *, count: int
     plan = plan_copies(
         [view for view, _ in highlights.highlights()],
         manifest,
-        have=lambda video: held.archive.has(video.key, video.bytes),
+        have=lambda video: held.archive.store.has(video.key, video.bytes),
         count=count,
         force=force,
         reads_pages=copier.reads_pages,

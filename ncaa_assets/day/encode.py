@@ -96,5 +96,5 @@ def _is_done(request: EncodeRequest, output: ProcessedVideo, settings_hash: str,
     wanted = (request.output_key, request.video.sha256, settings_hash)
     if (output.key, output.source_sha256, output.settings_hash) != wanted:
         return False
-    archive = held.archive
-    return archive.has(output.key, output.bytes) and archive.store.info(output.poster.key) is not None
+    store = held.archive.store
+    return store.has(output.key, output.bytes) and store.info(output.poster.key) is not None

@@ -118,7 +118,7 @@ def examine_instance(home: Path) -> Iterator[Line]:
     elif errors:
         yield Line(Mark.WARN, "daemon", f"it is running, with errors ({one_line(Exception(errors[0]))}); see its log")
     else:
-        yield Line(Mark.OK, "daemon", f"its last heartbeat was {age:.0f} s ago")
+        yield Line(Mark.OK, "daemon", f"its last heartbeat was {age:.0f} s ago", {"seconds": age})
     for name in stopped:
         yield Line(Mark.WARN, "daemon", f"{name} is switched off; switch it on in the UI under Automation")
 

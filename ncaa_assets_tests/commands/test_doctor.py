@@ -19,7 +19,7 @@ from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.aws.probe import topic
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.checkup import Line, Mark
-from ncaa_assets.commands.doctor import examine
+from ncaa_assets.commands.doctor import examine, lines
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.runs.execute import job_origin
 from ncaa_assets.runs.instance import open_instance
@@ -433,3 +433,18 @@ def test_a_topic_that_is_missing_or_that_nobody_hears_is_a_warning(cloud: Cloud)
     assert topic(arn) == Line(Mark.OK, "topic", f"{arn} reaches 1 subscriber", {"subscribers": 1})
     cloud.fail("ListSubscriptionsByTopic", error(403, "AuthorizationError"))
     assert topic(arn).mark is Mark.OK
+
+
+def test_the_facts_behind_the_doctors_words_are_values(monkeypatch: pytest.MonkeyPatch, server: ScriptedServer) -> None:
+    url = serve(server, page_of(record(1)))
+    for name, value in {"API_URL": url, "RAPIDAPI_KEY": KEY}.items():
+        monkeypatch.setenv(name, value)
+    evidence = {line.name: line.evidence for line in lines() if line.evidence}
+    assert {name: set(facts) for name, facts in evidence.items()} >= {
+        "python": {"version"},
+        "disk": {"free_bytes"},
+        "ffmpeg": {"version"},
+        "api": {"seconds"},
+        "quota": {"left", "limit", "reserve"},
+    }
+    assert evidence["quota"] == {"left": 77, "limit": 100, "reserve": 5}
