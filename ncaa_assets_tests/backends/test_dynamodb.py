@@ -1,5 +1,5 @@
 """What only the DynamoDB table has: batches, conditions, values that it cannot hold, a table of another shape, and a
-sentence for each thing that can be wrong. What every table promises is in test_backends.py."""
+sentence for each thing that can be wrong. What every table promises is in test_contracts.py."""
 
 import logging
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What every transcoder promises (`backends/base.py`), held against ffmpeg and against MediaConvert by one suite."""
+"""What every transcoder promises (`ports.py`), held against ffmpeg and against MediaConvert by one suite."""
 
 import hashlib
 from collections.abc import Callable
