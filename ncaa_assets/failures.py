@@ -107,8 +107,8 @@ def one_line(error: BaseException | None) -> str:
 
 def _innermost(error: BaseException) -> BaseException:
     for _ in range(10):
-        inside = [getattr(error, "reason", None), *error.args, error.__cause__]
-        deeper = next((one for one in inside if isinstance(one, BaseException) and one is not error), None)
+        parts = [getattr(error, "reason", None), *error.args, error.__cause__]
+        deeper = next((part for part in parts if isinstance(part, BaseException) and part is not error), None)
         if deeper is None:
             break
         error = deeper

@@ -163,7 +163,7 @@ def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path, wait: boo
             assert child.wait().trouble is None
             assert time.monotonic() - started < 10
         else:
-            assert lives(int((tmp_path / "pid").read_text()))
+            wait_until(lambda: not lives(child.pid))
     wait_until(lambda: not lives(int((tmp_path / "pid").read_text())))
 
 

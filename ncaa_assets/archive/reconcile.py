@@ -366,8 +366,8 @@ def _day_problems(
 def _merged(its_rows: list[Row], last: Row) -> Row:
     """The row that results from the rows of a clip's days where `last` is the one that was seen last."""
     merged: Row | None = None
-    for one in [*(one for one in its_rows if one is not last), {**last, "last_seen": _LATEST}]:
-        merged = merge_row(merged, one) or merged
+    for row in [*(row for row in its_rows if row is not last), {**last, "last_seen": _LATEST}]:
+        merged = merge_row(merged, row) or merged
     return merged or last
 
 

@@ -50,8 +50,8 @@ def is_deeper(value: Any, levels: int) -> bool:
     layer = [value]
     for _ in range(levels + 1):
         inside: list[Any] = []
-        for one in layer:
-            inside += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        for outer in layer:
+            inside += outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ()
         if not inside:
             return False
         layer = inside

@@ -281,12 +281,12 @@ def _verdict(errors: list[BaseException], refusals: list[VideoRefused]) -> _Verd
 
     if refusals:
         return _Verdict(refusals[-1].kind, f"in its page: {refusals[-1]}")
-    for one in errors:
-        if isinstance(one, HTTPError):
-            kind = "failed" if status_is_transient(one.status) else "gone"
-            return _Verdict(kind, f"its page's host answers yt-dlp with status {one.status}")
-        if isinstance(one, TransportError | ConnectionError | TimeoutError):
-            return _Verdict("failed", f"the connection of yt-dlp broke ({visible(one_line(one), most=200)})")
+    for error in errors:
+        if isinstance(error, HTTPError):
+            kind = "failed" if status_is_transient(error.status) else "gone"
+            return _Verdict(kind, f"its page's host answers yt-dlp with status {error.status}")
+        if isinstance(error, TransportError | ConnectionError | TimeoutError):
+            return _Verdict("failed", f"the connection of yt-dlp broke ({visible(one_line(error), most=200)})")
     reason = visible(errors[0], most=SENTENCE).removeprefix("ERROR: ").split("; please report")[0]
     return _Verdict("unresolved", f"yt-dlp finds no video in its page ({visible(reason, most=200)})")
 

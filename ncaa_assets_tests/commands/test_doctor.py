@@ -436,15 +436,16 @@ def test_a_topic_that_is_missing_or_that_nobody_hears_is_a_warning(cloud: Cloud)
 
 
 def test_the_facts_behind_the_doctors_words_are_values(monkeypatch: pytest.MonkeyPatch, server: ScriptedServer) -> None:
-    url = serve(server, page_of(record(1)))
+    url = serve(server, page_of([record(1)]))
     for name, value in {"API_URL": url, "RAPIDAPI_KEY": KEY}.items():
         monkeypatch.setenv(name, value)
     evidence = {line.name: line.evidence for line in lines() if line.evidence}
-    assert {name: set(facts) for name, facts in evidence.items()} >= {
+    expected = {
         "python": {"version"},
         "disk": {"free_bytes"},
         "ffmpeg": {"version"},
         "api": {"seconds"},
         "quota": {"left", "limit", "reserve"},
     }
+    assert {name: set(evidence[name]) for name in expected} == expected
     assert evidence["quota"] == {"left": 77, "limit": 100, "reserve": 5}

@@ -96,9 +96,9 @@ class S3Store(ObjectStore):
         name, digest = self._name(key), base64.b64encode(hashlib.sha256(data).digest()).decode()
         with self._errors(key):
             if expect is not Expect.NOTHING and not key.startswith("."):
-                there = self._head(name)
-                if there and there.sha256 == digest and expect in (Expect.ANYTHING, there.version):
-                    return there.version
+                stored = self._head(name)
+                if stored and stored.sha256 == digest and expect in (Expect.ANYTHING, stored.version):
+                    return stored.version
             condition = _condition(expect)
             try:
                 answer = self._client.put_object(
@@ -108,9 +108,9 @@ class S3Store(ObjectStore):
             except ClientError as error:
                 if not condition or code_of(error) not in _CONFLICT:
                     raise
-                there = self._head(name)
-                if was_sent_again(error) and there and there.sha256 == digest:
-                    return there.version  # this very write: the first try arrived, and its answer was lost
+                stored = self._head(name)
+                if was_sent_again(error) and stored and stored.sha256 == digest:
+                    return stored.version  # this very write: the first try arrived, and its answer was lost
                 raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
             return answer["ETag"]
 
@@ -138,24 +138,24 @@ class S3Store(ObjectStore):
 
     def info(self, key: str) -> ObjectInfo | None:
         with self._errors(key):
-            there = self._head(self._name(key))
-        return ObjectInfo(key=key, size=there.size, version=there.version) if there else None
+            stored = self._head(self._name(key))
+        return ObjectInfo(key=key, size=stored.size, version=stored.version) if stored else None
 
     def checksum(self, key: str) -> str | None:
         with self._errors(key):
-            there = self._head(self._name(key))
-        if there is None or there.sha256 is None or "-" in there.sha256:  # a dash: made of the parts' checksums
+            stored = self._head(self._name(key))
+        if stored is None or stored.sha256 is None or "-" in stored.sha256:  # a dash: made of the parts' checksums
             return None
-        return base64.b64decode(there.sha256).hex()
+        return base64.b64decode(stored.sha256).hex()
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
-                for one in page.get("Contents", []):
-                    key = one["Key"].removeprefix(self._prefix)
+                for entry in page.get("Contents", []):
+                    key = entry["Key"].removeprefix(self._prefix)
                     if not any(part.startswith(".") for part in key.split("/")):
-                        yield ObjectInfo(key=key, size=one["Size"], version=one["ETag"])
+                        yield ObjectInfo(key=key, size=entry["Size"], version=entry["ETag"])
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
         name = self._name(key)
@@ -180,8 +180,8 @@ class S3Store(ObjectStore):
             for folder in (f"videos/{day}/", f".tmp/videos/{day}/"):
                 uploads = self._client.get_paginator("list_multipart_uploads")
                 for page in uploads.paginate(Bucket=self.bucket, Prefix=self._prefix + folder):
-                    for one in page.get("Uploads", []):
-                        self._abort(one["Key"], one["UploadId"])
+                    for upload in page.get("Uploads", []):
+                        self._abort(upload["Key"], upload["UploadId"])
             objects = self._client.get_paginator("list_objects_v2")
             for listed in objects.paginate(Bucket=self.bucket, Prefix=f"{self._prefix}.tmp/videos/{day}/"):
                 for left in listed.get("Contents", []):
@@ -197,8 +197,8 @@ class S3Store(ObjectStore):
         place: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self._name(source)}
         with self._errors(source):
             try:
-                there = self._head(self._name(source))
-                if there is not None and there.size > _MOST_COPIED_AT_ONCE:
+                stored = self._head(self._name(source))
+                if stored is not None and stored.size > _MOST_COPIED_AT_ONCE:
                     self._client.copy(place, self.bucket, self._name(target))
                 else:
                     self._client.copy_object(
@@ -422,10 +422,10 @@ class _S3Upload(Upload):
                 ChecksumType="FULL_OBJECT", ChecksumCRC32=_base64(self._crc32), MpuObjectSize=self._size,
             )["ETag"]  # fmt: skip
         except ClientError as error:
-            there = self._store._head(name) if was_sent_again(error) and code_of(error) == "NoSuchUpload" else None
-            if there is None or there.size != self._size:
+            stored = self._store._head(name) if was_sent_again(error) and code_of(error) == "NoSuchUpload" else None
+            if stored is None or stored.size != self._size:
                 raise
-            version = there.version
+            version = stored.version
         self._upload_id, self._version = None, version
         return version
 
