@@ -246,7 +246,7 @@ def test_a_folder_that_is_already_named_as_the_samples_gets_no_second_ending() -
     assert read(DATA_DIR="data-sample").archive_dir.name == "data-sample"
 
 
-@pytest.mark.parametrize(("folder", "says"), [("/", "not the root of the disk"), ("~nosuchuser/x", "is not there")])
+@pytest.mark.parametrize(("folder", "says"), [("/", "not the root of the disk"), ("~nosuchuser/x", "does not exist")])
 def test_a_folder_that_can_be_none_is_refused(folder: str, says: str) -> None:
     with pytest.raises(SettingsError, match=f"^DATA_DIR: .*{says}"):
         read(DATA_DIR=folder)
