@@ -1,10 +1,10 @@
 """An `Archive` around the store that a test has made."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.lease import Lease
+from ncaa_assets.archive.archive import Archive, HeldDay
 from ncaa_assets.backends.local.store import SQLITE_NAME
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.ports import HighlightTable, ObjectStore
@@ -18,6 +18,6 @@ def archive_in(store: ObjectStore, table: HighlightTable | None = None, **settin
     return Archive(Settings.model_validate(settings), store, table or SqliteTable(place / SQLITE_NAME))
 
 
-def lease_of(store: ObjectStore, day: str, owner: str, **options: Any) -> Lease:
-    """The lease of a day in a store."""
+def lease_of(store: ObjectStore, day: str, owner: str, **options: Any) -> AbstractContextManager[HeldDay]:
+    """A day of the archive in a store, held by `owner` for as long as the `with` lasts."""
     return archive_in(store).lease(day, owner=owner, **options)

@@ -1,16 +1,24 @@
-"""The archive: its store, its table and its identity, opened once and handed down to whatever works with them."""
+"""The archive: its store, its table and its identity, opened once and handed down; and a day of it that a run holds.
 
+Whoever takes the lease of a day gets a `HeldDay`, and nothing else in this project writes to a day: a run without the
+lease has nothing to write with.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from ncaa_assets.archive import day_state, documents, lease
+from ncaa_assets.archive import day_state, documents
+from ncaa_assets.archive import lease as leases
 from ncaa_assets.archive.day_state import DayState
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.lease import LEASE_SECONDS, Holder, Lease
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.ports import HighlightTable, ObjectStore
-from ncaa_assets.record.models import D
+from ncaa_assets.record.models import D, Document
+from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.settings import Settings
 
 
@@ -54,21 +62,28 @@ class Archive:
         """
         return documents.load(self.store, kind, day)
 
-    def lease(self, day: str, *, owner: str, seconds: float = LEASE_SECONDS) -> Lease:
-        """The lease of a day for the run `owner`: `with archive.lease(day, owner=…) as held:`."""
-        return Lease(self, day, owner, seconds=seconds)
+    @contextmanager
+    def lease(self, day: str, *, owner: str, seconds: float = LEASE_SECONDS) -> Iterator["HeldDay"]:
+        """A day held by the run `owner`, for as long as the `with` lasts. `seconds` is how long the lease lasts without
+        a renewal.
+
+        Raises:
+            LeaseHeld: another run holds the day.
+        """
+        with Lease(self.store, day, owner, seconds=seconds) as lease:
+            yield HeldDay(self, day, lease)
 
     def holder(self, day: str) -> Holder | None:
         """Who holds a day now, or None where it is free."""
-        return lease.holder_of(self.store, day)
+        return leases.holder_of(self.store, day)
 
     def last_holder(self, day: str) -> Holder | None:
         """Whose lease of a day is stored, whether it still counts or not."""
-        return lease.last_holder_of(self.store, day)
+        return leases.last_holder_of(self.store, day)
 
     def remove_lease(self, day: str, *, owner: str) -> bool:
         """Removes the lease that a dead run left; False where another process removed it first."""
-        return lease.remove_lease_of(self.store, day, owner=owner)
+        return leases.remove_lease_of(self.store, day, owner=owner)
 
     def state(self, day: str) -> DayState:
         """What is stored of a day, compared with what the settings ask for."""
@@ -81,3 +96,58 @@ class Archive:
             StoreError: the day's document cannot be read.
         """
         return day_state.last_whole_fetch(self.store, day, self.settings)
+
+
+@dataclass(frozen=True)
+class TakenDay:
+    """A day that another run holds: there is nothing to write with. `why` is a sentence for people."""
+
+    day: str
+    why: str
+
+
+@dataclass(frozen=True)
+class HeldDay:
+    """A day that this run holds: what reads it, and the only thing that writes to it.
+
+    Every write first makes sure that the lease still stands; `LeaseLost` means that this run must write nothing more.
+    """
+
+    archive: Archive
+    day: str
+    lease: Lease
+
+    def check(self) -> None:
+        """Raises `LeaseLost` where this run no longer holds its day."""
+        self.lease.check()
+
+    def load_or_new(self, kind: type[D]) -> D:
+        """The day's document, or an empty one where none is stored yet."""
+        return documents.load_or_new(self.archive.store, kind, self.day)
+
+    def save(self, document: Document) -> None:
+        """Stores one of the day's documents whole.
+
+        Raises:
+            LeaseLost: this run no longer holds the day.
+            WriteConflict: somebody else wrote the document since it was read.
+        """
+        if document.date != self.day:
+            raise ValueError(f"a document of {document.date} does not belong to {self.day}")
+        self.check()
+        documents.save(self.archive.store, document)
+
+    def write_rows(self, rows: Iterable[Row]) -> int:
+        """Merges rows into the archive's table and returns how many were written; rows that say the same stay as
+        they are."""
+        self.check()
+        return self.archive.table.merge(rows, merge_row)
+
+    def claim(self) -> None:
+        """Makes an empty store this archive (`Identity.claim`).
+
+        Raises:
+            LeaseLost: this run no longer holds the day.
+        """
+        self.check()
+        self.archive.identity.claim(self.archive.store)

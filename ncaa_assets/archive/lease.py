@@ -1,31 +1,23 @@
-"""A day's lease, which gives the day to one run at a time, and the held day that comes with it.
+"""A day's lease, which gives the day to one run at a time.
 
-A lease is a small object that is written conditionally, so it works the same in a folder and in a bucket. Whoever
-enters a `Lease` gets a `HeldDay`, and nothing else in this project writes to a day: a run without the lease has
-nothing to write with."""
+A lease is a small object that is written conditionally, so it works the same in a folder and in a bucket. Its holder
+renews it while it works; one that is silent for too long has lost the day.
+"""
 
 import logging
 import os
 import socket
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Self
 
 from pydantic import BaseModel, ValidationError
 
-from ncaa_assets.archive import documents
 from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
-from ncaa_assets.record.models import D, Document
-from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.text import visible
-
-if TYPE_CHECKING:
-    from ncaa_assets.archive.archive import Archive
 
 log = logging.getLogger(__name__)
 
@@ -67,68 +59,9 @@ class Holder(BaseModel):
         return visible(f"run {self.owner[:8]} on {self.machine} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)")
 
 
-@dataclass(frozen=True)
-class TakenDay:
-    """A day that another run holds: there is nothing to write with. `why` is a sentence for people."""
-
-    day: str
-    why: str
-
-
-@dataclass(frozen=True)
-class HeldDay:
-    """A day that this run holds: what reads it, and the only thing that writes to it.
-
-    Every write first makes sure that the lease still stands; `LeaseLost` means that this run must write nothing more.
-    """
-
-    archive: "Archive"
-    day: str
-    lease: "Lease"
-
-    def check(self) -> None:
-        """Raises `LeaseLost` where this run no longer holds its day."""
-        self.lease.check()
-
-    def load(self, kind: type[D]) -> D:
-        """The day's document, as `Archive.load`."""
-        return self.archive.load(kind, self.day)
-
-    def load_or_new(self, kind: type[D]) -> D:
-        """The day's document, or an empty one where none is stored yet."""
-        return documents.load_or_new(self.archive.store, kind, self.day)
-
-    def save(self, document: Document) -> None:
-        """Stores one of the day's documents whole.
-
-        Raises:
-            LeaseLost: this run no longer holds the day.
-            WriteConflict: somebody else wrote the document since it was read.
-        """
-        if document.date != self.day:
-            raise ValueError(f"a document of {document.date} does not belong to {self.day}")
-        self.check()
-        documents.save(self.archive.store, document)
-
-    def write_rows(self, rows: Iterable[Row]) -> int:
-        """Merges rows into the archive's table and returns how many were written; rows that say the same stay as
-        they are."""
-        self.check()
-        return self.archive.table.merge(rows, merge_row)
-
-    def claim(self) -> None:
-        """Makes an empty store this archive (`Identity.claim`).
-
-        Raises:
-            LeaseLost: this run no longer holds the day.
-        """
-        self.check()
-        self.archive.identity.claim(self.archive.store)
-
-
 class Lease:
-    """The lease of one day for one run. A context manager: entering takes the day and gives a `HeldDay`; a thread
-    renews the lease while the `with` lasts; leaving releases it.
+    """The lease of one day for one run. A context manager: entering takes the day; a thread renews the lease while the
+    `with` lasts; leaving releases it.
 
     `seconds` is how long the lease lasts without a renewal.
 
@@ -136,9 +69,8 @@ class Lease:
         LeaseHeld: another run holds the day.
     """
 
-    def __init__(self, archive: "Archive", day: str, owner: str, *, seconds: float = LEASE_SECONDS) -> None:
-        self._archive, self._store = archive, archive.store
-        self._day, self._owner, self._seconds = day, owner, seconds
+    def __init__(self, store: ObjectStore, day: str, owner: str, *, seconds: float = LEASE_SECONDS) -> None:
+        self._store, self._day, self._owner, self._seconds = store, day, owner, seconds
         self._version = ""
         self._lost: str | None = None
         self._since = datetime.now(UTC)
@@ -146,7 +78,7 @@ class Lease:
         self._ended = threading.Event()
         self._heartbeat = threading.Thread(target=self._renew, name=f"lease-{day}", daemon=True)
 
-    def __enter__(self) -> HeldDay:
+    def __enter__(self) -> Self:
         self._take()
         self._heartbeat.start()
         try:
@@ -154,7 +86,7 @@ class Lease:
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        return HeldDay(self._archive, self._day, self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.failures import BackupError, CopyFailed
 from ncaa_assets.ports import Copier, CopyPlan
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, VideosDay

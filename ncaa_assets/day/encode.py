@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.failures import BackupError, EncodeFailed
 from ncaa_assets.ports import EncodeRequest, Transcoder
 from ncaa_assets.record.models import CopiedVideo, ProcessedDay, ProcessedVideo, VideosDay

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.ports import Source
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import Growth, merge_fetch

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.record.rows import Row, rows_of
 

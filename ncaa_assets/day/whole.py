@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import Archive, HeldDay
 from ncaa_assets.backends.deployments import open_transcoder, read_secret
 from ncaa_assets.day.copy import Copied, copy
 from ncaa_assets.day.encode import Encoded, encode

@@ -13,8 +13,7 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field
 
-from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.lease import HeldDay, TakenDay
+from ncaa_assets.archive.archive import Archive, HeldDay, TakenDay
 from ncaa_assets.backends.deployments import open_transcoder, read_secret
 from ncaa_assets.defs.io_managers import documents, rows
 from ncaa_assets.failures import BackupError, LeaseHeld, SettingsError

@@ -20,12 +20,11 @@ import pytest
 
 from ncaa_assets.archive import lease
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
-from ncaa_assets.archive.lease import Holder, holder_of
+from ncaa_assets.archive.lease import Holder, Lease, holder_of
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
 from ncaa_assets.record.models import SCHEMA_VERSION, parse_document
-from ncaa_assets_tests.archives import lease_of
 
 DAY = "2025-03-09"
 LEASE = f".leases/{DAY}.json"
@@ -152,16 +151,16 @@ def put_holder(store: LocalStore, **changes: Any) -> None:
 
 
 def test_a_held_day_is_refused_to_a_second_run_and_names_the_first(store: LocalStore) -> None:
-    with lease_of(store, DAY, "first-run"):
+    with Lease(store, DAY, "first-run"):
         with pytest.raises(LeaseHeld, match=f"{DAY}.*run first-ru on {socket.gethostname()}"):
-            lease_of(store, DAY, "second-run").__enter__()
+            Lease(store, DAY, "second-run").__enter__()
         assert written(store).owner == "first-run"
-        with lease_of(store, "2025-03-10", "second-run"):
+        with Lease(store, "2025-03-10", "second-run"):
             pass  # another day is free
 
 
 def test_a_lease_is_given_back_on_leaving(store: LocalStore) -> None:
-    with lease_of(store, DAY, "a"):
+    with Lease(store, DAY, "a"):
         assert (there := holder_of(store, DAY)) is not None
         assert there.owner == "a"
     assert store.info(LEASE) is None
@@ -170,7 +169,7 @@ def test_a_lease_is_given_back_on_leaving(store: LocalStore) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_lease_is_given_back_on_an_exception(store: LocalStore, error: type[BaseException]) -> None:
-    with pytest.raises(error), lease_of(store, DAY, "a"):
+    with pytest.raises(error), Lease(store, DAY, "a"):
         raise error
     assert store.info(LEASE) is None
 
@@ -178,14 +177,14 @@ def test_a_lease_is_given_back_on_an_exception(store: LocalStore, error: type[Ba
 def test_an_expired_lease_is_free(store: LocalStore) -> None:
     put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
     assert holder_of(store, DAY) is None
-    with lease_of(store, DAY, "ours"):
+    with Lease(store, DAY, "ours"):
         assert written(store).owner == "ours"
 
 
 def test_another_machines_lease_is_held_until_it_expires_whatever_lives_here(store: LocalStore) -> None:
     put_holder(store, pid=dead_process())
     with pytest.raises(LeaseHeld):
-        lease_of(store, DAY, "ours").__enter__()
+        Lease(store, DAY, "ours").__enter__()
     assert written(store).owner == "other-run"
 
 
@@ -198,27 +197,27 @@ def dead_process() -> int:
 def test_a_dead_process_of_this_machine_holds_nothing_and_a_live_one_does(store: LocalStore) -> None:
     put_holder(store, host=lease._this_host(), pid=os.getppid())
     with pytest.raises(LeaseHeld):
-        lease_of(store, DAY, "ours").__enter__()
+        Lease(store, DAY, "ours").__enter__()
     put_holder(store, host=lease._this_host(), pid=dead_process())
     assert holder_of(store, DAY) is None
-    with lease_of(store, DAY, "ours"):
+    with Lease(store, DAY, "ours"):
         assert written(store).owner == "ours"
 
 
 def test_a_process_that_was_killed_leaves_its_day_free_at_once(store: LocalStore) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from ncaa_assets.backends.local.store import LocalStore; from ncaa_assets_tests.archives import lease_of\n"
-        f"lease_of(LocalStore(Path(sys.argv[1])), {DAY!r}, 'child-run').__enter__()\n"
+        "from ncaa_assets.backends.local.store import LocalStore; from ncaa_assets.archive.lease import Lease\n"
+        f"Lease(LocalStore(Path(sys.argv[1])), {DAY!r}, 'child-run').__enter__()\n"
         "print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(store.root)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
         with pytest.raises(LeaseHeld, match="child-ru"):
-            lease_of(store, DAY, "ours").__enter__()
+            Lease(store, DAY, "ours").__enter__()
         child.kill()
-    with lease_of(store, DAY, "ours"):
+    with Lease(store, DAY, "ours"):
         assert written(store).owner == "ours"
 
 
@@ -226,24 +225,24 @@ def test_a_process_that_was_killed_leaves_its_day_free_at_once(store: LocalStore
 def test_an_unreadable_lease_is_nobodys(store: LocalStore, data: bytes) -> None:
     store.write(LEASE, data)
     assert holder_of(store, DAY) is None
-    with lease_of(store, DAY, "ours"):
+    with Lease(store, DAY, "ours"):
         assert written(store).owner == "ours"
 
 
 def test_a_heartbeat_renews_the_lease_for_as_long_as_it_is_held(store: LocalStore) -> None:
-    with lease_of(store, DAY, "a", seconds=0.9) as lease:
+    with Lease(store, DAY, "a", seconds=0.9) as lease:
         first = written(store).expires
         wait_until(lambda: written(store).expires > first + timedelta(seconds=1.8))  # past its first end, twice
         lease.check()
         with pytest.raises(LeaseHeld):
-            lease_of(store, DAY, "b").__enter__()
+            Lease(store, DAY, "b").__enter__()
         assert written(store).since < first
     assert not any(thread.name == f"lease-{DAY}" for thread in threading.enumerate())
     assert not (store.root / ".history").exists()
 
 
 def test_a_lease_that_another_took_is_noticed_and_not_given_back(store: LocalStore) -> None:
-    with lease_of(store, DAY, "ours", seconds=0.9) as lease:
+    with Lease(store, DAY, "ours", seconds=0.9) as lease:
         lease.check()
         put_holder(store)
 
@@ -261,7 +260,7 @@ def test_a_lease_that_another_took_is_noticed_and_not_given_back(store: LocalSto
 def test_a_lease_taken_just_before_leaving_is_left_to_its_new_holder(
     store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING), lease_of(store, DAY, "ours"):
+    with caplog.at_level(logging.WARNING), Lease(store, DAY, "ours"):
         put_holder(store)
     assert written(store).owner == "other-run"
     assert "could not be given back" in caplog.text
@@ -271,7 +270,7 @@ def test_a_run_that_was_silent_for_longer_than_its_lease_stops(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A store that cannot be reached: the lease ends while the run still works."""
-    with lease_of(store, DAY, "ours", seconds=0.1) as lease:
+    with Lease(store, DAY, "ours", seconds=0.1) as lease:
 
         def away(*_: object, **__: object) -> str:
             raise StoreError("the disk is gone")
@@ -295,7 +294,7 @@ def test_a_run_that_was_silent_for_longer_than_its_lease_stops(
 def test_entering_sweeps_what_killed_runs_of_the_day_left(store: LocalStore) -> None:
     upload = store.upload(f"videos/{DAY}/1.mp4", content_type="video/mp4")
     upload.write(b"half")
-    with lease_of(store, DAY, "ours"):
+    with Lease(store, DAY, "ours"):
         assert [path.name for path in (store.root / ".tmp").iterdir()] == []
 
 
@@ -303,7 +302,7 @@ def race(root: Path, start: "Barrier", results: "Queue[str]") -> None:
     store = LocalStore(root)
     start.wait(30)
     try:
-        lease_of(store, DAY, f"run-{os.getpid()}").__enter__()
+        Lease(store, DAY, f"run-{os.getpid()}").__enter__()
         results.put("won")
     except LeaseHeld:
         results.put("held")
@@ -334,7 +333,7 @@ def test_of_eight_threads_that_race_for_a_day_exactly_one_wins(store: LocalStore
     barrier, outcomes = threading.Barrier(8), []
 
     def run(number: int) -> None:
-        lease = lease_of(LocalStore(store.root), DAY, f"run-{number}")
+        lease = Lease(LocalStore(store.root), DAY, f"run-{number}")
         barrier.wait(10)
         try:
             lease.__enter__()
@@ -367,7 +366,7 @@ def test_a_lease_is_written_only_over_what_was_read(store: LocalStore, monkeypat
 
     monkeypatch.setattr(store, "read", then_taken)
     with pytest.raises(LeaseHeld, match="at this very moment"):
-        lease_of(store, DAY, "ours").__enter__()
+        Lease(store, DAY, "ours").__enter__()
     assert written(store).owner == "quicker"
     with pytest.raises(WriteConflict):
         store.write(LEASE, b"x", expect=Expect.NOTHING)

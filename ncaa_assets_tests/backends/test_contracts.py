@@ -20,7 +20,8 @@ from typing import Any
 import boto3
 import pytest
 
-from ncaa_assets.archive.lease import HeldDay, holder_of
+from ncaa_assets.archive.archive import HeldDay
+from ncaa_assets.archive.lease import holder_of
 from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
 from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.lease import TakenDay
+from ncaa_assets.archive.archive import Archive, TakenDay
 from ncaa_assets.archive.reconcile import reconcile_day
 from ncaa_assets.day.copy import copy
 from ncaa_assets.day.encode import encode

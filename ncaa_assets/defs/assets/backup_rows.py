@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.day.rows import write_rows
 from ncaa_assets.defs.assets.shell import Done, materialized
 from ncaa_assets.defs.resources import Day

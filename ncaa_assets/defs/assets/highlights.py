@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from ncaa_assets.archive.lease import HeldDay, TakenDay
+from ncaa_assets.archive.archive import HeldDay, TakenDay
 from ncaa_assets.day.fetch import Fetched, fetch
 from ncaa_assets.defs.assets.shell import Done, materialized
 from ncaa_assets.defs.metadata import highlights_table

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ncaa_assets.archive.lease import HeldDay
+from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.day.encode import Encoded, encode
 from ncaa_assets.defs.assets.shell import Done, materialized
 from ncaa_assets.defs.metadata import escaped, link, picture, table

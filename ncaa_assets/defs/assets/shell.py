@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
-from ncaa_assets.archive.lease import HeldDay, TakenDay
+from ncaa_assets.archive.archive import HeldDay, TakenDay
 from ncaa_assets.defs.resources import Day
 
 T = TypeVar("T")
