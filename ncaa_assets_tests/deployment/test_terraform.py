@@ -26,7 +26,7 @@ from ncaa_assets.backends.deployments import open_store
 from ncaa_assets.commands.main import main
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.defs import sensor
-from ncaa_assets.runs import ecs as launched_runs
+from ncaa_assets.runs import ecs
 from ncaa_assets.runs.execute import LOCATION, MODULE
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME, SENSOR
@@ -682,7 +682,7 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
     terraform, bucket = deployed.always_on, "caught-up"
     account.make_bucket(bucket)  # the deployment's own is looked at by another test
     monkeypatch.setattr(fargate, "CLUSTER", "another-than-the-deployments")
-    monkeypatch.setattr(launched_runs, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(ecs, "POLL_SECONDS", 0.2)
     home = tmp_path / "home"
     home.mkdir()
     text = (INSTANCE / "ecs.yaml").read_text("utf-8")

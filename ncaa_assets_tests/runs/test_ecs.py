@@ -21,7 +21,7 @@ from dagster._config.field import Field
 from dagster._core.instance.config import dagster_instance_config_schema
 from dagster_shared.serdes import serialize_value
 
-from ncaa_assets.runs import ecs as launched_runs
+from ncaa_assets.runs import ecs
 from ncaa_assets.runs import instance as instances
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.days import DAY, KEY
@@ -108,7 +108,7 @@ def environment(postgres: Postgres, cloud: Cloud, server: ScriptedServer, home: 
 def fargate(
     cloud: Cloud, server: ScriptedServer, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Fargate]:
-    monkeypatch.setattr(launched_runs, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(ecs, "POLL_SECONDS", 0.2)
     with running_fargate(cloud, server, tmp_path, environment) as running:
         yield running
 
@@ -155,7 +155,7 @@ def test_the_instance_is_recorded_in_postgres_over_tls_and_its_reference_holds_n
         ({"DAGSTER_POSTGRES_USER": ""}, "names DAGSTER_POSTGRES_USER, which is unset; set it"),
         ({"DAGSTER_POSTGRES_PASSWORD": "wrong"}, 'password authentication failed for user "dagster"'),
         ({"DAGSTER_RUN_TASK_DEFINITION": "gone"}, "there is no task definition of the name in"),
-        ({"ECS_CONTAINER_METADATA_URI_V4": ""}, "launched from a task of its ECS cluster"),
+        ({"ECS_CONTAINER_METADATA_URI_V4": ""}, "this is not a task of an ECS cluster"),
     ],
 )
 def test_what_is_missing_around_the_instance_is_one_sentence(
@@ -194,9 +194,9 @@ def test_the_doctor_in_a_runs_task_does_not_miss_what_launching_takes(
 
 def without(call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, name: str) -> Result:
     """Dagster counts an empty variable as set."""
-    from ncaa_assets.commands import main as cli
+    from ncaa_assets.commands import backup
 
-    monkeypatch.setattr(cli, "load_dotenv", lambda: os.environ.pop(name, None))
+    monkeypatch.setattr(backup, "load_dotenv", lambda: os.environ.pop(name, None))
     return call("backup", "--date", DAY)
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from ncaa_assets.archive.lease import Holder, _this_host
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.runs import killed as killed_runs
 from ncaa_assets.runs.killed import mark_killed
 from ncaa_assets.runs.names import ALERTS_TAG
 from ncaa_assets_tests.archives import archive_in, lease_of
@@ -120,7 +119,7 @@ def test_a_run_of_another_machine_is_dead_when_its_lease_has_expired(
 def test_a_run_that_holds_its_day_lives_however_silent_also_one_that_slept_with_its_machine(
     instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
     run = make_run(DagsterRunStatus.STARTED)
     with lease_of(store, DAY, run.run_id):
         assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
@@ -144,7 +143,7 @@ def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
     assert mark_killed(instance, archive_in(store), alerts_by="a test") == [], (
         "it may be about to take it, or to find it taken"
     )
-    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
     (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test")
     assert "it has been silent for" in killed.sentence
     assert (store.root / ".leases" / f"{DAY}.json").exists() == other_holds, "another's lease is left alone"
@@ -154,10 +153,10 @@ def test_a_run_without_a_lease_is_dead_once_it_has_been_silent(
 def test_runs_that_wait_are_left_alone(
     instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
     runs = [make_run(DagsterRunStatus.NOT_STARTED), make_run(DagsterRunStatus.STARTING)]
     assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
-    monkeypatch.setattr(killed_runs, "_NEVER_STARTED_AFTER", timedelta(0))
+    monkeypatch.setattr("ncaa_assets.runs.killed._NEVER_STARTED_AFTER", timedelta(0))
     assert [killed.run_id for killed in mark_killed(instance, archive_in(store), alerts_by="a test")] == [
         runs[1].run_id
     ]
@@ -167,7 +166,7 @@ def test_runs_that_wait_are_left_alone(
 def test_a_run_of_checks_alone_holds_no_lease_and_is_left_alone(
     instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
     make_run(DagsterRunStatus.STARTED, checks_alone=True)
     assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
 
@@ -184,7 +183,7 @@ def test_a_dead_run_that_somebody_had_asked_to_end_is_cancelled_and_no_failure(
 def test_of_one_day_only_its_own_runs_are_looked_at(
     instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
     make_run(DagsterRunStatus.STARTED, day="2025-03-08")
     assert mark_killed(instance, archive_in(store), day=DAY, alerts_by="a test") == []
     assert len(mark_killed(instance, archive_in(store), day="2025-03-08", alerts_by="a test")) == 1
