@@ -1,4 +1,4 @@
-"""An `Archive` around the store that a test has made."""
+"""An `Archive` around the store that a test has made, and the steps of a day that write to it."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,7 +7,10 @@ from typing import Any
 from ncaa_assets.archive.archive import Archive, HeldDay
 from ncaa_assets.backends.local.store import SQLITE_NAME
 from ncaa_assets.backends.local.table import SqliteTable
-from ncaa_assets.ports import HighlightTable, ObjectStore
+from ncaa_assets.day.fetch import fetch
+from ncaa_assets.day.rows import write_rows
+from ncaa_assets.ports import FirstPage, HighlightTable, ObjectStore, Source
+from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.settings import Settings
 
 
@@ -21,3 +24,29 @@ def archive_in(store: ObjectStore, table: HighlightTable | None = None, **settin
 def lease_of(store: ObjectStore, day: str, owner: str, **options: Any) -> AbstractContextManager[HeldDay]:
     """A day of the archive in a store, held by `owner` for as long as the `with` lasts."""
     return archive_in(store).lease(day, owner=owner, **options)
+
+
+class _Answers(Source):
+    """A source that answers one thing, whatever it is asked."""
+
+    def __init__(self, answer: Fetch) -> None:
+        self._answer = answer
+
+    @property
+    def trusted_origin(self) -> None:
+        return None
+
+    def fetch_day(self, day: str) -> Fetch:
+        return self._answer
+
+    def requests_left(self, day: str) -> int | None:
+        raise NotImplementedError
+
+    def first_page(self, day: str) -> FirstPage:
+        raise NotImplementedError
+
+
+def fetch_and_write_rows(store: ObjectStore, table: HighlightTable, day: str, answer: Fetch) -> None:
+    """The first two steps of a day for which the API gives this answer."""
+    with archive_in(store, table).lease(day, owner="a test") as held:
+        write_rows(held, fetch(held, _Answers(answer)).document)

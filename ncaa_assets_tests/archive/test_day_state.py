@@ -12,18 +12,16 @@ from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.record import calendar
 from ncaa_assets.record.fetch import Fetch
-from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import (
     CopiedVideo,
-    HighlightsDay,
     Poster,
     ProcessedDay,
     ProcessedVideo,
     SkippedVideo,
     VideosDay,
 )
-from ncaa_assets.record.rows import merge_row, rows_of
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.archives import fetch_and_write_rows
 from ncaa_assets_tests.days import DAY
 from ncaa_assets_tests.loopback.listing import record
 
@@ -51,10 +49,7 @@ class Day:
         given: dict[str, Any] = {
             "at": text, "records": records, "query": {"date": DAY}, "complete": True, "total_count": 3, "requests": 1,
         }  # fmt: skip
-        stored = documents.load_or_new(self.store, HighlightsDay, DAY)
-        day, _ = merge_fetch(stored, Fetch(**{**given, **values}))
-        documents.save(self.store, day)
-        self.table.merge(rows_of(day), merge_row)
+        fetch_and_write_rows(self.store, self.table, DAY, Fetch(**{**given, **values}))
 
     def save(self) -> None:
         documents.save(self.store, self.videos)

@@ -25,6 +25,7 @@ from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, Poster, ProcessedDay, ProcessedVideo, VideosDay
 from ncaa_assets.record.rows import Row, merge_row, rows_of
+from ncaa_assets_tests.archives import fetch_and_write_rows
 from ncaa_assets_tests.days import DAY
 from ncaa_assets_tests.loopback.listing import record
 
@@ -52,9 +53,7 @@ def test_whatever_the_api_listed_when_rows_that_were_written_as_it_came_are_as_i
     for minute in range(12):
         day = chance.choice(DAYS)
         listed = [record(key, None, title=chance.choice("ab")) for key in range(4) if chance.random() < 0.6]
-        merged, _ = merge_fetch(documents.load_or_new(store, HighlightsDay, day), fetched(listed, minute))
-        documents.save(store, merged)
-        table.merge(rows_of(merged), merge_row)
+        fetch_and_write_rows(store, table, day, fetched(listed, minute))
         for one in DAYS:
             document = documents.load_or_new(store, HighlightsDay, one)
             assert rows(document, table, rows_of_day=rows_of_days(store)).findings == []
@@ -64,9 +63,7 @@ def test_whatever_the_api_listed_when_rows_that_were_written_as_it_came_are_as_i
 def test_a_row_with_contents_that_none_of_its_days_has_is_found(store: LocalStore) -> None:
     table = SqliteTable(store.root / SQLITE_NAME)
     for minute, day in enumerate(DAYS[:2]):
-        merged, _ = merge_fetch(HighlightsDay(date=day), fetched([record(1, None, title=day)], minute))
-        documents.save(store, merged)
-        table.merge(rows_of(merged), merge_row)
+        fetch_and_write_rows(store, table, day, fetched([record(1, None, title=day)], minute))
     days = [documents.load(store, HighlightsDay, day) for day in DAYS[:2]]
     table.merge([{**table.get(["1"])["1"], "title": "neither"}], lambda there, row: row)  # what somebody else writes
     for document in days:
