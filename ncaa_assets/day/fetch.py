@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Fetched:
     """A day after its fetch: the document as it is stored now, the answer, what it changed, and the seconds that the
-    API took. `is_first`: the day has no highlights, and the archive has no other day."""
+    API took. `is_first`: it is the first fetch of any day that the archive has."""
 
     document: HighlightsDay
     fetch: Fetch
@@ -38,11 +38,13 @@ def fetch(held: HeldDay, source: Source) -> Fetched:
     started = time.monotonic()
     answer = source.fetch_day(held.day)
     seconds = time.monotonic() - started
-    document, growth = merge_fetch(held.load_or_new(HighlightsDay), answer)
+    earlier = held.load_or_new(HighlightsDay)
+    document, growth = merge_fetch(earlier, answer)
     held.claim()
     held.save(document)
     if answer.error is not None:
         raise answer.error  # the day has failed, and keeps what came before the error
     documents = islice(held.archive.store.list(f"{HighlightsDay.asset}/"), 2)
-    is_first = not document.data and [info.key for info in documents] == [HighlightsDay.key(held.day)]
+    is_alone = [info.key for info in documents] == [HighlightsDay.key(held.day)]
+    is_first = is_alone and not earlier.backup.fetches
     return Fetched(document, answer, growth, seconds, is_first)
