@@ -1,6 +1,5 @@
 """The first step of a day: its listing is fetched and merged into what is kept of it."""
 
-import logging
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -10,8 +9,6 @@ from ncaa_assets.ports import Source
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import Growth, merge_fetch
 from ncaa_assets.record.models import HighlightsDay
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,11 @@ def fetch(held: HeldDay, source: Source) -> Fetched:
     held.save(document)
     if answer.error is not None:
         raise answer.error  # the day has failed, and keeps what came before the error
-    documents = islice(held.archive.store.list(f"{HighlightsDay.asset}/"), 2)
-    is_alone = [info.key for info in documents] == [HighlightsDay.key(held.day)]
-    is_first = is_alone and not earlier.backup.fetches
+    is_first = not earlier.backup.fetches and _is_alone(held)
     return Fetched(document, answer, growth, seconds, is_first)
+
+
+def _is_alone(held: HeldDay) -> bool:
+    """Whether the archive has no other day."""
+    documents = islice(held.archive.store.list(f"{HighlightsDay.asset}/"), 2)
+    return [info.key for info in documents] == [HighlightsDay.key(held.day)]
