@@ -266,7 +266,8 @@ def test_ffmpeg_has_room_enough(tmp_path: Path) -> None:
 # ---- Whose end it is bound to ----------------------------------------------------------------------------------------
 
 PARENT = """
-import sys, threading, time
+import signal, sys, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it may be ignored by whoever runs the tests, and so here
 from ncaa_assets.child import Bounds, Child
 def start():
     child = Child(["sleep", "100"], bounds=Bounds(seconds=100))
