@@ -193,8 +193,8 @@ def _ffmpeg() -> Iterator[Line]:
         yield Line(Mark.FAIL, "ffmpeg", text)
         return
     version_match = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
-    found = version_match[1] if version_match else None
-    yield Line(Mark.OK, "ffmpeg", f"{found or 'unknown version'} at {program}", {"version": found})
+    number = version_match[1] if version_match else None
+    yield Line(Mark.OK, "ffmpeg", f"{number or 'unknown version'} at {program}", {"version": number})
 
 
 def _instance(settings: Settings) -> Iterator[Line]:

@@ -171,29 +171,29 @@ class HighlightsApi(Source):
     def _refusal(self, answer: "requests.Response") -> SourceError:
         status, message = answer.status_code, _message(answer, self._without_key)
         transient = status_is_transient(status, message)
-        said = f" ({message})" if message else ""
+        why = f" ({message})" if message else ""
         if status in (301, 302, 303, 307, 308):
             text = f"the API at {self.url} redirects elsewhere; set API_URL to the address it means"
         elif status == 400:
             text = (
-                f"the API refused the query{said}; check LEAGUE_NAME and TIMEZONE, or report it: its interface changed"
+                f"the API refused the query{why}; check LEAGUE_NAME and TIMEZONE, or report it: its interface changed"
             )
         elif status == 401:
             text = (
-                f"the API does not accept the key{said}; check RAPIDAPI_KEY, or whether this endpoint needs a paid plan"
+                f"the API does not accept the key{why}; check RAPIDAPI_KEY, or whether this endpoint needs a paid plan"
             )
         elif status == 403:
-            text = f"the API denied access{said}; subscribe the key to the Sport Highlights API, or check RAPIDAPI_HOST"
+            text = f"the API denied access{why}; subscribe the key to the Sport Highlights API, or check RAPIDAPI_HOST"
         elif status == 404:
-            text = f"there is nothing at {self.url}{said}; check API_URL"
+            text = f"there is nothing at {self.url}{why}; check API_URL"
         elif status == 429 and not transient:
-            text = f"today's API requests are used up{said}; run the day again tomorrow, or upgrade the plan"
+            text = f"today's API requests are used up{why}; run the day again tomorrow, or upgrade the plan"
         elif status == 429:
-            text = f"the API says there are too many requests at once{said}; try again in a minute"
+            text = f"the API says there are too many requests at once{why}; try again in a minute"
         elif transient:
-            text = f"the API is down (status {status}){said}; try again later"
+            text = f"the API is down (status {status}){why}; try again later"
         else:
-            text = f"the API answered with status {status}{said}"
+            text = f"the API answered with status {status}{why}"
         kind = QuotaSpent if status == 429 and not transient else SourceError
         return kind(text, transient=transient, retry_after=retry_after_seconds(answer.headers))
 

@@ -105,7 +105,7 @@ def _game_days(records: Sequence[Any], day: str, timezone: str) -> Iterator[str]
     read = [moment.astimezone(ZoneInfo(timezone)).date().isoformat() for moment in map(_moment, dates) if moment]
     if not read:
         yield "no `match.date` can be read: whether the day asked for is the game's day cannot be seen"
-    elif other := [found for found in read if found != day]:
+    elif other := [game_day for game_day in read if game_day != day]:
         yield (
             f"{_of(len(other), records)} are of another day in {timezone} ({other[0]} where {day} was asked): the "
             "API's days are not TIMEZONE's"
@@ -114,7 +114,7 @@ def _game_days(records: Sequence[Any], day: str, timezone: str) -> Iterator[str]
 
 def _leagues(records: Sequence[Any], league: str) -> Iterator[str]:
     leagues = [record["match"].get("league") for record in records if isinstance(record, dict) and _has_match(record)]
-    names = [one.get("name") if isinstance(one, dict) else one for one in leagues]
+    names = [name.get("name") if isinstance(name, dict) else name for name in leagues]
     if other := [name for name in names if isinstance(name, str) and name.casefold() != league.casefold()]:
         yield f"{_of(len(other), records)} are of another league ({_short(other[0])}): LEAGUE_NAME means more than one"
 
@@ -125,10 +125,10 @@ def _has_match(record: dict[str, Any]) -> bool:
 
 def _moment(value: object) -> datetime | None:
     try:
-        found = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _is_url(text: str) -> bool:

@@ -242,8 +242,8 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
 
     try:
         with Downloader(_options()) as downloader:
-            found = downloader.extract_info(url, download=False)
-            entry = next(iter(found.get("entries") or [found]), None) or {}
+            info = downloader.extract_info(url, download=False)
+            entry = next(iter(info.get("entries") or [info]), None) or {}
             if entry.get("is_live"):
                 return _Verdict("unresolved", "its page shows a live broadcast, which has no end to copy up to")
             if not entry.get("url"):
@@ -296,15 +296,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     todo: list[Any] = [error]
     seen: set[int] = set()
     while todo:
-        one = todo.pop(0)
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
+        cause = todo.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
             todo += [
-                *(getattr(one, "exc_info", None) or ()),
-                getattr(one, "cause", None),
-                one.__cause__,
-                one.__context__,
+                *(getattr(cause, "exc_info", None) or ()),
+                getattr(cause, "cause", None),
+                cause.__cause__,
+                cause.__context__,
             ]
 
 

@@ -193,22 +193,22 @@ class _Connections:
             self._of_this_thread.connections = None
 
     @contextlib.contextmanager
-    def while_it_opens(self, one: socket.socket) -> Iterator[None]:
+    def while_it_opens(self, opened: socket.socket) -> Iterator[None]:
         """Holds a second handle of a socket while it connects: TLS takes over the first one half-way."""
-        with socket.socket(fileno=os.dup(one.fileno())) as handle:
+        with socket.socket(fileno=os.dup(opened.fileno())) as handle:
             self.add(handle)
             yield
 
     def end(self) -> None:
         with self._lock:
             self._ended = True
-            for one in self._sockets:
-                self._shut(one)
+            for opened in self._sockets:
+                self._shut(opened)
 
     @staticmethod
-    def _shut(one: socket.socket) -> None:
+    def _shut(opened: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the host closed it first
-            one.shutdown(socket.SHUT_RDWR)
+            opened.shutdown(socket.SHUT_RDWR)
 
 
 class _Guarded:
@@ -237,19 +237,19 @@ class _Guarded:
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.rstrip(".")
         try:
-            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+            resolved = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             if error.errno in _NO_SUCH_NAME:
                 raise VideoRefused(f"there is no host {visible(host)}", kind="gone") from None
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         except UnicodeError as error:
             raise VideoRefused(f"{visible(host)} is no host name ({visible(error)})", kind="unsafe") from None
-        for *_, address in found:
+        for *_, address in resolved:
             if not self.policy.allows(str(address[0]), host.lower(), self.port):
                 # No address in the sentence: what a name resolves to inside a network is that network's business.
                 raise VideoRefused(f"{visible(host)} is not a public address", kind="unsafe")
         last: OSError | None = None
-        for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
+        for family, kind, protocol, _, address in resolved[:_MOST_ADDRESSES]:
             try:
                 return self._open_socket(family, kind, protocol, address)
             except OSError as error:
@@ -259,17 +259,17 @@ class _Guarded:
         raise NewConnectionError(self, f"cannot connect to {host}: {last}") from last  # type: ignore[arg-type]
 
     def _open_socket(self, family: int, kind: int, protocol: int, address: Any) -> socket.socket:
-        one = socket.socket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
         try:
             for option in self.socket_options or ():
-                one.setsockopt(*option)
-            one.settimeout(self.timeout)
-            self._opening.enter_context(self.connections.while_it_opens(one))
-            one.connect(address)
+                opened.setsockopt(*option)
+            opened.settimeout(self.timeout)
+            self._opening.enter_context(self.connections.while_it_opens(opened))
+            opened.connect(address)
         except BaseException:
-            one.close()
+            opened.close()
             raise
-        return one
+        return opened
 
 
 class _GuardedAdapter(requests.adapters.HTTPAdapter):

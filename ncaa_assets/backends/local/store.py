@@ -137,14 +137,14 @@ class LocalStore(ObjectStore):
         """The objects of a folder in the order of their keys, for which a folder's name ends with its `/`."""
         try:
             with os.scandir(self.root / folder) as entries:
-                found = sorted(
+                keys = sorted(
                     (f"{folder}/" if folder else "") + entry.name + "/" * entry.is_dir(follow_symlinks=False)
                     for entry in entries
                     if not entry.name.startswith((".", SQLITE_NAME))
                 )
         except FileNotFoundError:
             return
-        for key in found:
+        for key in keys:
             if key.endswith("/") and (key.startswith(prefix) or prefix.startswith(key)):
                 yield from self._walk(key.rstrip("/"), prefix)
             elif not key.endswith("/") and key.startswith(prefix):
@@ -191,8 +191,8 @@ class LocalStore(ObjectStore):
     def _check(key: str, before: bytes | None, expect: str | Expect) -> None:
         if expect is Expect.ANYTHING:
             return
-        found = Expect.NOTHING if before is None else _version(before)
-        if found != expect:
+        actual = Expect.NOTHING if before is None else _version(before)
+        if actual != expect:
             raise WriteConflict(f"{key} was changed by another run in the meantime; run the day again")
 
     def _keep_history(self, key: str, path: Path) -> None:

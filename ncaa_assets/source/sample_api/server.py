@@ -133,10 +133,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _page(self, given: dict[str, str]) -> None:
         limit, offset = int(given.get("limit", PAGE)), int(given.get("offset", 0))
-        every = self._records(given)
+        records = self._records(given)
         body = {
-            "data": every[offset : offset + limit],
-            "pagination": {"totalCount": len(every), "offset": offset, "limit": limit},
+            "data": records[offset : offset + limit],
+            "pagination": {"totalCount": len(records), "offset": offset, "limit": limit},
             "plan": {"tier": "BASIC", "message": "All data available with current plan."},
         }
         self._send(HTTPStatus.OK, json_text.dumps(body), "application/json; charset=utf-8")
