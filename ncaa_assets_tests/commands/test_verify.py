@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tracemalloc
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -351,12 +352,14 @@ def test_a_field_that_another_program_added_to_a_row_is_no_difference(verify: Sa
 
 @pytest.fixture
 def in_the_cloud(verify: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Said:
-    """The same archive in a bucket and a table. Runs the command's body on it."""
+    """The same archive in a bucket and a table. Runs the command's body on it, a few days after its last."""
+    # Else each test would look at every day up to yesterday, of which there are more each day.
+    monkeypatch.setattr(Settings, "today", lambda _: date(2025, 3, 12))
     cloud.make_bucket("archive")
     cloud.make_table("SportsHighlights")
     for name, value in (
         ("NCAA_DEPLOYMENT", "aws"), ("S3_BUCKET_NAME", "archive"), ("S3_PREFIX", "ncaa"), ("RETRY_DELAY", "0"),
-        ("MEDIACONVERT_ROLE_ARN", "arn:aws:iam::123456789012:role/encoder"),
+        ("MEDIACONVERT_ROLE_ARN", "arn:aws:iam::123456789012:role/encoder"), ("START_DATE", "2025-03-01"),
     ):  # fmt: skip
         monkeypatch.setenv(name, value)
     settings = Settings.from_environment()
