@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model
 
 from ncaa_assets.archive.archive import Archive, HeldDay, TakenDay
 from ncaa_assets.backends.deployments import open_transcoder, read_secret
@@ -31,18 +31,25 @@ Day = HeldDay | TakenDay
 """A run's game day: a `HeldDay` where the run holds it, a `TakenDay` where another run does."""
 
 
-class ShownSettings(dg.ConfigurableResource[None]):
+_FIELDS: dict[str, Any] = {
+    name: (str, Field("", description=field.description)) for name, field in Settings.model_fields.items()
+}
+
+
+class _ForReading(dg.ConfigurableResource[None]):
     """The settings in force, for people to read in the UI. No asset uses them, so changing them there has no effect."""
 
-    settings: dict[str, str]
-    rapidapi_key: str = Field(description="the environment variable's name; its value is never shown")
 
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The settings by variable, without the key."""
-        values = settings.model_dump(exclude={"rapidapi_key"}, exclude_none=True)
-        key = "" if settings.rapidapi_key is None else dg.EnvVar("RAPIDAPI_KEY")
-        return cls(settings={name.upper(): str(value) for name, value in values.items()}, rapidapi_key=key)
+ShownSettings = create_model("ShownSettings", __base__=_ForReading, __doc__=_ForReading.__doc__, **_FIELDS)
+
+
+def _shown(settings: Settings) -> dg.ConfigurableResource[None]:
+    """The settings by their names; of the API key, the name of its variable alone."""
+    values = settings.model_dump(exclude={"rapidapi_key"}, exclude_none=True)
+    shown: dict[str, Any] = {name: str(value) for name, value in values.items()}
+    if settings.rapidapi_key is not None:
+        shown["rapidapi_key"] = dg.EnvVar("RAPIDAPI_KEY")
+    return ShownSettings(**shown)
 
 
 def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> dict[str, Any]:
@@ -94,7 +101,7 @@ def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> 
         "transcoder": transcoder,
         "documents": documents,
         "rows": rows,
-        "settings": ShownSettings.of(settings),
+        "settings": _shown(settings),
     }
 
 
