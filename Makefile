@@ -22,7 +22,7 @@ lint: $(VENV)/.dev-ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/lint-imports
+	$(RUN)/lint-imports --no-logo
 	$(RUN)/zizmor --offline --quiet --no-progress .github/workflows
 
 # Checkov looks in terraform/ for what is open, unencrypted or unlogged, without policies from the net. It pins its own
@@ -81,4 +81,4 @@ fi
 endef
 
 clean:
-	rm -rf $(VENV) .venv-checkov .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-checkov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
