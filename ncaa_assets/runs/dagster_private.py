@@ -1,9 +1,11 @@
 """Every private name of Dagster that the project uses, in one file, so that each new release is checked against it.
 
-Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as
-cancelled, to watch a worker on ECS, or to see whether a schedule is switched off. The tests of `runs/` hold each of
-them. (`instance/local.yaml` names one more: the log manager that captures nothing.)
+Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as cancelled,
+or to watch a worker on ECS. The tests of `runs/` hold each name. (`instance/local.yaml` has one more: the log manager
+that captures nothing.)
 """
+
+from typing import TYPE_CHECKING
 
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.executor_definition import ExecutorDefinition
@@ -18,13 +20,14 @@ from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.launcher import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
 from dagster_shared.error import SerializableErrorInfo
+
+if TYPE_CHECKING:
+    from dagster._core.workspace.context import BaseWorkspaceRequestContext  # loads what a webserver needs
 
 __all__ = [
     "MAX_RETRIES_TAG",
@@ -38,7 +41,6 @@ __all__ = [
     "ExecutorDefinition",
     "InMemoryJob",
     "InProcessExecutor",
-    "InstigatorStatus",
     "JobPythonOrigin",
     "LoadableTargetOrigin",
     "ManagedGrpcPythonEnvCodeLocationOrigin",

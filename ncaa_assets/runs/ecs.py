@@ -11,14 +11,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 
 from ncaa_assets.backends.aws.boto import explained
 from ncaa_assets.failures import SettingsError, StoreError, one_line
 from ncaa_assets.runs.dagster_private import (
-    BaseWorkspaceRequestContext,
     WorkerStatus,
     capture_interrupts,
     check_captured_interrupt,
@@ -26,6 +25,9 @@ from ncaa_assets.runs.dagster_private import (
 )
 from ncaa_assets.runs.outcome import DayRun, RunError, recall
 from ncaa_assets.text import visible
+
+if TYPE_CHECKING:
+    from ncaa_assets.runs.dagster_private import BaseWorkspaceRequestContext
 
 log = logging.getLogger(__name__)
 

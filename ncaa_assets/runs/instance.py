@@ -16,7 +16,6 @@ import yaml
 
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.failures import BackupError, SettingsError, StoreError, one_line
-from ncaa_assets.runs.dagster_private import InstigatorStatus
 from ncaa_assets.runs.names import PARTITION_TAG
 from ncaa_assets.text import visible
 
@@ -95,7 +94,7 @@ def examine_instance(home: Path) -> Iterator[Line]:
             records = instance.get_run_records(limit=1)
             beats = instance.get_daemon_heartbeats()
             states = instance.all_instigator_state()
-            stopped = [state.name for state in states if state.status == InstigatorStatus.STOPPED]
+            stopped = [state.name for state in states if state.status.value == "STOPPED"]
             launcher = list(_examine_launcher(instance))
     except Exception as error:  # noqa: BLE001 - whatever a configuration or a database may raise ends a run too
         text = f"the Dagster instance in {home} cannot be used ({one_line(error)}); correct {home / CONFIGURATION}"
