@@ -15,7 +15,7 @@ from typing import Self
 
 from pydantic import BaseModel, ValidationError
 
-from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.failures import BackupError, LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.text import visible
 
@@ -96,9 +96,10 @@ class Lease:
         if self._lost is None:
             try:
                 self._store.delete(_key(self._day), expect=self._version)
-            except StoreError as trouble:
+            except BackupError as trouble:
                 # The work is done and recorded; a lease that stays costs the next run at most its expiry.
                 log.warning("the lease of %s could not be given back (%s); it ends by itself", self._day, trouble)
+            self._lost = "it was given back"
 
     def check(self) -> None:
         """Raises `LeaseLost` where this run no longer holds its day."""
@@ -138,7 +139,7 @@ class Lease:
             except WriteConflict:
                 self._lost = "another run took it"
                 return
-            except StoreError as trouble:
+            except BackupError as trouble:
                 log.warning("the lease of %s could not be renewed (%s); trying again", self._day, trouble)
 
 

@@ -291,6 +291,30 @@ def test_a_run_that_was_silent_for_longer_than_its_lease_stops(
     assert "could not be renewed" in caplog.text
 
 
+def test_a_heartbeat_goes_on_after_credentials_that_were_gone_for_a_while(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket says so with `SettingsError`; they may be renewed before the lease ends."""
+    with Lease(store, DAY, "ours", seconds=1.5):
+        first, asked = written(store).expires, threading.Event()
+
+        def away(*_: object, **__: object) -> str:
+            asked.set()
+            raise SettingsError("the credentials have expired")
+
+        monkeypatch.setattr(store, "write", away)
+        assert asked.wait(60)
+        monkeypatch.undo()
+        wait_until(lambda: written(store).expires > first)
+
+
+def test_a_lease_that_was_given_back_holds_nothing_more(store: LocalStore) -> None:
+    with Lease(store, DAY, "ours") as lease:
+        lease.check()
+    with pytest.raises(LeaseLost, match="it was given back"):
+        lease.check()
+
+
 def test_entering_sweeps_what_killed_runs_of_the_day_left(store: LocalStore) -> None:
     upload = store.upload(f"videos/{DAY}/1.mp4", content_type="video/mp4")
     upload.write(b"half")
