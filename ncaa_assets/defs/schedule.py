@@ -1,5 +1,6 @@
 """The daily job, and the schedule that starts it."""
 
+import functools
 from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
@@ -46,7 +47,8 @@ def daily_schedule(
     def daily_backup_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         today = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date()
         days = days_to_look_at(today, settings)
-        open_days = [day for day in days if not _was_listed_since(context, open_archive, day)]
+        open_once = functools.cache(open_archive)  # for this tick alone: the process lives for weeks
+        open_days = [day for day in days if not _was_listed_since(context, open_once, day)]
         for day in open_days:
             yield dg.RunRequest(partition_key=day, run_key=f"{today}/{day}")
         if not open_days:
