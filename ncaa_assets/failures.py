@@ -79,7 +79,22 @@ class CopyFailed(BackupError):
 
 
 class EncodeFailed(BackupError):
-    """The encoder could not make an output."""
+    """The encoder could not make an output for a passing reason, or for one that a person can mend: another attempt may
+    succeed."""
+
+
+class EncodeRefused(BackupError):
+    """This copy will never become an output with these settings, however often it is tried.
+
+    Attributes:
+        kind: `broken` for a file that the encoder cannot read, `too-long`, `too-large` (its picture) and `too-many`
+            (its frames) for one that is past the bounds, `waits` for one that is made another day because the minutes
+            of this one are used up.
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class RunEnded(BackupError):

@@ -13,7 +13,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from ncaa_assets.failures import CopyFailed, EncodeFailed, VideoRefused
+from ncaa_assets.failures import CopyFailed, EncodeFailed, EncodeRefused, VideoRefused
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.models import CopiedVideo, Highlight, ProcessedVideo
 from ncaa_assets.record.rows import Row
@@ -294,11 +294,11 @@ class EncodeRequest:
 
 @dataclass(frozen=True)
 class EncodeOutcome:
-    """How one request ended: with a processed video, or with an error. `reused`: nothing was encoded, because an encode
-    of the same bytes existed."""
+    """How one request ended: with a processed video, refused for good, or failed for a passing reason. `reused`:
+    nothing was encoded, because an encode of the same bytes existed."""
 
     request: EncodeRequest
-    result: ProcessedVideo | EncodeFailed
+    result: ProcessedVideo | EncodeRefused | EncodeFailed
     reused: bool = False
 
 

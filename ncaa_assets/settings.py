@@ -92,6 +92,14 @@ class Settings(BaseModel):
     video_pages: Literal["yt-dlp"] | None = Field(
         None, description="`yt-dlp` copies the videos of web pages too; needs the extra `pages`"
     )
+    encode: Literal["always", "needed", "never"] = Field(
+        "always",
+        description="`needed` keeps or repackages what is web-ready already, `never` makes copies alone",
+    )
+    video_max_seconds: int = Field(14400, ge=1, description="a longer video is copied, not encoded")
+    encode_minutes_a_day: int | None = Field(
+        None, ge=1, description="on aws, the most minutes of video that are sent to MediaConvert in one UTC date"
+    )
     encode_timeout: int = Field(7200, ge=1, description="the most seconds for one encode")
     retry_count: int = Field(3, ge=0, le=20, description="retries of a request")
     retry_delay: float = Field(30.0, ge=0, le=3600, description="the most seconds between two retries")

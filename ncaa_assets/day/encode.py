@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from ncaa_assets.archive.archive import HeldDay
-from ncaa_assets.failures import BackupError, EncodeFailed
+from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused
 from ncaa_assets.ports import EncodeRequest, Transcoder
 from ncaa_assets.record.models import CopiedVideo, ProcessedDay, ProcessedVideo, VideosDay
 from ncaa_assets.text import SENTENCE, plural, size, visible
@@ -67,7 +67,7 @@ def _carry_out(
         for outcome in outcomes:
             held.check()
             name, result = visible(outcome.request.video.id, most=80), outcome.result
-            if isinstance(result, EncodeFailed):
+            if isinstance(result, EncodeFailed | EncodeRefused):
                 reason = visible(result, most=SENTENCE)
                 log.error("%s not encoded: %s", name, reason)
                 failed.append(f"{name}: {reason}")

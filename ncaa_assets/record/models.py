@@ -11,10 +11,11 @@ import hashlib
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
+from ncaa_assets.media.facts import Facts
 from ncaa_assets.record import json_text
 from ncaa_assets.text import visible
 
@@ -236,6 +237,10 @@ class CopiedVideo(Stored):
     has_sound: bool | None
     width: int | None = None
     height: int | None = None
+    # None where the copy was made before facts were kept; then the fields above are all that is known.
+    facts: Facts | None = None
+    # What its host answered with it, to tell a signed link that changed from a new video.
+    etag: str | None = None
     copied_at: str
 
 
@@ -250,13 +255,25 @@ class SkippedVideo(Stored):
     at: str
 
 
+class ForgottenVideo(Stored):
+    """A copy that a person let go of with `ncaa-assets forget`: it is not expected in the store, and not copied again.
+    `video` is its entry as it stood, `output` that of its encode."""
+
+    id: str
+    video: CopiedVideo
+    output: "ProcessedVideo | None" = None
+    reason: str | None = None
+    at: str
+
+
 class VideosDay(Document):
-    """`videos/<day>.json`: what was copied, and what was not and why."""
+    """`videos/<day>.json`: what was copied, what was not and why, and what a person let go of."""
 
     asset: ClassVar[str] = "videos"
 
     videos: list[CopiedVideo] = []
     skipped: list[SkippedVideo] = []
+    forgotten: list[ForgottenVideo] = []
 
 
 class Poster(Stored):
@@ -286,14 +303,37 @@ class ProcessedVideo(Stored):
     job_url: str | None = None
     encode_seconds: float
     encoded_at: str
+    # What is in the output; None where it was made before facts were kept.
+    facts: Facts | None = None
+    # How it was made: encoded, `repackaged` without loss, or `kept` as it was (ENCODE=needed).
+    made_by: Literal["encoded", "repackaged", "kept"] = "encoded"
+    # What of the source is not in the output and why, in words: a sound that cannot be read.
+    lacks: str | None = None
+
+
+class NotEncoded(Stored):
+    """A copy that has no output, and why; `kind` is that of `failures.EncodeRefused`.
+
+    It holds for these bytes and these settings: with better settings the copy is tried once more.
+    """
+
+    id: str
+    title: str | None
+    source_key: str
+    source_sha256: str
+    settings_hash: str
+    kind: str
+    reason: str
+    at: str
 
 
 class ProcessedDay(Document):
-    """`processed_videos/<day>.json`: what was encoded."""
+    """`processed_videos/<day>.json`: what was encoded, and what cannot be and why."""
 
     asset: ClassVar[str] = "processed_videos"
 
     videos: list[ProcessedVideo] = []
+    not_encoded: list[NotEncoded] = []
 
 
 def safe_name(identifier: str) -> str:

@@ -12,7 +12,7 @@ from ncaa_assets.backends.aws.mediaconvert import MediaConvertTranscoder
 from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.failures import EncodeFailed
+from ncaa_assets.failures import EncodeFailed, EncodeRefused
 from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.media.profile import PROFILE, Profile
 from ncaa_assets.ports import EncodeRequest, ObjectStore, Transcoder
@@ -69,7 +69,7 @@ def request_for(store: ObjectStore, name: str, data: bytes, *, again: bool = Fal
     return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", force=again)
 
 
-def encoded(result: ProcessedVideo | EncodeFailed) -> ProcessedVideo:
+def encoded(result: ProcessedVideo | EncodeRefused | EncodeFailed) -> ProcessedVideo:
     assert isinstance(result, ProcessedVideo), result
     return result
 
