@@ -16,13 +16,16 @@ from ncaa_assets.backends.aws.dynamodb import _REVISION, _TEXT
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, LedgerEntry
 from ncaa_assets.backends.local.table import _SCHEMA
 from ncaa_assets.commands.range_mark import _Began
+from ncaa_assets.media.facts import Facts, Picture, Sound
 from ncaa_assets.record import models
 from ncaa_assets.record.models import (
     Backup,
     Change,
     CopiedVideo,
     FetchRecord,
+    ForgottenVideo,
     HighlightsDay,
+    NotEncoded,
     Poster,
     ProcessedDay,
     ProcessedVideo,
@@ -49,9 +52,14 @@ SECTIONS: dict[type[BaseModel], str] = {
     FetchRecord: "### An entry of `backup.fetches`",
     VideosDay: "## `videos/DAY.json`",
     CopiedVideo: "### An entry of `videos`",
+    Facts: "### The facts of a video",
+    Picture: "`picture` is the track that a person means to watch, and no cover or preview:",
+    Sound: "`sound` is the default sound track, and no audio description where there is another:",
     SkippedVideo: "### An entry of `skipped`",
+    ForgottenVideo: "### An entry of `forgotten`",
     ProcessedDay: "## `processed_videos/DAY.json`",
     ProcessedVideo: "### An entry of the encodes",
+    NotEncoded: "### An entry of `not_encoded`",
     Holder: "### `.leases/DAY.json`",
     _Began: "### `.ranges/FIRST_LAST.json`",
     LedgerEntry: f"### `{LEDGER}SHA256.SETTINGS.json`",

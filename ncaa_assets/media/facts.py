@@ -4,16 +4,10 @@ Read once, at the copy, and kept in the day's manifest. Whatever has to know wha
 again: the checks, the encoding profile, MediaConvert's settings, what people are shown.
 """
 
-from pydantic import BaseModel, ConfigDict
+from ncaa_assets.stored import Stored
 
 
-class _Kept(BaseModel):
-    """A part of a stored document: fields that a newer version added are kept."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class Picture(_Kept):
+class Picture(Stored):
     """The film: the one picture track of a file that a person means to watch, and no cover, preview still or thumbnail.
 
     Attributes:
@@ -66,7 +60,7 @@ class Picture(_Kept):
         return self.transfer in ("PQ", "HLG")
 
 
-class Sound(_Kept):
+class Sound(Stored):
     """The sound that a player plays with the film: the default track, and no audio description where there is another.
 
     Attributes:
@@ -91,7 +85,7 @@ class Sound(_Kept):
     language: str | None = None
 
 
-class Facts(_Kept):
+class Facts(Stored):
     """What a video file is.
 
     Attributes:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError, model_validator
 
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.record import json_text
+from ncaa_assets.stored import Stored
 from ncaa_assets.text import visible
 
 # 1: until a fetch said by a field of its own (`FetchRecord.limited`) that LIMIT had cut it short; before, only the
@@ -87,18 +88,6 @@ class Highlight:
 def content_hash(record: object) -> str:
     """The sha256 of a record's canonical JSON: the same whatever the order of its fields."""
     return hashlib.sha256(json_text.dumps(record, sort_keys=True)).hexdigest()
-
-
-class Stored(BaseModel):
-    """A document, or a part of one. Fields that this version does not know are kept when it is written again."""
-
-    model_config = ConfigDict(extra="allow")
-
-    def keep_unknown(self, earlier: "Stored") -> None:
-        """Takes over the fields of the entry that this one replaces which this version does not know."""
-        assert self.model_extra is not None  # noqa: S101 - it is a dict wherever extra fields are allowed
-        for name, value in (earlier.model_extra or {}).items():
-            self.model_extra.setdefault(name, value)
 
 
 class Versioned(Stored):
