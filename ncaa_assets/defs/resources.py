@@ -46,7 +46,7 @@ ShownSettings = create_model("ShownSettings", __base__=_ForReading, __doc__=_For
 def _shown(settings: Settings) -> dg.ConfigurableResource[None]:
     """The settings by their names; of the API key, the name of its variable alone."""
     values = settings.model_dump(exclude={"rapidapi_key"}, exclude_none=True)
-    shown: dict[str, Any] = {name: str(value) for name, value in values.items()}
+    shown: dict[str, Any] = {"video_count": "all"} | {name: str(value) for name, value in values.items()}
     if settings.rapidapi_key is not None:
         shown["rapidapi_key"] = dg.EnvVar("RAPIDAPI_KEY")
     return ShownSettings(**shown)

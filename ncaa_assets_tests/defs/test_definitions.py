@@ -225,6 +225,13 @@ def test_the_key_is_shown_as_the_name_of_its_variable(monkeypatch: pytest.Monkey
     assert KEY not in shown
 
 
+@pytest.mark.parametrize(("count", "shown"), [("all", "all"), (3, "3")])
+def test_the_number_of_videos_is_shown_as_a_person_sets_it(count: object, shown: str) -> None:
+    defs = build_defs(settings_for("http://api.example/highlights", video_count=count))
+    resource = defs.resources["settings"]  # type: ignore[index]
+    assert resource.video_count == shown
+
+
 def test_the_definitions_load_in_a_fresh_interpreter_without_what_only_some_runs_need() -> None:
     code = (
         "import sys, ncaa_assets.definitions as d; assert d.defs.resolve_job_def('daily_backup');"
