@@ -47,11 +47,13 @@ _HANDED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 @dataclass(frozen=True)
 class Bounds:
     """What a program may use at most: seconds until it is ended, bytes of address space (which counts what is reserved,
-    some times what is used), bytes of one file that it writes. None: no bound."""
+    some times what is used), bytes of one file that it writes, and seconds on the processor, which unlike the clock's
+    do not depend on what else the machine does. None: no bound."""
 
     seconds: float
     memory: int | None = None
     file_size: int | None = None
+    processor_seconds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -381,7 +383,8 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
 def _limits(bounds: Bounds) -> str:
     # Time on the processor, for what is left alone where nothing else ends it: every core busy from start to end, and a
     # minute.
-    limits = {"RLIMIT_CORE": 0, "RLIMIT_CPU": math.ceil(bounds.seconds) * (os.cpu_count() or 1) + 60}
+    processor_seconds = bounds.processor_seconds or math.ceil(bounds.seconds) * (os.cpu_count() or 1) + 60
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_CPU": processor_seconds}
     if bounds.memory is not None and sys.platform == "linux":
         limits["RLIMIT_AS"] = bounds.memory
     if bounds.file_size is not None:

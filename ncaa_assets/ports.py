@@ -119,6 +119,14 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
+    def open_seekable(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Opens an object of any size for reading here and there, for who needs a little of it.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+
+    @abstractmethod
     def info(self, key: str) -> ObjectInfo | None:
         """What the store knows of an object without reading it, or None where there is no such object."""
 

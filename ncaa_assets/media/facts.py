@@ -25,6 +25,7 @@ class Picture(Stored):
         bitrate: bits a second.
         seconds: how long it plays, counted as a player shows it.
         frames: how many frames it has, where the file says so.
+        encrypted: whether nobody can watch it without a key.
     """
 
     stream: int
@@ -46,6 +47,7 @@ class Picture(Stored):
     bitrate: int | None = None
     seconds: float | None = None
     frames: int | None = None
+    encrypted: bool = False
 
     @property
     def shown_size(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 _MOOV_LIMIT = 16 * 1024**2
 _INDEX_CHUNK = 64 * 1024
 _CHUNK = 1024**2
+_MOST_BOXES = 1000  # looked at for their order
 _TOP_LEVEL = {
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid", b"meta",
     b"sidx", b"ssix", b"mfra", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
@@ -154,6 +155,27 @@ def read_index(file: BinaryIO) -> Movie:
         if reader.has_index:
             return reader.index()
     return reader.finish()
+
+
+def layout(file: BinaryIO, size: int) -> tuple[bool, bool]:
+    """Whether a file's index stands before its media, and whether its media come in fragments. Reads the headers of the
+    boxes alone, up to the first fragment."""
+    at, has_media, fast_start = 0, False, False
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        header = file.read(16)
+        if len(header) < 8:
+            break
+        length, kind = struct.unpack_from(">I4s", header)
+        if length == 1 and len(header) == 16:
+            length = struct.unpack_from(">Q", header, 8)[0]
+        if kind == b"moof":
+            return not has_media, True
+        if kind == b"moov":
+            fast_start = not has_media
+        has_media |= kind == b"mdat"
+        at += length if length >= 8 else size
+    return fast_start, False
 
 
 def read_movie(file: BinaryIO) -> tuple[Movie, str]:

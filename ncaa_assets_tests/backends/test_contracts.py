@@ -229,6 +229,17 @@ def test_an_upload_appears_only_with_its_commit(objects: ObjectStore) -> None:
         assert file.read() == b"a" * 300_000 + b"b" * 300_000
 
 
+def test_a_stored_object_can_be_read_here_and_there(objects: ObjectStore) -> None:
+    data = random.Random(1).randbytes(700_000)  # noqa: S311
+    objects.write(KEY, data)
+    with objects.open_seekable(KEY) as file:
+        for at in (699_000, 5, 260_000):
+            file.seek(at)
+            assert file.read(5000) == data[at : at + 5000]
+    with pytest.raises(ObjectMissing), objects.open_seekable("videos/none.mp4"):
+        pass
+
+
 def test_an_upload_can_be_committed_under_another_key(objects: ObjectStore) -> None:
     with objects.upload(f"videos/{DAY}/1.mp4", content_type="video/mp4", provisional=True) as upload:
         upload.write(b"a")

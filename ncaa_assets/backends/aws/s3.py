@@ -136,6 +136,27 @@ class S3Store(ObjectStore):
             finally:
                 body.close()
 
+    @contextmanager
+    def open_seekable(self, key: str) -> Iterator[BinaryIO]:
+        info = self.info(key)
+        if info is None:
+            raise ObjectMissing(f"there is no {self.uri(key)}")
+        yield self._ranges(key, info.size)
+
+    def _ranges(self, key: str, size: int) -> BinaryIO:
+        return cast("BinaryIO", _Ranges(partial(self._retry(what=f"reading {key}"), self._read_range, key), size))
+
+    def _read_range(self, key: str, start: int, end: int) -> bytes:
+        """The bytes from `start` up to, and without, `end`."""
+        with self._errors(key):
+            wanted = f"bytes={start}-{end - 1}"
+            try:
+                answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key), Range=wanted)
+                with closing(answer["Body"]) as body:
+                    return body.read()
+            except _BROKEN as error:  # botocore asks again for an answer that never began, not for one that broke off
+                raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
+
     def info(self, key: str) -> ObjectInfo | None:
         with self._errors(key):
             stored = self._head(self._name(key))
@@ -320,10 +341,7 @@ class _S3Upload(Upload):
             return
         with self._store._errors(self._key):
             self._complete()
-        yield cast(
-            "BinaryIO",
-            _Ranges(partial(self._store._retry(what=f"reading {self._opened}"), self._read_range), self._size),
-        )
+        yield self._store._ranges(self._opened, self._size)
 
     def commit(self, key: str | None = None) -> ObjectInfo:
         key = key or self._key
@@ -390,18 +408,6 @@ class _S3Upload(Upload):
             PartNumber=entry["PartNumber"], Body=part, ChecksumCRC32=checksum,
         )  # fmt: skip
         entry["ETag"], entry["ChecksumCRC32"] = answer["ETag"], checksum
-
-    def _read_range(self, start: int, end: int) -> bytes:
-        """The bytes from `start` up to, and without, `end`."""
-        with self._store._errors(self._opened):
-            name, wanted = self._store._name(self._opened), f"bytes={start}-{end - 1}"
-            try:
-                with closing(
-                    self._client.get_object(Bucket=self._store.bucket, Key=name, Range=wanted)["Body"]
-                ) as body:
-                    return body.read()
-            except _BROKEN as error:  # botocore asks again for an answer that never began, not for one that broke off
-                raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
 
     def _complete(self) -> str:
         """Makes the parts one object under the key that the upload was opened with, once; returns its version."""

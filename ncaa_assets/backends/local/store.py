@@ -80,6 +80,8 @@ class LocalStore(ObjectStore):
         with file:
             yield file
 
+    open_seekable = download
+
     def info(self, key: str) -> ObjectInfo | None:
         try:
             with self._reading(key):

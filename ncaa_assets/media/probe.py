@@ -1,0 +1,226 @@
+"""What is known of a file, read by MediaInfo (`pymediainfo`), whatever its kind.
+
+MediaInfo can hang or crash on hostile files, so it runs in a child (`child.py`) that is given the bytes it asks for and
+nothing else. It jumps to what it needs: of an MP4 of any size that is less than a megabyte.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ncaa_assets.child import Bounds, Child
+from ncaa_assets.media.facts import Facts, Picture, Sound
+from ncaa_assets.media.isobmff import layout
+from ncaa_assets.media.probe_child import ANSWER, REPORT, REQUEST
+from ncaa_assets.text import visible
+
+_CHILD = str(Path(__file__).with_name("probe_child.py"))
+# A file takes 0.02 s of processor time, some 100 MB of memory; the largest indexes a second and 361 MB (measured). The
+# clock bounds what does nothing at all: a slow store is not the file's fault.
+_BOUNDS = Bounds(seconds=600, processor_seconds=10, memory=1024**3)
+_MOST_SERVED, _MOST_REQUESTS = 128 * 1024**2, 4000
+_MOST_REPORT = 4 * 1024**2
+_WORD = 60  # letters of a stranger's that are kept
+# MPEG-TS is read in a row, some 12 MB of it; the others here and there.
+_BLOCK, _BLOCK_IN_A_ROW = 64 * 1024, 1024**2
+
+_STILLS = {"JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "HEIC"}
+_INTERLACED = {"Interlaced", "MBAFF", "PAFF", "Mixed"}
+_NO_MAIN_SOUND = {"VI", "C", "VO", "E", "HI"}
+
+Track = dict[str, Any]
+
+
+class Unreadable(ValueError):
+    """No facts can be read of a file; the message says in a few words why."""
+
+
+def read_facts(file: BinaryIO, *, size: int) -> Facts:
+    """What a file of `size` bytes is. It is read at any place, with about a dozen requests; an error of reading it is
+    the caller's own and goes through.
+
+    Raises:
+        Unreadable: MediaInfo did not get through it.
+    """
+    start = _read(file, 0, min(size, 4))
+    is_in_a_row = start[:1] == b"\x47"
+    report = _report(file, size, _BLOCK_IN_A_ROW if is_in_a_row else _BLOCK)
+    try:
+        media = json.loads(report)
+        reader = media["creatingLibrary"]
+        tracks: list[Track] = (media.get("media") or {}).get("track") or []
+        facts = _facts(f"{reader['name']} {reader['version']}", tracks)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unreadable("what MediaInfo says of it makes no sense") from error
+    if facts.format == "MPEG-4":
+        facts.fast_start, facts.fragmented = layout(file, size)
+    return facts
+
+
+def _report(file: BinaryIO, size: int, block: int) -> bytes:
+    """MediaInfo's report, as it came."""
+    # MediaInfo never looks back at what was in the same piece as the index, so a small file comes in small pieces.
+    piece = max(1024, min(size // 16, 64 * 1024))
+    served = requests = 0
+    with Child([sys.executable, "-I", _CHILD, str(size), str(piece), str(block)], bounds=_BOUNDS, feed=True) as child:
+        try:
+            while len(head := child.stdout.read(REQUEST.size)) == REQUEST.size:
+                offset, length = REQUEST.unpack(head)
+                if offset == REPORT and length <= _MOST_REPORT:
+                    report = child.stdout.read(length)
+                    if len(report) == length:
+                        return report
+                    break
+                if offset + length > size or length > block:
+                    raise Unreadable("what MediaInfo asks for is not in the file")
+                requests += 1
+                served += length
+                is_enough = served > _MOST_SERVED or requests > _MOST_REQUESTS  # it makes do with what it had
+                data = b"" if is_enough else _read(file, offset, length)
+                child.stdin.write(ANSWER.pack(len(data)) + data)
+                child.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is gone, and its end says why
+        child.kill()
+        raise Unreadable(f"MediaInfo did not get through it ({child.wait().trouble})")
+
+
+def _read(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
+
+
+def _facts(reader: str, tracks: list[Track]) -> Facts:
+    general = next(track for track in tracks if track["@type"] == "General")
+    videos = [track for track in tracks if track["@type"] == "Video"]
+    audios = [track for track in tracks if track["@type"] == "Audio"]
+    streams = _Streams(tracks)
+    film = _film(videos)
+    sound = _default_sound(audios, film)
+    picture = _picture(film, streams) if film else None
+    heard = _sound(sound, audios.index(sound) + 1, streams) if sound else None
+    lengths = [part.seconds for part in (picture, heard) if part and part.seconds is not None]
+    return Facts(
+        read_by=reader,
+        format=_word(general, "Format") or "unknown",
+        seconds=max(lengths, default=None),
+        bitrate=_whole(general, "OverallBitRate"),
+        pictures=len(videos),
+        sounds=len(audios),
+        picture=picture,
+        sound=heard,
+    )
+
+
+def _film(videos: list[Track]) -> Track | None:
+    """The picture track that a person means to watch. A still, a track of thumbnails, one that is switched off or a
+    short one is chosen only where there is nothing else; whether it can be decoded decides last."""
+    longest = max((_number(track, "Duration") or 0 for track in videos), default=0)
+
+    def rank(track: Track) -> tuple[Any, ...]:
+        seconds = _number(track, "Duration")
+        return (
+            _whole(track, "FrameCount") != 1,
+            track.get("Format") not in _STILLS,
+            seconds is None or seconds >= longest / 2,
+            track.get("Default") != "No",
+            not _is_encrypted(track),
+            (_whole(track, "Width") or 0) * (_whole(track, "Height") or 0),
+        )
+
+    return max(videos, key=rank, default=None)  # the first of equals
+
+
+def _default_sound(audios: list[Track], film: Track | None) -> Track | None:
+    def rank(track: Track) -> tuple[Any, ...]:
+        return (
+            film is None or track.get("MenuID") == film.get("MenuID"),  # in MPEG-TS: the same programme
+            track.get("ServiceKind") not in _NO_MAIN_SOUND,
+            track.get("Default") == "Yes",
+        )
+
+    return max((track for track in audios if not _is_encrypted(track)), key=rank, default=None)
+
+
+def _picture(track: Track, streams: "_Streams") -> Picture | None:
+    """The film's facts; None where not even its size can be read."""
+    width, height = _whole(track, "Width"), _whole(track, "Height")
+    if not width or not height:
+        return None
+    scan, colour = track.get("ScanType"), track.get("colour_range")
+    return Picture(
+        stream=streams.place(track),
+        codec=_word(track, "Format") or "unknown",
+        codec_id=_word(track, "CodecID"),
+        codec_profile=_word(track, "Format_Profile"),
+        width=width,
+        height=height,
+        pixel_aspect=_number(track, "PixelAspectRatio") or 1.0,
+        rotation=90 * round((_number(track, "Rotation") or 0) / 90) % 360,
+        interlaced=None if scan is None else scan in _INTERLACED,
+        frame_rate=_number(track, "FrameRate"),
+        bit_depth=_whole(track, "BitDepth"),
+        chroma="RGB" if track.get("ColorSpace") == "RGB" else _word(track, "ChromaSubsampling"),
+        primaries=_word(track, "colour_primaries"),
+        transfer=_word(track, "transfer_characteristics"),
+        matrix=_word(track, "matrix_coefficients"),
+        full_range=None if colour is None else colour == "Full",
+        bitrate=_whole(track, "BitRate"),
+        seconds=_number(track, "Duration"),
+        frames=_whole(track, "FrameCount"),
+        encrypted=_is_encrypted(track),
+    )
+
+
+def _sound(track: Track, number: int, streams: "_Streams") -> Sound:
+    features = _word(track, "Format_AdditionalFeatures")
+    return Sound(
+        stream=streams.place(track),
+        track=number,
+        pid=_whole(track, "ID") if streams.are_in_programmes else None,
+        codec=_word(track, "Format") or "unknown",
+        codec_id=_word(track, "CodecID"),
+        codec_profile=_word(track, "Format_Profile") or features,
+        channels=_whole(track, "Channels"),
+        sample_rate=_whole(track, "SamplingRate"),
+        bitrate=_whole(track, "BitRate"),
+        seconds=_number(track, "Duration"),
+        language=_word(track, "Language"),
+    )
+
+
+class _Streams:
+    """Which place among all of a file's tracks each one has, as ffmpeg counts them."""
+
+    def __init__(self, tracks: list[Track]) -> None:
+        programmes = [str(track.get("List", "")).split(" / ") for track in tracks if track["@type"] == "Menu"]
+        self.are_in_programmes = any(track.get("Format") == "MPEG-TS" for track in tracks)
+        self._pids = list(dict.fromkeys(pid for pids in programmes for pid in pids))
+
+    def place(self, track: Track) -> int:
+        if self.are_in_programmes and str(track.get("ID")) in self._pids:
+            return self._pids.index(str(track["ID"]))
+        return int(str(track.get("StreamOrder", "0")).rpartition("-")[2])
+
+
+def _is_encrypted(track: Track) -> bool:
+    return "Encryption" in track or track.get("CodecID") in ("encv", "enca", "drmi", "drms", "p608")
+
+
+def _word(track: Track, name: str) -> str | None:
+    value = track.get(name)
+    return visible(str(value), most=_WORD) if value else None
+
+
+def _number(track: Track, name: str) -> float | None:
+    try:
+        value = float(track[name])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return value if 0 <= value < 2**53 else None
+
+
+def _whole(track: Track, name: str) -> int | None:
+    value = _number(track, name)
+    return None if value is None else round(value)
