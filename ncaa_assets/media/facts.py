@@ -4,6 +4,7 @@ Read once, at the copy, and kept in the day's manifest. Whatever has to know wha
 again: the checks, the encoding profile, MediaConvert's settings, what people are shown.
 """
 
+from ncaa_assets.media.codecs import can_be_read
 from ncaa_assets.stored import Stored
 
 
@@ -112,3 +113,19 @@ class Facts(Stored):
     sounds: int = 0
     picture: Picture | None = None
     sound: Sound | None = None
+
+    @property
+    def why_unwatchable(self) -> str | None:
+        """Why nobody can watch it, for a sentence that begins with it; None where somebody can. Whether the media
+        behind the headers are what these say is not known before they are decoded."""
+        picture = self.picture
+        if picture is None and self.pictures:
+            return "its picture is damaged: not even its size can be read"
+        if picture is None:
+            return "it holds only sound, no picture" if self.sounds else "it holds no picture that is known, only data"
+        if picture.encrypted:
+            return f"its picture ({picture.codec}) is encrypted, so nobody can watch it without a key"
+        if not can_be_read(picture.codec, picture.codec_id, format=self.format):
+            name = picture.codec_id or picture.codec
+            return f"its picture is in a format that no decoder here reads ({name})"
+        return None

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 from ncaa_assets.at_once import at_once
 from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, one_line
 from ncaa_assets.media.containers import CONTENT_TYPES, START, container_of, looks_like_page, verifier_of
+from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole
+from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, Highlight, safe_name
@@ -192,34 +194,28 @@ class VideoCopier(Copier):
                     digest.update(piece)
                     verifier.feed(piece)
                     upload.write(piece)
-                movie = verifier.finish()
+                verifier.finish()
             except NotWhole as error:
                 if body.tells_its_end():
                     raise VideoRefused(f"the host's file is damaged: {error}", kind="not-video") from error
                 # A connection that was cut without a promised length looks just like this; another attempt tells.
                 raise CopyFailed(f"what came is no whole video: {error}") from error
-            if movie is not None and movie.has_video is False:
-                raise VideoRefused("it holds no picture, only sound or data", kind="not-video")
             sha256 = digest.hexdigest()
             if not verifier.shows_its_end and not body.tells_its_end():
                 self._fetch_to_compare(task, open_body, sha256)
+            facts = _facts(upload, size)
+            picture = facts.picture
             task.before_commit()
             return _commit(upload, task, CopiedVideo(
                 id=task.highlight.id, title=task.highlight.title, source_url=task.highlight.url or "", key="",
-                bytes=size, sha256=sha256, container=container,
-                duration_seconds=movie.duration_seconds if movie else None,
-                width=movie.width if movie else None,
-                height=movie.height if movie else None,
-                has_sound=movie.has_sound if movie else None,
-                copied_at=now(),
+                bytes=size, sha256=sha256, container=container, duration_seconds=facts.seconds,
+                width=round(picture.width * picture.pixel_aspect) if picture else None,
+                height=picture.height if picture else None,
+                has_sound=facts.sounds > 0, facts=facts, copied_at=now(),
             ))  # fmt: skip
 
     def _upload(self, task: _Task, container: str) -> Upload:
-        # Beside an earlier copy, the key depends on the bytes and so is known only at the end.
-        is_renewed = bool(task.candidate.earlier)
-        return self._store.upload(
-            f"{task.stem}.{container}", content_type=CONTENT_TYPES[container], provisional=is_renewed
-        )
+        return self._store.upload(f"{task.stem}.{container}", content_type=CONTENT_TYPES[container], provisional=True)
 
     def _fetch_to_compare(self, task: _Task, open_body: Open, sha256: str) -> None:
         """Fetches a file once more and keeps nothing of it. Where neither the host nor the format says where a file
@@ -250,6 +246,23 @@ class VideoCopier(Copier):
 
     def _sleep(self, seconds: float) -> None:
         self._ended.wait(seconds)
+
+
+def _facts(upload: Upload, size: int) -> Facts:
+    """What was uploaded.
+
+    Raises:
+        VideoRefused: it is no video that anybody can watch.
+        StoreError: the store failed.
+    """
+    with upload.reader() as file:
+        try:
+            facts = read_facts(file, size=size)
+        except Unreadable as error:
+            raise VideoRefused(f"it cannot be read as a video: {error}", kind="not-video") from error
+    if (reason := facts.why_unwatchable) is not None:
+        raise VideoRefused(reason, kind="not-video")
+    return facts
 
 
 def _commit(upload: Upload, task: _Task, video: CopiedVideo) -> CopiedVideo:

@@ -454,7 +454,11 @@ def test_a_copy_says_how_long_it_plays_and_whether_it_has_sound(
     assert entry.title == "Game 1"
     assert entry.source_url == server.url("/clip")
     assert copied(copy_one(store, server, server.on("/silent", video(media.silent)))).has_sound is False
-    assert copied(copy_one(store, server, server.on("/webm", video(media.webm)))).has_sound is None
+    for path, body, has_sound in (("/webm", media.webm, False), ("/ts", media.ts, True)):
+        entry = copied(copy_one(store, server, server.on(path, video(body))))
+        assert (entry.has_sound, entry.width, entry.height) == (has_sound, 320, 180)
+        assert entry.facts is not None
+        assert entry.duration_seconds == entry.facts.seconds
 
 
 def test_a_store_that_fails_ends_the_run_and_is_no_fault_of_the_video(
