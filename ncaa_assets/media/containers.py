@@ -28,8 +28,9 @@ class Verifier(Protocol):
             NotWhole: they cannot belong to such a file.
         """
 
-    def finish(self) -> Movie | None:
-        """What the file says of itself once all bytes were fed (None: its kind is not read that far).
+    def finish(self, *, is_all: bool = False) -> Movie | None:
+        """What the file says of itself once all bytes were fed (None: its kind is not read that far). `is_all`: its
+        sender showed that these are all.
 
         Raises:
             NotWhole: bytes are missing.
@@ -75,8 +76,8 @@ class TransportStream:
             raise NotWhole("a packet in it does not open as one does")
         self._size += len(chunk)
 
-    def finish(self) -> None:
-        if self._size % _TS_PACKET:
+    def finish(self, *, is_all: bool = False) -> None:
+        if self._size % _TS_PACKET and not is_all:  # recorders end in the middle of one, and players do not mind
             raise NotWhole("its last packet is cut off")
 
 
@@ -93,7 +94,8 @@ class WebM:
         if len(self._head) < 4096:
             self._head += chunk[:4096]
 
-    def finish(self) -> None:
+    def finish(self, *, is_all: bool = False) -> None:
+        del is_all  # the file says so itself, or `shows_its_end` is False
         length, at = _ebml_size(self._head, 4)
         segment = at + (length or 0)
         if self._head[segment : segment + 4] != _SEGMENT:

@@ -194,7 +194,7 @@ class VideoCopier(Copier):
                     digest.update(piece)
                     verifier.feed(piece)
                     upload.write(piece)
-                verifier.finish()
+                verifier.finish(is_all=body.tells_its_end())
             except NotWhole as error:
                 if body.tells_its_end():
                     raise VideoRefused(f"the host's file is damaged: {error}", kind="not-video") from error

@@ -81,6 +81,9 @@ def test_whole_packets_are_whole_in_pieces_of_any_size(step: int) -> None:
 def test_a_packet_that_is_cut_or_does_not_open_as_one_is_not_whole(step: int) -> None:
     with pytest.raises(NotWhole, match="cut off"):
         followed(TransportStream(), PACKETS[:-1], step)
+    cut = TransportStream()
+    cut.feed(PACKETS[:-1])
+    cut.finish(is_all=True)  # a recorder stopped there, and its sender says that it is all
     with pytest.raises(NotWhole, match="does not open as one does"):
         followed(TransportStream(), PACKETS[:1880] + b"?" + PACKETS[1881:], step)
 

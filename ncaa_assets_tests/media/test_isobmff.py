@@ -38,6 +38,39 @@ def movie(*moov: bytes, media: bytes = b"x" * 100) -> bytes:
     return box(b"ftyp", FTYP) + box(b"moov", b"".join(moov)) + box(b"mdat", media)
 
 
+def indexed(
+    handler: bytes = b"vide",
+    *,
+    offset: int = 400,
+    sizes: tuple[int, ...] = (),
+    size: int = 20,
+    count: int = 2,
+    wide: bool = False,
+) -> bytes:
+    """A track whose samples lie in one chunk at `offset`: of these sizes, or `count` of one size."""
+    tables = box(b"stco", bytes(4) + struct.pack(">II", 1, offset)) if not wide else (
+        box(b"co64", bytes(4) + struct.pack(">IQ", 1, offset))
+    )  # fmt: skip
+    count = len(sizes) or count
+    tables += box(b"stsc", bytes(4) + struct.pack(">IIII", 1, 1, count, 1))
+    each = b"".join(struct.pack(">I", one) for one in sizes)
+    tables += box(b"stsz", bytes(4) + struct.pack(">II", 0 if sizes else size, count) + each)
+    hdlr = box(b"hdlr", bytes(8) + handler + bytes(12))
+    return box(b"trak", box(b"mdia", hdlr + box(b"minf", box(b"stbl", tables))))
+
+
+def fragment(size: int, *, count: int = 1, each: bool = True) -> bytes:
+    """A moof whose samples begin right after the header of the mdat that follows it."""
+    flags, sizes = (0x201, struct.pack(">I", size) * count) if each else (0x1, b"")
+    tfhd = box(b"tfhd", struct.pack(">II", 0x20010, 1) + struct.pack(">I", size))
+
+    def moof(offset: int) -> bytes:
+        trun = box(b"trun", struct.pack(">IIi", flags, count, offset) + sizes)
+        return box(b"moof", box(b"mfhd", bytes(8)) + box(b"traf", tfhd + trun))
+
+    return moof(len(moof(0)) + 8)
+
+
 def read(data: bytes, step: int = 2**20) -> Movie:
     return read_pieces(data[at : at + step] for at in range(0, len(data), step))
 
@@ -155,6 +188,71 @@ def test_fragments_count_as_media() -> None:
             read(cut)
 
 
+TRAILERS = {
+    "nothing": b"",
+    "a phone's trailer": struct.pack(">I4s", 24, b"sefd") + b"SEFH" + bytes(8) + b"SEFT",
+    "an unknown box": box(b"xyzw", bytes(50)),
+    "a box that is cut off": box(b"free", bytes(50))[:30],
+    "a box of 64 bits that is cut off": box(b"uuid", bytes(50), wide=True)[:12],
+    "half a header": b"\0\0\0",
+    "noughts": bytes(1000),
+    "a web page": b"<html>" * 9,
+    "a box smaller than its header": struct.pack(">I4s", 5, b"free") + bytes(99),
+}
+
+
+@pytest.mark.parametrize("trailer", TRAILERS.values(), ids=TRAILERS)
+@pytest.mark.parametrize("order", [0, 1], ids=["index in front", "index behind"])
+def test_what_follows_index_and_media_may_be_anything(trailer: bytes, order: int) -> None:
+    parts = [box(b"moov", mvhd(1000) + indexed(offset=330, count=4)), box(b"mdat", bytes(400))]
+    data = box(b"ftyp", FTYP) + b"".join(parts[::-1] if order else parts)
+    for step in (3, 4096):
+        reader = BoxReader()
+        for at in range(0, len(data + trailer), step):
+            reader.feed((data + trailer)[at : at + step])
+        assert reader.finish().has_video
+    complete = trailer in (TRAILERS["nothing"], TRAILERS["a phone's trailer"], TRAILERS["an unknown box"])
+    assert reader.shows_its_end is complete
+    for length in range(len(data)):
+        with pytest.raises(NotWhole):
+            read(data[:length])
+
+
+def test_unknown_boxes_are_passed_over_wherever_they_stand() -> None:
+    odd = box(b"xyzw", bytes(50))
+    moov, mdat = box(b"moov", mvhd(1000) + trak(b"vide")), box(b"mdat", b"x" * 100)
+    data = odd + box(b"ftyp", FTYP) + odd + moov + odd + mdat + odd
+    assert looks_like_movie(data)
+    assert read(data, 7).has_video
+
+
+def test_a_track_of_neither_picture_nor_sound_may_name_what_is_not_there() -> None:
+    """A chapter list with a wrong offset keeps no player from playing."""
+    assert read(movie(mvhd(1000), trak(b"vide"), indexed(b"text", offset=10**9))).has_video
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["a size each", "one size"])
+def test_fragments_are_whole_with_their_samples(each: bool) -> None:
+    start = box(b"ftyp", FTYP) + box(b"moov", mvhd(0) + trak(b"vide"))
+    one = fragment(25, count=4, each=each) + box(b"mdat", bytes(100))
+    assert read(start + one + one).has_video
+    wide = fragment(25, count=4, each=each)
+    with pytest.raises(NotWhole, match="behind the file's end"):
+        read(start + one + wide + box(b"mdat", bytes(99)))
+
+
+def test_a_cut_of_a_real_file_is_caught_or_cuts_off_nothing_that_plays(clip: Path) -> None:
+    data = clip.read_bytes()
+    for whole in (data, data + box(b"free", bytes(5000)), data + bytes(5000)):
+        for length in [*range(0, len(whole), len(whole) // 60), len(data) - 1, len(data), len(data) + 1]:
+            try:
+                read(whole[:length])
+            except NotWhole:
+                assert length < len(data)
+            else:
+                assert length >= len(data)
+
+
 @pytest.mark.parametrize(
     ("media", "shows"),
     [
@@ -180,15 +278,23 @@ def test_it_knows_which_files_show_where_they_end(media: bytes, shows: bool) -> 
         (box(b"ftyp", FTYP), "no index"),
         (box(b"ftyp", FTYP) + box(b"mdat", b"x"), "no index"),
         (box(b"ftyp", FTYP) + box(b"moov", mvhd(1000) + trak(b"vide")), "no media"),
-        (box(b"ftyp", FTYP) + box(b"html", b"x"), "no box"),
-        (box(b"ftyp", FTYP) + box(b"moov", b"", size=5), "smaller than its own header"),
-        (box(b"ftyp", FTYP) + box(b"mdat", b"", wide=True, size=15), "smaller than its own header"),
+        (box(b"ftyp", FTYP) + box(b"html", b"x"), "no index"),
+        (box(b"ftyp", FTYP) + box(b"moov", b"", size=5) + box(b"mdat"), "no index"),
+        (box(b"ftyp", FTYP) + box(b"mdat", b"", wide=True, size=15) + box(b"moov"), "no index"),
         (movie(box(b"mvhd")), "damaged"),
         (movie(box(b"mvhd", bytes(3))), "damaged"),
         (movie(mvhd(1000, scale=0)), "damaged"),
         (movie(mvhd(1000), box(b"trak", box(b"tkhd"))), "damaged"),
         (movie(mvhd(1000), box(b"trak", box(b"tkhd", bytes(50)))), "damaged"),
-        (movie(mvhd(1000), trak(b"vide")) + bytes(8), "no box"),
+        (movie(mvhd(1000), indexed(offset=10**6)), "behind the file's end"),
+        (movie(mvhd(1000), indexed(sizes=(30, 200))), "behind the file's end"),
+        (movie(mvhd(1000), indexed(size=200, count=2)), "behind the file's end"),
+        (movie(mvhd(1000), indexed(offset=10**10, wide=True)), "behind the file's end"),
+        (movie(mvhd(1000), indexed(b"soun", offset=10**6)), "behind the file's end"),
+        (
+            box(b"ftyp", FTYP) + box(b"moov", mvhd(0)) + fragment(101) + box(b"mdat", bytes(100)),
+            "behind the file's end",
+        ),
     ],
 )
 def test_what_is_no_whole_movie_is_said_in_a_few_words(data: bytes, says: str) -> None:
@@ -199,7 +305,7 @@ def test_what_is_no_whole_movie_is_said_in_a_few_words(data: bytes, says: str) -
 def test_an_index_too_large_to_keep_leaves_its_contents_unknown_and_refuses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(isobmff, "_MOOV_LIMIT", 200)
+    monkeypatch.setitem(isobmff._KEPT, b"moov", 200)
     data = movie(mvhd(1000), trak(b"vide", 320, 180), box(b"udta", bytes(5000)))
     for step in (50, 190, 10_000):
         found = read(data, step)
