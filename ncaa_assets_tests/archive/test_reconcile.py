@@ -153,7 +153,7 @@ def test_an_output_that_is_no_video_any_more_is_found_by_its_index(store: LocalS
     manifest = processed(store, source, clip)
     store.path(manifest.videos[0].key).write_bytes(b"x" * clip.stat().st_size)
     (finding,) = durations(store, manifest, VideosDay(date=DAY, videos=[source])).findings
-    assert finding.problem.startswith("is no whole video: there is no box")
+    assert finding.problem.startswith("is no whole video: the file has no index")
 
 
 class Failing(LocalStore):
