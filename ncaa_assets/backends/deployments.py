@@ -48,6 +48,7 @@ def open_table(settings: Settings) -> HighlightTable:
 
 def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
     """What encodes videos from and to `store`, which `open_store` gave for the same settings."""
+    from ncaa_assets.media.bounds import EncodeBounds  # noqa: PLC0415
     from ncaa_assets.media.profile import PROFILE  # noqa: PLC0415
 
     if settings.ncaa_deployment == "aws":
@@ -70,7 +71,13 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
 
     if not isinstance(store, LocalStore):
         raise TypeError("ffmpeg reads and writes files: it needs the LocalStore of the same settings")
-    return FfmpegTranscoder(store, PROFILE, concurrency=settings.video_concurrency, timeout=settings.encode_timeout)
+    return FfmpegTranscoder(
+        store,
+        PROFILE,
+        concurrency=settings.video_concurrency,
+        timeout=settings.encode_timeout,
+        bounds=EncodeBounds(max_seconds=settings.video_max_seconds),
+    )
 
 
 def read_secret(secret_id: str) -> str:

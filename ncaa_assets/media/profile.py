@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ncaa_assets.media.bounds import EncodeBounds
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -49,18 +51,33 @@ PROFILE = Profile()
 _FORMATS = "mov,matroska,mpegts"
 
 
-def ffmpeg_arguments(profile: Profile, source: Path, output: Path, *, source_height: int | None) -> list[str]:
+def ffmpeg_arguments(
+    profile: Profile,
+    source: Path,
+    output: Path,
+    *,
+    source_height: int | None,
+    bounds: EncodeBounds | None = None,
+    threads: int | None = None,
+) -> list[str]:
     """ffmpeg's arguments (without the program) that encode `source` to `output`, reporting progress on stdout.
 
     The input may only be a plain file of a kind that is copied: a playlist disguised as a video must not make ffmpeg
     open addresses or other files. A source without sound gives an output without sound. A source whose pixels are not
     square, such as the 1440×1080 of many cameras, keeps the shape in which it is shown.
+
+    `bounds` hold whatever the file says of itself: an output that plays longer than their seconds was cut off there.
+    Neither they nor `threads` (None: as many as ffmpeg likes) change what an output that fits is like.
     """
     ceiling = profile.max_bitrate(source_height)
+    fewer = ["-threads", str(threads)] if threads else []
+    largest = ["-max_pixels", str(bounds.max_pixels)] if bounds else []
+    longest = ["-t", f"{bounds.max_seconds + 1:.0f}"] if bounds else []
     return [
         "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1",
-        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(source),
-        "-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1",
+        *(["-filter_threads", str(threads)] if threads else []),
+        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, *fewer, *largest, "-i", str(source),
+        "-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", *fewer, *longest,
         "-vf", f"scale=w='trunc(oh*dar/2+0.5)*2':h='min({profile.max_height},trunc(ih/2)*2)',setsar=1",
         "-c:v", "libx264", "-preset", "medium", "-profile:v", "high", "-pix_fmt", "yuv420p",
         "-crf", str(profile.crf), "-maxrate", str(ceiling), "-bufsize", str(2 * ceiling),

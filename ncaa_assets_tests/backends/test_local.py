@@ -20,10 +20,12 @@ from typing import Any
 import pytest
 
 from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder
+from ncaa_assets.backends.local.share import Share, share_of
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.child import Child
-from ncaa_assets.failures import EncodeFailed, ObjectMissing, StoreError
+from ncaa_assets.failures import EncodeFailed, EncodeRefused, ObjectMissing, StoreError
+from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader
 from ncaa_assets.media.profile import PROFILE
@@ -602,3 +604,44 @@ def test_an_object_that_is_missing_names_its_path(store: LocalStore) -> None:
 def test_other_settings_have_another_hash(store: LocalStore) -> None:
     other = FfmpegTranscoder(store, replace(PROFILE, crf=30), concurrency=1, timeout=1)
     assert other.settings_hash() != transcoder(store).settings_hash()
+
+
+def test_an_encode_that_wants_more_memory_than_its_share_is_refused_in_a_sentence(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    source = made(tmp_path / "large.mp4", "size=1920x1080", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
+    share = Share(at_once=2, threads=1, memory=300 * 1024**2)
+    tight = FfmpegTranscoder(store, PROFILE, concurrency=2, timeout=60, share=share)
+    (outcome,) = tight.encode([request(put(store, "1", source))])
+    assert isinstance(outcome.result, EncodeRefused), outcome.result
+    assert (outcome.result.kind, str(outcome.result)) == (
+        "too-large",
+        "it takes more memory than the 314.6 MB that each of 2 encodes at a time gets here; set VIDEO_CONCURRENCY "
+        "lower, then run the day again with --force",
+    )
+
+
+def test_where_the_memory_holds_fewer_encodes_than_are_wanted_the_log_says_so(
+    store: LocalStore, clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    share = share_of(wanted=3, cores=2, memory=3 * 1024**3)
+    few = FfmpegTranscoder(store, PROFILE, concurrency=3, timeout=60, share=share)
+    outcomes = list(few.encode([request(put(store, str(number), clip)) for number in range(2)]))
+    assert all(isinstance(outcome.result, ProcessedVideo) for outcome in outcomes)
+    assert "VIDEO_CONCURRENCY is 3, and the memory here suffices for 1 encode at a time" in caplog.text
+
+
+def test_what_plays_longer_than_it_says_is_cut_off_and_refused(store: LocalStore, clip: Path) -> None:
+    bounded = FfmpegTranscoder(store, PROFILE, concurrency=1, timeout=60, bounds=EncodeBounds(max_seconds=0.5))
+    (outcome,) = bounded.encode([request(put(store, "1", clip))])
+    assert isinstance(outcome.result, EncodeRefused)
+    assert outcome.result.kind == "too-long"
+    assert not list((store.root / "processed_videos").rglob("*.*"))
+
+
+def test_a_picture_beyond_the_bound_is_not_decoded(store: LocalStore, clip: Path) -> None:
+    bounds = EncodeBounds(max_seconds=60, max_pixels=320 * 180 - 1)
+    (outcome,) = FfmpegTranscoder(store, PROFILE, concurrency=1, timeout=60, bounds=bounds).encode(
+        [request(put(store, "1", clip))]
+    )
+    assert not isinstance(outcome.result, ProcessedVideo)

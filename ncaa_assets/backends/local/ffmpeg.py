@@ -1,6 +1,7 @@
 """ffmpeg as the encoder: the program is found, run, watched, and its output read back before it is stored."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -8,26 +9,51 @@ from functools import partial
 from pathlib import Path
 
 from ncaa_assets.at_once import at_once
+from ncaa_assets.backends.local.share import Share, share_of_this_machine
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.child import VIDEO_MEMORY, Bounds, Child
-from ncaa_assets.failures import BackupError, EncodeFailed, LeaseLost, RunEnded
+from ncaa_assets.child import Bounds, Child
+from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost, RunEnded
+from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import Movie, NotWhole, read_movie
 from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import Poster, ProcessedVideo
-from ncaa_assets.text import visible
+from ncaa_assets.text import plural, size, visible
+
+# What ffmpeg and x264 say where memory is refused to them; a thread's stack is memory too.
+_NO_MEMORY = re.compile(
+    r"malloc of size \d+ failed|Cannot allocate memory|Resource temporarily unavailable"
+    r"|enc:libx264[^\n]*Error while opening encoder"
+)
 
 log = logging.getLogger(__name__)
 
 
 class FfmpegTranscoder(Transcoder):
-    """Encodes with ffmpeg, `concurrency` files at a time, from and to a LocalStore."""
+    """Encodes with ffmpeg from and to a LocalStore: `concurrency` files at a time, or fewer where the machine's memory
+    does not suffice for so many.
 
-    def __init__(self, store: LocalStore, profile: Profile, *, concurrency: int, timeout: float) -> None:
+    Args:
+        bounds: what no output goes beyond, whatever its source says of itself.
+        share: what each encode gets of the machine (default: its part of this one).
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        profile: Profile,
+        *,
+        concurrency: int,
+        timeout: float,
+        bounds: EncodeBounds | None = None,
+        share: Share | None = None,
+    ) -> None:
         self._store, self._profile = store, profile
         self._concurrency, self._timeout = concurrency, timeout
+        self._bounds = bounds
+        self._share = share or share_of_this_machine(concurrency)
         self._ending = threading.Event()
         self._running: set[Child] = set()
 
@@ -41,7 +67,13 @@ class FfmpegTranscoder(Transcoder):
             return
         work = partial(self._outcome, ffmpeg_program(), before_commit)
         self._ending.clear()
-        yield from at_once(work, requests, limit=self._concurrency, name="encode", end=self._end)
+        if len(requests) > self._share.at_once < self._concurrency:
+            log.warning(
+                "VIDEO_CONCURRENCY is %d, and the memory here suffices for %s at a time",
+                self._concurrency,
+                plural(self._share.at_once, "encode"),
+            )
+        yield from at_once(work, requests, limit=self._share.at_once, name="encode", end=self._end)
 
     def _end(self) -> None:
         self._ending.set()  # first: a process that starts from now on is killed by whoever starts it
@@ -53,7 +85,7 @@ class FfmpegTranscoder(Transcoder):
             return EncodeOutcome(request, self._encode(program, before_commit, request))
         except LeaseLost:
             raise
-        except EncodeFailed as error:
+        except (EncodeFailed, EncodeRefused) as error:
             return EncodeOutcome(request, error)
         except (BackupError, OSError, NotWhole) as error:
             return EncodeOutcome(request, EncodeFailed(str(error)))
@@ -65,9 +97,17 @@ class FfmpegTranscoder(Transcoder):
         output, poster = self._store.scratch(request.output_key), self._store.scratch(request.poster_key)
         try:
             height = _read_movie(source)[0].height if video.container in ("mp4", "mov") else None
-            self._run(program, ffmpeg_arguments(self._profile, source, output, source_height=height), video.id,
-                      seconds=video.duration_seconds)  # fmt: skip
+            arguments = ffmpeg_arguments(
+                self._profile, source, output,
+                source_height=height, bounds=self._bounds, threads=self._share.threads,
+            )  # fmt: skip
+            self._run(program, arguments, video.id, seconds=video.duration_seconds)
             movie, digest = _read_movie(output)
+            if self._bounds and (movie.duration_seconds or 0) > self._bounds.max_seconds:
+                raise EncodeRefused(
+                    f"it plays longer than VIDEO_MAX_SECONDS ({self._bounds.max_seconds:.0f}) and than it says",
+                    kind="too-long",
+                )
             self._make_poster(program, output, poster, video.id, seconds=movie.duration_seconds or 0.0)
             before_commit()
             stored_poster = self._store.adopt(poster, request.poster_key)
@@ -111,9 +151,10 @@ class FfmpegTranscoder(Transcoder):
         Raises:
             RunEnded: the run was ended meanwhile.
             EncodeFailed: ffmpeg failed, or took longer than `ENCODE_TIMEOUT`.
+            EncodeRefused: it would have taken more memory than its share.
         """
         started = logged = time.monotonic()
-        with Child([program, *arguments], bounds=Bounds(seconds=self._timeout, memory=VIDEO_MEMORY)) as child:
+        with Child([program, *arguments], bounds=Bounds(seconds=self._timeout, memory=self._share.memory)) as child:
             self._running.add(child)
             try:
                 if self._ending.is_set():
@@ -138,6 +179,12 @@ class FfmpegTranscoder(Transcoder):
         if "No space left on device" in ended.stderr and ended.status:
             raise EncodeFailed(
                 f"the disk that holds {self._store.root} is full; free some space, then run the day again"
+            )
+        if ended.status > 0 and _NO_MEMORY.search(ended.stderr):
+            raise EncodeRefused(
+                f"it takes more memory than the {size(self._share.memory)} that each of {self._share.at_once} encodes "
+                "at a time gets here; set VIDEO_CONCURRENCY lower, then run the day again with --force",
+                kind="too-large",
             )
         if ended.trouble is not None:
             raise EncodeFailed(f"ffmpeg cannot encode it ({ended.last_line or ended.trouble})")
