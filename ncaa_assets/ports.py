@@ -238,20 +238,28 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A highlight whose video is to be copied, and the copies of it that the store has."""
+    """A highlight whose video is to be copied, the copies of it that the store has, and those that it has lost: their
+    bytes go back to their keys, if they come."""
 
     highlight: Highlight
     earlier: tuple[CopiedVideo, ...] = ()
+    lost: tuple[CopiedVideo, ...] = ()
 
 
 @dataclass(frozen=True)
 class CopyPlan:
-    """What to copy: all of `renewed`, which have copies already (the URL changed, or a person forced it), and of
-    `fresh`, which have none, the first `missing` that can be copied (None: all of them)."""
+    """What to copy: all of `renewed`, which have or had copies (lost, at another URL now, or forced by a person); and
+    the first `missing` of `fresh`, which have none, that keep their place (None: all of them).
+
+    `leaves_its_place` says of an outcome whether the next of `fresh` is taken in its stead.
+    """
 
     renewed: Sequence[Candidate]
     fresh: Sequence[Candidate]
     missing: int | None
+    leaves_its_place: Callable[["CopyOutcome"], bool] = lambda outcome: (
+        isinstance(outcome.result, VideoRefused) and not outcome.candidate.earlier
+    )
 
 
 @dataclass(frozen=True)
@@ -278,9 +286,9 @@ class Copier(ABC):
         be recorded before the next.
 
         Nothing appears in the store before it is whole and shown to be a video. `before_commit` is called right before
-        each copy appears and stops it by raising. A fresh candidate that cannot be copied is replaced by the next; one
-        that failed for a passing reason keeps its place, so that the next run takes it up and not a later one. A
-        candidate whose bytes are those of an earlier copy yields that copy. One failure delays no other. Closing the
+        each copy appears and stops it by raising. A candidate that leaves its place is replaced by the next; one that
+        failed for a passing reason keeps it, so that the next run takes it up and not a later one. A candidate whose
+        bytes are those of an earlier or a lost copy yields that copy. One failure delays no other. Closing the
         generator ends what still runs and takes back what it had written; that is final for this copier.
 
         Raises:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ncaa_assets.archive import documents
+from ncaa_assets.archive.standing import Output, Wanted, clips, plan, still_to_copy
 from ncaa_assets.failures import ObjectMissing, StoreError
-from ncaa_assets.ports import Candidate, HighlightTable, ObjectStore
+from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import calendar
-from ncaa_assets.record.models import CopiedVideo, FetchRecord, HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.record.models import FetchRecord, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
-from ncaa_assets.video.plan import plan_copies
 
 # Less than a day, so that a call at the same hour every day finds each day due.
 DUE_AFTER = timedelta(hours=20)
@@ -93,36 +93,17 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
     if without_row := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
         yield f"failed: {plural(len(without_row), 'highlight')} without a row"
     videos = documents.load(store, VideosDay, day.date)
-    if waiting := _not_copied(store, day, videos, settings):
-        yield f"failed: {plural(waiting, 'video')} not copied"
     processed = documents.load(store, ProcessedDay, day.date)
-    encoded = {
-        output.source_sha256
-        for output in processed.videos
-        if store.has(output.key, output.bytes) and store.has(output.poster.key, output.poster.bytes)
-    }
-    if waiting := sum(video.sha256 not in encoded for video in videos.videos):
+    wanted = Wanted.of(settings)
+    of_day = clips(store, videos, processed, wanted)
+    if waiting := still_to_copy(plan(day, videos, of_day, wanted), videos, wanted):
+        if all(clip.holds_its_place for clip in of_day):
+            yield f"failed: {plural(waiting, 'video')} not copied"
+        yield f"incomplete: {plural(waiting, 'other video')} to copy in place of what cannot be encoded or is lost"
+    if waiting := sum(clip.is_to_be_encoded and clip.output is Output.TO_MAKE for clip in of_day):
         yield f"failed: {plural(waiting, 'video')} not encoded"
-
-
-def _not_copied(store: ObjectStore, day: HighlightsDay, manifest: VideosDay, settings: Settings) -> int:
-    """How many videos a run would still try to copy: videos that failed for a passing reason, that were lost from the
-    store, or that no run has reached yet. Where web pages are searched now, pages found earlier count too."""
-    reads_pages = settings.video_pages is not None
-
-    def have(video: CopiedVideo) -> bool:
-        return store.has(video.key, video.bytes)
-
-    views = [view for view, _ in day.highlights()]
-    plan = plan_copies(views, manifest, have=have, count=settings.video_count, force=False, reads_pages=reads_pages)
-    passing = {"failed", "page"} if reads_pages else {"failed"}
-    refused = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind not in passing}
-
-    def is_open(candidate: Candidate) -> bool:
-        return (candidate.highlight.id, candidate.highlight.url) not in refused
-
-    fresh = sum(map(is_open, plan.fresh))
-    return sum(map(is_open, plan.renewed)) + (fresh if plan.missing is None else min(fresh, plan.missing))
+    if waiting := sum(clip.is_to_be_encoded for clip in of_day):
+        yield f"incomplete: {plural(waiting, 'video')} to encode on another day (ENCODE_MINUTES_A_DAY)"
 
 
 def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None) -> datetime | None:

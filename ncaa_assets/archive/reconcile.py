@@ -9,6 +9,7 @@ A run's own checks are quick: they hash `QUICK_BYTES` of a day's copies and read
 """
 
 import hashlib
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ncaa_assets.archive import documents
+from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.media.isobmff import NotWhole, read_index
@@ -36,6 +38,7 @@ from ncaa_assets.record.models import (
     content_hash,
 )
 from ncaa_assets.record.rows import Row, differing_fields, merge_row, rows_of
+from ncaa_assets.settings import Settings
 from ncaa_assets.text import visible
 
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.
@@ -386,7 +389,12 @@ def _heals(stored: Row, row: Row, wanted: Row) -> bool:
 
 
 def copies(
-    store: ObjectStore, manifest: VideosDay, *, most_bytes: int | None = QUICK_BYTES, decoder: Decoder | None = None
+    store: ObjectStore,
+    manifest: VideosDay,
+    *,
+    most_bytes: int | None = QUICK_BYTES,
+    decoder: Decoder | None = None,
+    loss: Severity = Severity.ERROR,
 ) -> Comparison[CopyEvidence]:
     """Whether each copy that the day's manifest names is in the store with its recorded size and sha256.
 
@@ -395,13 +403,21 @@ def copies(
     copied itself and a bounded amount of what earlier runs copied. Of the rest only the size is compared, and the
     evidence says so. With a decoder every copy is read, and a copy that is as recorded is decoded as well: what the
     decoder complains about came from the source and is no error of the archive.
+
+    `loss` is the severity of a copy that is lost for good: no run can mend it, so none fails for it.
     """
     result: Comparison[CopyEvidence] = Comparison()
     left = most_bytes
     for video in sorted(manifest.videos, key=lambda video: video.copied_at, reverse=True):
         seen = CopyEvidence(video.key, video.bytes)
         result.evidence.append(seen)
-        if (problem := _size_problem(store, seen)) is not None:
+        problem = _size_problem(store, seen)
+        if video.lost is not None and not has_copy(store, video):
+            problem = f"{problem or 'is damaged'}, and its source does not have it any more ({video.lost.reason})"
+            remedy = _forget(manifest.date, video.id)
+            result.findings.append(Finding(manifest.date, "videos", video.key, problem, remedy, loss))
+            continue
+        if problem is not None:
             remedy = f"{_rerun(manifest.date)}: it is copied again, if its source still has it"
             result.findings.append(Finding(manifest.date, "videos", video.key, problem, remedy))
             continue
@@ -434,25 +450,34 @@ def outputs(
     manifest: ProcessedDay,
     sources: VideosDay,
     *,
+    wanted: Wanted | None = None,
     deep: bool = False,
     decoder: Decoder | None = None,
+    loss: Severity = Severity.ERROR,
 ) -> Comparison[OutputEvidence]:
     """Whether each copied video has its output and poster, and both are in the store with their recorded sizes.
 
-    With `deep` their bytes are read too: an output's sha256 is compared where one was recorded, a poster must be a
-    whole JPEG, and a decoder's complaints are errors of the archive.
+    A copy that cannot be encoded, or costs more than an encode may, is a warning with the reason. With `deep` the bytes
+    are read too: an output's sha256 is compared where one was recorded, a poster must be a whole JPEG, and a decoder's
+    complaints are errors of the archive.
+
+    `wanted` is what the settings ask (None: what they ask where nothing is set). `loss` is the severity of what no run
+    of today mends: an output that is lost with its copy, or whose turn comes on another day.
     """
     result: Comparison[OutputEvidence] = Comparison()
-    encoded = {video.source_sha256 for video in manifest.videos}
+    wanted = wanted or Wanted.of(Settings())
+    of_day = clips(store, sources, manifest, wanted)
+    result.findings += [finding for clip in of_day if (finding := _without_output(manifest.date, clip, loss))]
     encode = f"{_rerun(manifest.date)}: it is encoded again"
-    for source in sources.videos:
-        if source.sha256 not in encoded:
-            result.findings.append(Finding(manifest.date, "processed_videos", source.key, "was not encoded", encode))
+    hopeless = {clip.recorded.key: clip for clip in of_day if clip.recorded and not clip.is_to_be_encoded}
     for video in manifest.videos:
         for key, size in ((video.key, video.bytes), (video.poster.key, video.poster.bytes)):
             seen = OutputEvidence(key, size)
             result.evidence.append(seen)
             problem, remedy = _size_problem(store, seen), encode
+            severity = Severity.ERROR
+            if problem is not None and (clip := hopeless.get(video.key)) is not None:
+                remedy, severity = _instead(manifest.date, clip), loss
             if problem is None and deep:
                 remedy = f"{_rerun(manifest.date, force=True)}: it is encoded again"
                 try:
@@ -462,10 +487,44 @@ def outputs(
                         else _bytes_problem(store, video, decoder, seen)
                     )
                 except StoreError as error:
-                    result.findings.append(_unreadable(manifest.date, "processed_videos", key, error))
+                    result.findings.append(_unreadable(manifest.date, "processed_videos", video.key, error))
             if problem is not None:
-                result.findings.append(Finding(manifest.date, "processed_videos", key, problem, remedy))
+                result.findings.append(Finding(manifest.date, "processed_videos", key, problem, remedy, severity))
     return result
+
+
+def _without_output(day: str, clip: Clip, loss: Severity) -> Finding | None:
+    """What to say of a copy of which no encode is recorded; None where nothing is wrong with that."""
+    if clip.recorded is not None:
+        return None
+    problem, remedy, severity = "was not encoded", f"{_rerun(day)}: it is encoded then", Severity.ERROR
+    match clip.output:
+        case Output.THERE | Output.NOT_WANTED:
+            return None
+        case Output.REFUSED:
+            assert clip.refusal is not None  # noqa: S101 - or it would not be refused
+            problem = f"cannot be encoded: {clip.refusal.reason}"
+            remedy = f"nothing to mend here: the copy is kept. To try once more, {_rerun(day, force=True)}"
+            severity = Severity.WARN
+        case Output.PAST_BOUNDS:
+            assert clip.past_bounds is not None  # noqa: S101 - likewise
+            problem, remedy = f"is not encoded: {clip.past_bounds.reason}", _instead(day, clip)
+            severity = Severity.WARN
+        case Output.WAITS:
+            assert clip.refusal is not None  # noqa: S101 - likewise
+            problem, severity = f"is not encoded yet: {clip.refusal.reason}", loss
+        case Output.TO_MAKE if clip.copy is Copy.GONE:
+            return None  # `copies` reports it
+    return Finding(day, "processed_videos", clip.video.key, problem, remedy, severity)
+
+
+def _instead(day: str, clip: Clip) -> str:
+    """What to do about an output that no run makes as things are."""
+    if clip.output is Output.PAST_BOUNDS:
+        return f"nothing to mend here: the copy is kept. To have it encoded, raise the bound, then {_rerun(day)}"
+    if clip.output is Output.NOT_WANTED:
+        return f"nothing to mend while ENCODE is never; else set ENCODE=always, then {_rerun(day)}"
+    return _forget(day, clip.video.id)
 
 
 def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) -> Comparison[DurationEvidence]:
@@ -509,13 +568,15 @@ def reconcile_day(
     table: HighlightTable,
     day: str,
     *,
+    wanted: Wanted | None = None,
     deep: bool = False,
     decoder: Decoder | None = None,
     rows_of_day: RowsOfDay | None = None,
 ) -> DayReport:
     """Compares everything that the archive holds of a day with what its documents say, each document included.
 
-    A day of which the archive has nothing was never backed up and has no findings. `deep` reads every byte.
+    A day of which the archive has nothing was never backed up and has no findings. `wanted` is what the settings ask of
+    the day's videos (None: what they ask where nothing is set). `deep` reads every byte.
     """
     report = DayReport(day)
     findings = report.findings
@@ -541,10 +602,11 @@ def reconcile_day(
         report.hashed_bytes += sum(seen.read for seen in copied.evidence)
         report.decoded += sum(seen.decoded for seen in copied.evidence)
     if processed is not None:
-        encoded = outputs(store, processed, videos or VideosDay(date=day), deep=deep, decoder=decoder)
+        sources = videos or VideosDay(date=day)
+        encoded = outputs(store, processed, sources, wanted=wanted, deep=deep, decoder=decoder)
         findings += encoded.findings
         wrong = {finding.key for finding in encoded.findings}
-        lasting = durations(store, processed, videos or VideosDay(date=day)).findings
+        lasting = durations(store, processed, sources).findings
         findings += [finding for finding in lasting if finding.key not in wrong]  # a cut file is reported once
         report.outputs = len(processed.videos)
         report.hashed_bytes += sum(seen.read for seen in encoded.evidence)
@@ -556,9 +618,11 @@ def reconcile_day(
         findings += _missing_documents(store, day, read)
     # Nobody knows what a damaged or missing document named, so nothing beside it can be called one too many.
     known = {kind.asset for kind, document in read.items() if document is not None}
-    names = _named(videos, processed)
+    names, forgotten = _named(videos, processed), _forgotten(videos)
     findings += [
-        Finding(day, asset, key, "is in the store, and no document names it", _EXTRA)
+        Finding(day, asset, key, "is in the store, and a person let go of it", _forget(day, forgotten[key]))
+        if key in forgotten
+        else Finding(day, asset, key, "is in the store, and no document names it", _EXTRA)
         for key in objects
         if key not in names and (asset := key.partition("/")[0]) in known
     ]
@@ -612,6 +676,16 @@ def _named(videos: VideosDay | None, processed: ProcessedDay | None) -> set[str]
     return names
 
 
+def _forgotten(videos: VideosDay | None) -> dict[str, str]:
+    """The keys of what a person let go of, each with the id of its highlight."""
+    names = {}
+    for entry in videos.forgotten if videos else []:
+        names[entry.video.key] = entry.id
+        if entry.output is not None:
+            names |= {entry.output.key: entry.id, entry.output.poster.key: entry.id}
+    return names
+
+
 def _size_problem(store: ObjectStore, seen: CopyEvidence | OutputEvidence) -> str | None:
     info = store.info(seen.key)
     if info is None:
@@ -662,6 +736,12 @@ def _read(store: ObjectStore, key: str, decoder: Decoder | None) -> tuple[str, s
 
 def _rerun(day: str, *, force: bool = False) -> str:
     return f"run `ncaa-assets backup --date {day}{' --force' if force else ''}`"
+
+
+def _forget(day: str, identifier: str) -> str:
+    """The command that lets go of a copy, as a shell takes it."""
+    dashes = "-- " if identifier.startswith("-") else ""
+    return f"let go of it with `ncaa-assets forget --date {day} {dashes}{shlex.quote(visible(identifier, most=200))}`"
 
 
 def _put_back(kind: type[Document], day: str) -> str:

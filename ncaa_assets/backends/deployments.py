@@ -3,6 +3,7 @@
 Each backend is imported when it is chosen: boto3 is installed for an aws deployment only.
 """
 
+from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.ports import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.settings import Settings
 
@@ -78,6 +79,22 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
         timeout=settings.encode_timeout,
         bounds=EncodeBounds(max_seconds=settings.video_max_seconds),
     )
+
+
+def encode_settings_hash(settings: Settings) -> str:
+    """What `Transcoder.settings_hash` of these settings' transcoder says, without opening one."""
+    from ncaa_assets.media.profile import (  # noqa: PLC0415
+        PROFILE,
+        ffmpeg_settings_hash,
+        mediaconvert_settings_hash,
+    )
+
+    return (mediaconvert_settings_hash if settings.ncaa_deployment == "aws" else ffmpeg_settings_hash)(PROFILE)
+
+
+def encode_bounds(settings: Settings) -> EncodeBounds:
+    """What an encode of these settings may cost at most."""
+    return EncodeBounds(max_seconds=settings.video_max_seconds)
 
 
 def read_secret(secret_id: str) -> str:

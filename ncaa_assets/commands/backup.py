@@ -30,7 +30,7 @@ from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
-from ncaa_assets.text import visible_lines
+from ncaa_assets.text import plural, visible_lines
 
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
@@ -168,6 +168,10 @@ def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
         click.secho(f"ncaa-assets: {step}{error.sentence(debug=debug)}", fg="red", err=True)
     if not ended.errors and not ended.failed_checks and ended.reported is not None:
         click.secho(f"ncaa-assets: {ended.reported}", fg="red", err=True)
+    if ended.result(set(ASSETS), was_held=False) is Result.INCOMPLETE:
+        more = plural(ended.left_to_do, "more video")
+        click.secho(f"{day_label} incomplete: run the same command again, it takes up {more}", fg="red", err=True)
+        return
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
     click.secho(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", fg="red", err=True)
 

@@ -19,7 +19,7 @@ from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.names import SENSOR
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
-from ncaa_assets.text import visible
+from ncaa_assets.text import plural, visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -144,6 +144,8 @@ def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
     result, why = ended.result(set(ASSETS), was_held=ended.was_held_by_another), None
     if result is Result.SKIPPED:
         why = "another run holds the day; nothing was done here"
+    elif result is Result.INCOMPLETE:
+        why = f"the next run takes up {plural(ended.left_to_do, 'more video')}: {ended.summaries['processed_videos']}"
     elif result is not Result.BACKED_UP:
         why = ended.what_went_wrong() or "the run ended before all of its assets were there"
     return DayResult(

@@ -15,6 +15,7 @@ import click
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, rows_of_days, strays
+from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.commands import ending
 from ncaa_assets.failures import EncodeFailed, SettingsError
 from ncaa_assets.record import calendar
@@ -124,7 +125,7 @@ def _decoder(settings: Settings) -> Decoder | None:
 
 
 def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Decoder | None) -> Iterator[DayReport]:
-    rows_of_day = rows_of_days(archive.store)
+    rows_of_day, wanted = rows_of_days(archive.store), Wanted.of(archive.settings)
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -146,7 +147,13 @@ def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Deco
             bar.update(task, description=f"verifying {day}")
             if archive.holder(day) is None:
                 report = reconcile_day(
-                    archive.store, archive.table, day, deep=deep, decoder=decoder, rows_of_day=rows_of_day
+                    archive.store,
+                    archive.table,
+                    day,
+                    wanted=wanted,
+                    deep=deep,
+                    decoder=decoder,
+                    rows_of_day=rows_of_day,
                 )
                 # Findings may come from a run that took the day meanwhile and is half-way through writing it.
                 if not report.findings or archive.holder(day) is None:

@@ -15,6 +15,7 @@ import dagster as dg
 from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.reconcile import Comparison, Hash, Severity
+from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.defs.metadata import escaped, table
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
@@ -47,7 +48,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         """If the API once listed highlights for the day, its latest answer lists some too; nothing is lost if not."""
         day = archive.load(HighlightsDay, context.partition_key)
         good = f"{day.backup.fetches[-1].received} listed" if day.data else "the day has no highlights"
-        return _result(reconcile.still_listed(day), good, severity=Severity.WARN)
+        return _result(reconcile.still_listed(day), good)
 
     @dg.asset_check(asset="backup_rows", partitions_def=partitions)
     def rows_match_json(
@@ -63,10 +64,11 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
     ) -> dg.AssetCheckResult:
         """Every copy that the day's manifest names is in the store with its size and sha256.
 
-        A damaged copy stops the day here, because encoding it would replace a good output with a bad one.
+        A damaged copy stops the day here, because encoding it would replace a good output with a bad one. One that is
+        lost for good, because its source does not have it any more, is a warning.
         """
         manifest = archive.load(VideosDay, context.partition_key)
-        compared = reconcile.copies(archive.store, manifest)
+        compared = reconcile.copies(archive.store, manifest, loss=Severity.WARN)
         unread = sum(entry.sha256 is Hash.NOT_COMPARED for entry in compared.evidence)
         good = f"{plural(len(manifest.videos), 'video')} stored whole"
         return _result(compared, good + (f"; for {unread}, only the size was compared" if unread else ""))
@@ -78,15 +80,24 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         """A day with highlights has at least one copied video. Where it has none, the check lists the reasons."""
         manifest = archive.load(VideosDay, context.partition_key)
         good = plural(len(manifest.videos), "video") if manifest.videos else "the day has no highlights"
-        return _result(reconcile.some_copied(manifest), good, severity=Severity.WARN)
+        return _result(reconcile.some_copied(manifest), good)
 
     @dg.asset_check(asset="processed_videos", partitions_def=partitions)
     def outputs_are_stored(
         context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
     ) -> dg.AssetCheckResult:
-        """Every copied video has its output and its poster in the store, each with its size."""
+        """Every copied video has its output and its poster in the store, each with its size.
+
+        A video that cannot be encoded, or costs more than an encode may, is a warning with the reason.
+        """
         manifest = archive.load(ProcessedDay, context.partition_key)
-        compared = reconcile.outputs(archive.store, manifest, _sources(archive, context.partition_key))
+        compared = reconcile.outputs(
+            archive.store,
+            manifest,
+            _sources(archive, context.partition_key),
+            wanted=Wanted.of(archive.settings),
+            loss=Severity.WARN,
+        )
         return _result(compared, f"{plural(len(manifest.videos), 'output')} stored whole")
 
     @dg.asset_check(asset="processed_videos", partitions_def=partitions)
@@ -118,17 +129,16 @@ def _sources(archive: Archive, day: str) -> VideosDay:
         return VideosDay(date=day)
 
 
-def _result(compared: Comparison[Any], good: str, *, severity: Severity = Severity.ERROR) -> dg.AssetCheckResult:
-    wrong = [visible(f"{finding.key}: {finding.problem}", most=500) for finding in compared.findings]
+def _result(compared: Comparison[Any], good: str) -> dg.AssetCheckResult:
+    findings = sorted(compared.findings, key=lambda finding: finding.severity is not Severity.ERROR)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    wrong = [visible(f"{finding.key}: {finding.problem}", most=500) for finding in findings]
     metadata: dict[str, Any] = {"compared": len(compared.evidence), "wrong": len(wrong)}
-    if compared.findings:
+    if findings:
         metadata["findings"] = dg.MetadataValue.md(
             table(
                 ["what", "is wrong", "what to do"],
-                [
-                    [escaped(finding.key), escaped(finding.problem, most=300), finding.remedy]
-                    for finding in compared.findings
-                ],
+                [[escaped(finding.key), escaped(finding.problem, most=300), finding.remedy] for finding in findings],
             )
         )
     if compared.evidence:
@@ -136,10 +146,10 @@ def _result(compared: Comparison[Any], good: str, *, severity: Severity = Severi
     description = good
     if wrong:
         description = "; ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        description += f". What to do: {compared.findings[0].remedy}"
+        description += f". What to do: {findings[0].remedy}"
     return dg.AssetCheckResult(
         passed=not wrong,
-        severity=dg.AssetCheckSeverity.WARN if severity is Severity.WARN else dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if findings and not errors else dg.AssetCheckSeverity.ERROR,
         description=description,
         metadata=metadata,
     )

@@ -210,6 +210,15 @@ class HighlightsDay(Document):
                 fetch.limited = bool(by_limit) and all(by_limit)
 
 
+class LostCopy(Stored):
+    """The store has lost a copy, and its source does not have these bytes any more. `kind` is that of
+    `failures.VideoRefused`, or `changed` where the source has other bytes now; `at` is when it was asked."""
+
+    kind: str
+    reason: str
+    at: str
+
+
 class CopiedVideo(Stored):
     """A stored, verified copy of one highlight's video."""
 
@@ -230,6 +239,8 @@ class CopiedVideo(Stored):
     facts: Facts | None = None
     # What its host answered with it, to tell a signed link that changed from a new video.
     etag: str | None = None
+    # Set once the copy is lost for good.
+    lost: LostCopy | None = None
     copied_at: str
 
 

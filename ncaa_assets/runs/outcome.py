@@ -17,6 +17,7 @@ from ncaa_assets.runs.results import Result
 from ncaa_assets.text import SENTENCE, visible
 
 REQUESTS_LEFT = "api_requests_left_today"  # the name of a number in the metadata of `highlights`
+LEFT_TO_DO = "left_to_do"  # likewise of `processed_videos`: the videos that the day's next run takes up
 
 _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -99,8 +100,15 @@ class DayRun:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the day is backed up: every asset is there and no check of ERROR severity failed."""
-        return self.succeeded and not self.failed_checks and all(name in self.summaries for name in ASSETS)
+        """Whether the day is backed up: every asset is there, no check of ERROR severity failed, and the next run has
+        nothing to take up."""
+        is_there = self.succeeded and not self.failed_checks and all(name in self.summaries for name in ASSETS)
+        return is_there and not self.left_to_do
+
+    @property
+    def left_to_do(self) -> int:
+        """How many videos the day's next run takes up, although no step of this one failed."""
+        return self.number("processed_videos", LEFT_TO_DO) or 0
 
     @property
     def was_held_by_another(self) -> bool:
@@ -125,6 +133,8 @@ class DayRun:
             return Result.FAILED
         if planned > self.summaries.keys():
             return Result.ENDED
+        if self.left_to_do:
+            return Result.INCOMPLETE
         return Result.BACKED_UP if planned >= set(ASSETS) else Result.PARTIAL
 
     def what_went_wrong(self, *, debug: bool = False) -> str | None:

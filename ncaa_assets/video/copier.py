@@ -106,7 +106,7 @@ class VideoCopier(Copier):
         first = waiting if plan.missing is None else islice(waiting, plan.missing)
 
         def replacement(outcome: CopyOutcome) -> Iterator[_Task]:
-            is_open = isinstance(outcome.result, VideoRefused) and not outcome.candidate.earlier
+            is_open = plan.leaves_its_place(outcome)
             return (_Task(day, candidate, before_commit) for candidate in islice(waiting, 1 if is_open else 0))
 
         tasks = [_Task(day, candidate, before_commit) for candidate in (*plan.renewed, *first)]
@@ -266,16 +266,21 @@ def _facts(upload: Upload, size: int) -> Facts:
 
 
 def _commit(upload: Upload, task: _Task, video: CopiedVideo) -> CopiedVideo:
-    """Makes the copy appear: under its plain key; or beside an earlier copy of other bytes. Where an earlier copy has
-    these very bytes, it is not stored a second time."""
-    for earlier in task.candidate.earlier:
-        if earlier.sha256 == video.sha256:
-            if video.source_url in (earlier.source_url, *earlier.other_urls):
-                upload.commit(earlier.key)  # forced: what lies there may be damaged
-                return earlier
+    """Makes the copy appear: under its plain key; or beside an earlier or a lost copy of other bytes. A lost copy of
+    these very bytes gets them back. Where an earlier copy has them, they are not stored a second time."""
+    candidate = task.candidate
+    for stored in (*candidate.lost, *candidate.earlier):
+        if stored.sha256 != video.sha256:
+            continue
+        is_new_url = video.source_url not in (stored.source_url, *stored.other_urls)
+        if is_new_url and stored in candidate.earlier:
             upload.abort()
-            return earlier.model_copy(update={"other_urls": [*earlier.other_urls, video.source_url]})
-    mark = f".{video.sha256[:8]}" if task.candidate.earlier else ""
+        else:
+            upload.commit(stored.key)  # lost; or forced: what lies there may be damaged
+        return stored.model_copy(
+            update={"other_urls": [*stored.other_urls, video.source_url] if is_new_url else stored.other_urls}
+        )
+    mark = f".{video.sha256[:8]}" if candidate.earlier or candidate.lost else ""
     return video.model_copy(update={"key": upload.commit(f"{task.stem}{mark}.{video.container}").key})
 
 

@@ -72,6 +72,7 @@ VIDEOS: dict[str, Any] = {
         "id": "1", "title": None, "source_url": "https://x/1.mp4", "other_urls": [], "key": f"videos/{DAY}/1.mp4",
         "bytes": 1, "sha256": "a", "container": "mp4", "duration_seconds": None, "has_sound": None, "width": None,
         "height": None, "etag": None, "copied_at": "2025-03-10T06:00:00Z",
+        "lost": {"kind": "gone", "reason": "no longer there", "at": "2025-03-10T06:00:00Z"},
         "facts": {
             "read_by": "a reader", "format": "MPEG-4", "seconds": 1.5, "bitrate": None, "fast_start": True,
             "fragmented": False, "pictures": 1, "sounds": 1,
@@ -79,7 +80,7 @@ VIDEOS: dict[str, Any] = {
                 "stream": 0, "codec": "AVC", "codec_id": "avc1", "codec_profile": None, "width": 128, "height": 72,
                 "pixel_aspect": 1.0, "rotation": 0, "interlaced": False, "frame_rate": 29.97, "bit_depth": 8,
                 "chroma": "4:2:0", "primaries": None, "transfer": None, "matrix": None, "full_range": False,
-                "bitrate": None, "seconds": 1.5, "frames": 45,
+                "bitrate": None, "seconds": 1.5, "frames": 45, "encrypted": False,
             },
             "sound": {
                 "stream": 1, "track": 1, "pid": None, "codec": "AAC", "codec_id": "mp4a", "codec_profile": "LC",
@@ -109,7 +110,7 @@ PROCESSED: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     ("kind", "known", "objects"),
-    [(HighlightsDay, a_day().model_dump(), 8), (VideosDay, VIDEOS, 6), (ProcessedDay, PROCESSED, 4)],
+    [(HighlightsDay, a_day().model_dump(), 8), (VideosDay, VIDEOS, 7), (ProcessedDay, PROCESSED, 4)],
     ids=["highlights", "videos", "processed_videos"],
 )
 def test_a_rewrite_keeps_at_every_level_what_it_does_not_know(

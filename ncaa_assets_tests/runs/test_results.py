@@ -8,7 +8,7 @@ import pytest
 import ncaa_assets
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.day_line import EVENT
-from ncaa_assets.runs.outcome import DayRun
+from ncaa_assets.runs.outcome import LEFT_TO_DO, DayRun
 from ncaa_assets.runs.results import Result
 
 
@@ -36,6 +36,17 @@ def test_what_is_done_is_not_due_and_ends_with_0() -> None:
     ("ended", "planned", "was_held", "result"),
     [
         (DayRun("r", succeeded=True, summaries=dict.fromkeys(ASSETS, "")), set(ASSETS), False, Result.BACKED_UP),
+        (
+            DayRun(
+                "r",
+                succeeded=True,
+                summaries=dict.fromkeys(ASSETS, ""),
+                numbers={"processed_videos": {LEFT_TO_DO: 1}},
+            ),
+            set(ASSETS),
+            False,
+            Result.INCOMPLETE,
+        ),
         (DayRun("r", summaries={"highlights": ""}, failed_checks=["one"]), set(ASSETS), False, Result.FAILED),
         (DayRun("r", summaries={"highlights": ""}, reported="its worker is gone"), set(ASSETS), False, Result.FAILED),
         (DayRun("r", summaries={"highlights": ""}), set(ASSETS), False, Result.ENDED),

@@ -13,6 +13,7 @@ from ncaa_assets.defs.metadata import escaped, link, picture, table
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.ports import ObjectStore, Transcoder
 from ncaa_assets.record.models import ProcessedDay, ProcessedVideo, VideosDay
+from ncaa_assets.runs.outcome import LEFT_TO_DO
 from ncaa_assets.text import plural, size
 
 # The event log keeps every run's metadata for ever, so a larger poster stays out of it.
@@ -53,27 +54,54 @@ def processed_videos(
 def _metadata(done: Encoded, store: ObjectStore) -> dict[str, Any]:
     manifest, encoded = done.manifest, done.encoded
     minutes = sum(video.duration_seconds or 0.0 for video in encoded) / 60
-    summary = f"{plural(len(encoded), 'video')} encoded in {done.seconds:.1f} s" if encoded else "nothing to encode"
-    if done.reused:
-        summary += f", {done.reused} with the same bytes as an earlier one"
-    if (kept := len(manifest.videos) - len(encoded) - done.reused) > 0:
-        summary += f", {kept} there already"
     metadata: dict[str, Any] = {
-        "summary": summary,
+        "summary": _summary(done),
         "videos": len(manifest.videos),
         "encoded": len(encoded),
         "encoded_minutes": round(minutes, 3),
         "encode_seconds": round(done.seconds, 3),
         "total_bytes": sum(video.bytes for video in manifest.videos),
+        LEFT_TO_DO: done.waiting + done.to_copy,
         "outputs": dg.MetadataValue.md(_outputs(manifest.videos)),
         "folder": store.uri(f"{ProcessedDay.asset}/{manifest.date}"),
     }
-    if manifest.videos:
-        first = manifest.videos[0]
-        if first.poster.bytes <= _MOST_PICTURE_BYTES:
-            with store.download(first.poster.key) as file:
-                metadata["poster"] = dg.MetadataValue.md(picture(file.read(), first.title or first.id))
+    if manifest.not_encoded:
+        metadata["not_encoded"] = dg.MetadataValue.md(
+            table(
+                ["file", "title", "why"],
+                [
+                    [
+                        escaped(entry.source_key.rpartition("/")[2]),
+                        escaped(entry.title),
+                        escaped(entry.reason, most=300),
+                    ]
+                    for entry in manifest.not_encoded
+                ],
+            )
+        )
+    shown = next((video for video in manifest.videos if store.has(video.poster.key, video.poster.bytes)), None)
+    if shown is not None and shown.poster.bytes <= _MOST_PICTURE_BYTES:
+        with store.download(shown.poster.key) as file:
+            metadata["poster"] = dg.MetadataValue.md(picture(file.read(), shown.title or shown.id))
     return metadata
+
+
+def _summary(done: Encoded) -> str:
+    encoded, refused = done.encoded, len(done.manifest.not_encoded) - done.waiting
+    summary = f"{plural(len(encoded), 'video')} encoded in {done.seconds:.1f} s" if encoded else "nothing to encode"
+    if done.reused:
+        summary += f", {done.reused} with the same bytes as an earlier one"
+    if done.there > 0:
+        summary += f", {done.there} there already"
+    if refused:
+        summary += f"; {refused} cannot be encoded"
+    if done.waiting:
+        summary += f"; {plural(done.waiting, 'video')} to encode on another day (ENCODE_MINUTES_A_DAY)"
+    if done.to_copy:
+        summary += (
+            f"; the day's next run copies {plural(done.to_copy, 'other video')} in place of what cannot be watched"
+        )
+    return summary
 
 
 def _outputs(videos: list[ProcessedVideo]) -> str:

@@ -60,8 +60,10 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
         parts.append(f"{plural(len(copied), 'video')} copied ({size(sum(video.bytes for video in copied))})")
     if done.unchanged:
         parts.append(f"{done.unchanged} fetched again, the same bytes")
-    if kept := len(manifest.videos) - len(copied) - done.unchanged:
+    if kept := done.there - len(copied) - done.unchanged:
         parts.append(f"{kept} there already")
+    if lost := len(manifest.videos) - done.there:
+        parts.append(f"{lost} lost for good")
     summary = ", ".join(parts if copied or done.unchanged else ["nothing to copy", *parts]) + _skips(manifest.skipped)
     metadata: dict[str, Any] = {
         "summary": summary,
