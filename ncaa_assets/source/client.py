@@ -132,7 +132,11 @@ class HighlightsApi(Source):
     def _session(self) -> "requests.Session":
         import requests  # noqa: PLC0415 - why here: retry.py
 
+        from ncaa_assets.answers import Adapter  # noqa: PLC0415
+
         session = requests.Session()
+        session.mount("http://", Adapter())
+        session.mount("https://", Adapter())
         session.trust_env = self.trusted_origin is None  # a proxy cannot reach the sample on this machine's loopback
         session.auth = _no_netrc
         session.headers.update(self._headers())
@@ -153,7 +157,9 @@ class HighlightsApi(Source):
 
         try:
             return retry(self._get_once, session, parameters)
-        except requests.exceptions.InvalidHeader:
+        except requests.exceptions.InvalidHeader as error:
+            if isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
+                raise SourceError(f"the API's answer cannot be read ({error}); check API_URL") from error
             # Its message, and so the log, would hold the key.
             raise SourceError("the key cannot be sent as a header; copy RAPIDAPI_KEY again") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:

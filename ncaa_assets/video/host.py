@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ncaa_assets.failures import CopyFailed, VideoRefused
 from ncaa_assets.retry import retry_after_seconds, status_is_transient
+from ncaa_assets.text import visible
 from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.pace import Watch
 
@@ -45,7 +46,7 @@ def open_host(session: "GuardedSession", url: str) -> Iterator[Body]:
             yield Body(
                 pieces=_pieces(answer),
                 content_type=answer.headers.get("Content-Type", ""),
-                promised=int(length) if length.isdecimal() else None,
+                promised=int(length) if length else None,
                 tells_its_end=lambda: tells_its_end(answer),
                 break_off=break_off,
             )
@@ -64,8 +65,14 @@ def _check_status(answer: "requests.Response") -> None:
 def _pieces(answer: "requests.Response") -> Iterator[bytes]:
     """The answer's body in pieces of whatever has arrived: waiting for full ones, a host that sends a byte a second
     would never be measured."""
-    while piece := answer.raw.read1(CHUNK, decode_content=True):
-        yield piece
+    import urllib3  # noqa: PLC0415
+
+    try:
+        while piece := answer.raw.read1(CHUNK, decode_content=True):
+            yield piece
+    except urllib3.exceptions.DecodeError:
+        coding = visible(answer.headers.get("Content-Encoding", ""), most=40)
+        raise VideoRefused(f"it cannot be unpacked, though the host calls it {coding}", kind="not-video") from None
 
 
 def _no_answer() -> CopyFailed:

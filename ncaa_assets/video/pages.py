@@ -223,13 +223,15 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
             except VideoRefused as error:
                 raise refused(error) from None
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                if isinstance(error, requests.exceptions.InvalidHeader):
+                    raise refused(VideoRefused(one_line(error), kind="gone")) from error
                 raise trouble(exceptions.TransportError(one_line(error), cause=error)) from error
             told.append(tells_its_end(answer))
             response = Answer(answer)
             if not 200 <= answer.status_code < 300:
                 raise trouble(exceptions.HTTPError(response))
             length = answer.headers.get("Content-Length", "")
-            if length.isdecimal() and int(length) > most[0]:
+            if length and int(length) > most[0]:
                 raise too_large()
             return response
 

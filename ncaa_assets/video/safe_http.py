@@ -17,13 +17,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import requests.adapters
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from ncaa_assets import USER_AGENT
+from ncaa_assets import USER_AGENT, answers
 from ncaa_assets.failures import VideoRefused
 from ncaa_assets.text import visible
 
@@ -111,8 +108,12 @@ def open_url(
 
 
 def tells_its_end(answer: requests.Response) -> bool:
-    """Whether an answer's framing shows where it ends. If so, a body read to its end is all that the host has."""
-    return "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+    """Whether an answer's framing shows where it ends. If so, a body read to its end is all that the host has.
+
+    No transfer coding but a plain `chunked` shows it: clients differ in what they make of the others.
+    """
+    coding = answer.headers.get("Transfer-Encoding")
+    return "Content-Length" in answer.headers if coding is None else coding == "chunked"
 
 
 class GuardedSession(requests.Session):
@@ -272,24 +273,16 @@ class _Guarded:
         return opened
 
 
-class _GuardedAdapter(requests.adapters.HTTPAdapter):
+class _GuardedAdapter(answers.Adapter):
     def __init__(self, policy: HostPolicy, connections: _Connections, pool: int) -> None:
         self._policy, self._connections = policy, connections
         super().__init__(pool_connections=pool, pool_maxsize=pool, max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-
-        class GuardedHTTP(_Guarded, HTTPConnection):
+    def connections(self) -> tuple[type[answers.HTTP], type[answers.HTTPS]]:
+        class GuardedHTTP(_Guarded, answers.HTTP):
             policy, connections = self._policy, self._connections
 
-        class GuardedHTTPS(_Guarded, HTTPSConnection):
+        class GuardedHTTPS(_Guarded, answers.HTTPS):
             policy, connections = self._policy, self._connections
 
-        class HTTPPool(HTTPConnectionPool):
-            ConnectionCls = GuardedHTTP
-
-        class HTTPSPool(HTTPSConnectionPool):
-            ConnectionCls = GuardedHTTPS
-
-        self.poolmanager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
+        return GuardedHTTP, GuardedHTTPS

@@ -32,6 +32,16 @@ class Reply:
         handler.wfile.write(self.body)
 
 
+def raw(answer: bytes) -> Callable[["Handler"], None]:
+    """A script that sends these bytes, head and all, and closes the connection."""
+
+    def send(handler: "Handler") -> None:
+        handler.wfile.write(answer)
+        handler.close_connection = True
+
+    return send
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request as it arrived."""
@@ -114,4 +124,4 @@ def scripted_server() -> Iterator[ScriptedServer]:
             thread.join()
 
 
-__all__ = ["Asked", "Handler", "Reply", "ScriptedServer", "scripted_server"]
+__all__ = ["Asked", "Handler", "Reply", "ScriptedServer", "raw", "scripted_server"]
