@@ -68,10 +68,7 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
             timeout=settings.encode_timeout,
         )
     from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder  # noqa: PLC0415
-    from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
-    if not isinstance(store, LocalStore):
-        raise TypeError("ffmpeg reads and writes files: it needs the LocalStore of the same settings")
     return FfmpegTranscoder(
         store,
         PROFILE,

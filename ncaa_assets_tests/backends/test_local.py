@@ -489,8 +489,8 @@ def test_closing_the_iterator_early_kills_ffmpeg_and_leaves_nothing(
     one = transcoder(store)
     outcomes = one.encode([request(video) for video in (slow, quick, under_id(slow, "slower"), under_id(slow, "last"))])
     assert next(outcomes).request.video.id == "quick"
-    wait_until(lambda: len(one._running) == 2)
-    running = list(one._running)
+    wait_until(lambda: len(one._ffmpeg._running) == 2)
+    running = list(one._ffmpeg._running)
     started = time.monotonic()
     outcomes.close()
     assert time.monotonic() - started < 5
@@ -506,9 +506,9 @@ from ncaa_assets_tests.backends.test_local import LocalStore, put, request, tran
 store, one = LocalStore(Path(sys.argv[1])), None
 one = transcoder(store)
 def tell():
-    while not one._running:
+    while not one._ffmpeg._running:
         pass
-    print(next(iter(one._running)).pid, flush=True)
+    print(next(iter(one._ffmpeg._running)).pid, flush=True)
 threading.Thread(target=tell, daemon=True).start()
 list(one.encode([request(put(store, "1", Path(sys.argv[2])))]))
 """
@@ -537,7 +537,7 @@ def test_as_many_are_encoded_at_a_time_as_asked_for_and_no_more(store: LocalStor
     def watch() -> None:
         nonlocal most
         while not ended.wait(0.002):
-            most = max(most, len(one._running))
+            most = max(most, len(one._ffmpeg._running))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -561,7 +561,7 @@ def test_a_picture_that_stands_still_has_a_poster_too(store: LocalStore, tmp_pat
 def test_progress_is_said_while_a_long_encode_runs(
     store: LocalStore, clip: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ncaa_assets.backends.local import ffmpeg
+    from ncaa_assets.backends.local import ffmpeg_runs
 
     class Fast:
         """A clock that advances eleven seconds each time it is read."""
@@ -573,7 +573,7 @@ def test_progress_is_said_while_a_long_encode_runs(
             self.now += 11
             return self.now
 
-    monkeypatch.setattr(ffmpeg, "time", Fast())
+    monkeypatch.setattr(ffmpeg_runs, "time", Fast())
     with caplog.at_level(logging.INFO):
         encode(store, clip)
     assert re.search(r"encoding 1: \d+ % after \d+ s", caplog.text)

@@ -30,7 +30,7 @@ class Backend:
     transcoder: Callable[[Profile], Transcoder]
 
 
-@pytest.fixture(params=["local", "aws"])
+@pytest.fixture(params=["local", "aws", "ffmpeg-on-aws"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     if request.param == "local":
         folder = LocalStore(tmp_path / "archive")
@@ -38,6 +38,8 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     cloud: Cloud = request.getfixturevalue("cloud")
     cloud.make_bucket(BUCKET)
     bucket = S3Store(boto3.client("s3"), BUCKET)
+    if request.param == "ffmpeg-on-aws":
+        return Backend(bucket, lambda profile: FfmpegTranscoder(bucket, profile, concurrency=2, timeout=60))
     return Backend(
         bucket,
         lambda profile: MediaConvertTranscoder(
