@@ -38,7 +38,8 @@ def videos(
 
     Takes the first `VIDEO_COUNT` of the day's highlights that can be copied, and streams each to
     `videos/<day>/<id>.mp4`. A copy is kept only if it is a whole video, never a web page or half a file. What is stored
-    already is not copied again. What cannot be copied is listed with its reason.
+    already is not copied again, and what the store has lost is fetched again. What cannot be copied is listed with its
+    reason.
     """
 
     def step(held: HeldDay) -> Done[VideosDay]:
@@ -67,10 +68,10 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
     summary = ", ".join(parts if copied or done.unchanged else ["nothing to copy", *parts]) + _skips(manifest.skipped)
     metadata: dict[str, Any] = {
         "summary": summary,
-        "videos": len(manifest.videos),
+        "videos": done.there,
         "copied": len(copied),
         "copied_bytes": sum(video.bytes for video in copied),
-        "total_bytes": sum(video.bytes for video in manifest.videos),
+        "total_bytes": sum(video.bytes for video in manifest.videos if video.lost is None),
         "copy_seconds": round(done.seconds, 3),
         "skipped": len(manifest.skipped),
         "copies": dg.MetadataValue.md(
@@ -80,7 +81,7 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
                     [
                         escaped(video.key.rpartition("/")[2]),
                         link(video.title or video.source_url, video.source_url),
-                        size(video.bytes),
+                        size(video.bytes) if video.lost is None else "lost for good",
                         f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
                     ]
                     for video in manifest.videos
