@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 LARGE, SMALL = 400_000_000, 2_000_000
@@ -183,16 +184,20 @@ def _answer(connection: socket.socket, latency: float, rate: int) -> None:
 
 
 def _start(length: int) -> bytes:
-    """The first bytes of an MP4 of `length` bytes, up to its media."""
+    """The first bytes of an MP4 of `length` bytes: a second of film with its index in front, in media that go on."""
+    clip = _clip()
+    at = clip.index(b"mdat") - 4
+    return clip[:at] + struct.pack(">I4s", length - at, b"mdat") + clip[at + 8 :]
 
-    def box(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I4s", 8 + len(body), kind) + body
 
-    header = box(b"mvhd", bytes(12) + struct.pack(">II", 1000, 9000) + bytes(80))
-    track = box(b"tkhd", bytes(76) + struct.pack(">II", 1280 << 16, 720 << 16))
-    media = box(b"mdia", box(b"hdlr", bytes(8) + b"vide" + bytes(12)))
-    index = box(b"ftyp", b"isom\0\0\2\0isomiso2") + box(b"moov", header + box(b"trak", track + media))
-    return index + struct.pack(">I4s", length - len(index), b"mdat")
+@lru_cache
+def _clip() -> bytes:
+    from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["-f", "lavfi", "-i", "testsrc2=s=320x180:d=1", "-movflags", "+faststart", "clip.mp4"]
+        subprocess.run([ffmpeg_program(), "-v", "error", *arguments], cwd=folder, check=True)
+        return Path(folder, "clip.mp4").read_bytes()
 
 
 def moto() -> None:

@@ -39,8 +39,8 @@ class ObjectInfo:
 class Upload(ABC):
     """An object on its way: bytes go in by `write`; nothing shows under a key before `commit`.
 
-    A provisional one can be read before that, to decide whether and under which key it is committed. A context manager:
-    left without a commit, by an error or by a signal, it takes everything back.
+    It can be read before that, to decide whether and, a provisional one, under which key it is committed. A context
+    manager: left without a commit, by an error or by a signal, it takes everything back.
     """
 
     @abstractmethod
@@ -48,12 +48,16 @@ class Upload(ABC):
 
     @abstractmethod
     def reader(self) -> AbstractContextManager[BinaryIO]:
-        """All that was written, as a file that can be read at any place, until the commit. Nothing can be written after
-        this; it may be asked for several times.
-
-        Raises:
-            ValueError: the upload was not opened as provisional.
+        """What was written, as a file that can be read at any place, until the commit. Nothing can be written after
+        this; it may be asked for several times. Without `has_all`, a read that begins in the middle or reaches into it
+        comes back short.
         """
+
+    @property
+    @abstractmethod
+    def has_all(self) -> bool:
+        """Whether `reader` has all that was written. A provisional upload always has; of another, a store need only
+        keep the first and the last 6 MB at hand."""
 
     @abstractmethod
     def commit(self, key: str | None = None) -> ObjectInfo:
@@ -107,8 +111,8 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def upload(self, key: str, *, content_type: str, provisional: bool = False) -> Upload:
-        """Opens an object of any size for writing in pieces. A `provisional` one can be read before its commit, which
-        may name another key; a large one may cost a copy within the store."""
+        """Opens an object of any size for writing in pieces. The commit of a `provisional` one may name another key; a
+        large one may cost a copy within the store."""
 
     @abstractmethod
     def download(self, key: str) -> AbstractContextManager[BinaryIO]:

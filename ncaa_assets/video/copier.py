@@ -37,6 +37,11 @@ log = logging.getLogger(__name__)
 
 Open = Callable[[], AbstractContextManager[Body]]
 _MOST_SECONDS = 30 * 24 * 3600.0
+_FRAGMENTS = b"mvex"  # a box that announces them; they are read all over the file
+
+
+class _MiddleNeeded(Exception):
+    """The ends of a file do not show what it is."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,15 @@ class VideoCopier(Copier):
             raise
 
     def _store_body(self, task: _Task, open_body: Open) -> CopiedVideo:
+        # Beside an earlier copy, the key depends on the bytes and so is known only at the end.
+        is_renewed = bool(task.candidate.earlier)
+        try:
+            return self._stored(task, open_body, is_provisional=is_renewed)
+        except _MiddleNeeded:
+            log.info("%s is fetched once more: what it is shows only in its middle", task.label)
+            return self._stored(task, open_body, is_provisional=True)
+
+    def _stored(self, task: _Task, open_body: Open, *, is_provisional: bool) -> CopiedVideo:
         """Streams one body into the store and verifies it on the way."""
         digest = hashlib.sha256()
         size = 0
@@ -187,7 +201,10 @@ class VideoCopier(Copier):
                 raise CopyFailed("the connection ended before the first byte")
             container = _container(start, body.content_type)
             verifier = verifier_of(container)
-            upload = stack.enter_context(self._upload(task, container))
+            upload = stack.enter_context(self._store.upload(
+                f"{task.stem}.{container}", content_type=CONTENT_TYPES[container],
+                provisional=is_provisional or _FRAGMENTS in start,
+            ))  # fmt: skip
             try:
                 for piece in chain([start], pieces):
                     size += len(piece)
@@ -213,9 +230,6 @@ class VideoCopier(Copier):
                 height=picture.height if picture else None,
                 has_sound=facts.sounds > 0, facts=facts, copied_at=now(),
             ))  # fmt: skip
-
-    def _upload(self, task: _Task, container: str) -> Upload:
-        return self._store.upload(f"{task.stem}.{container}", content_type=CONTENT_TYPES[container], provisional=True)
 
     def _fetch_to_compare(self, task: _Task, open_body: Open, sha256: str) -> None:
         """Fetches a file once more and keeps nothing of it. Where neither the host nor the format says where a file
@@ -253,16 +267,18 @@ def _facts(upload: Upload, size: int) -> Facts:
 
     Raises:
         VideoRefused: it is no video that anybody can watch.
+        _MiddleNeeded: it seems to be none, and the store has not all of it at hand.
         StoreError: the store failed.
     """
     with upload.reader() as file:
         try:
             facts = read_facts(file, size=size)
+            reason = facts.why_unwatchable
         except Unreadable as error:
-            raise VideoRefused(f"it cannot be read as a video: {error}", kind="not-video") from error
-    if (reason := facts.why_unwatchable) is not None:
-        raise VideoRefused(reason, kind="not-video")
-    return facts
+            reason = f"it cannot be read as a video: {error}"
+    if reason is None:
+        return facts
+    raise VideoRefused(reason, kind="not-video") if upload.has_all else _MiddleNeeded
 
 
 def _commit(upload: Upload, task: _Task, video: CopiedVideo) -> CopiedVideo:

@@ -347,11 +347,30 @@ def test_reading_an_upload_ends_its_writing(objects: ObjectStore) -> None:
             upload.write(b"more")
 
 
-def test_only_a_provisional_upload_can_be_read(objects: ObjectStore) -> None:
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_the_ends_of_any_upload_can_be_read_before_its_commit(objects: ObjectStore, size: int) -> None:
+    key, data = f"videos/{DAY}/1.mp4", random.Random(size).randbytes(size)  # noqa: S311
+    end = 6 * 1024**2
+    with objects.upload(key, content_type="video/mp4") as upload:
+        for start in range(0, size, 700_000):
+            upload.write(data[start : start + 700_000])
+        with upload.reader() as file:
+            for at in (0, end - 5000, max(0, size - end), max(0, size - 5000)):
+                file.seek(at)
+                assert file.read(5000) == data[at : at + 5000]
+            file.seek(size // 2)
+            assert file.read(10) == (data[size // 2 : size // 2 + 10] if upload.has_all else b"")
+        assert objects.info(key) is None
+        assert upload.commit().size == size
+    with objects.download(key) as file:
+        assert file.read() == data
+
+
+def test_only_a_provisional_upload_is_committed_under_another_key(objects: ObjectStore) -> None:
     with objects.upload(KEY, content_type="video/mp4") as upload:
         upload.write(b"x")
-        with pytest.raises(ValueError, match="provisional"), upload.reader():
-            pass
+        with pytest.raises(ValueError, match="provisional"):
+            upload.commit("videos/another.mp4")
 
 
 def test_an_upload_replaces_what_stands_there_only_with_its_commit(objects: ObjectStore) -> None:

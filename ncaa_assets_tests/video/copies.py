@@ -40,6 +40,16 @@ class Media:
         return self.mp4 + (25_000_000).to_bytes(4, "big") + b"mdat" + bytes(25_000_000 - 8)
 
     @property
+    def padding(self) -> bytes:
+        """A box that is larger than what a store keeps at hand of an end."""
+        return (14_000_000).to_bytes(4, "big") + b"free" + bytes(14_000_000 - 8)
+
+    @property
+    def index_in_the_middle(self) -> bytes:
+        at = self.mp4.index(b"moov") - 4
+        return self.mp4[:at] + self.padding + self.mp4[at:] + self.padding
+
+    @property
     def one_fragment(self) -> bytes:
         """The fragmented clip without its last fragment and what follows: it looks as whole as the whole."""
         return self.fragments[: self.fragments.rindex(b"moof") - 4]

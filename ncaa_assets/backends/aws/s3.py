@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PART = 8 * 1024**2  # bytes; S3 wants 5 MiB at least and takes 10,000 parts, so 80 GB an object
+PART = 6 * 1024**2  # bytes; S3 wants 5 MiB at least and takes 10,000 parts, so 60 GB an object
 _PARTS_UNDER_WAY = 2
 # CopyObject takes 5 GB at most and answers only when it is done, which must be before the client's timeout.
 _MOST_COPIED_AT_ONCE = 1024**3
@@ -299,18 +299,21 @@ class S3Store(ObjectStore):
 
 
 class _S3Upload(Upload):
-    """One object on its way up. Holds at most one part and two under way, whatever the object's size; what fits into
-    one part goes up by a single PUT at the commit.
+    """One object on its way up. Holds at most one part and two under way, and the first and the last that were sent,
+    whatever the object's size; what fits into one part goes up by a single PUT at the commit.
 
-    S3 shows the parts of an upload to nobody before they are one object. So a large provisional upload is completed
-    under `.tmp/` when it is read or committed, and the commit copies it to its key within the bucket.
+    S3 shows the parts of an upload to nobody before they are one object. So of a large upload only what is still in
+    memory can be read before its commit; a provisional one is completed under `.tmp/` when it is read or committed, and
+    the commit copies it to its key within the bucket.
     """
 
     def __init__(self, store: S3Store, key: str, opened: str, content_type: str) -> None:
         self._store, self._client = store, store._client
         self._key, self._opened, self._content_type = key, opened, content_type
-        self._buffer = bytearray()
-        self._crc32 = self._size = 0
+        self._buffer: list[memoryview] = []  # what waits to be a part; joined once, because each copy takes time
+        self._waiting = 0
+        self._size = 0
+        self._first = self._last = b""  # of the parts that were sent
         self._upload_id: str | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._parts: list[dict[str, Any]] = []
@@ -325,36 +328,48 @@ class _S3Upload(Upload):
     def write(self, chunk: bytes) -> None:
         if self._is_sealed:
             raise ValueError(f"the upload of {self._key} was read already, and takes no more")
-        self._buffer += chunk
-        while len(self._buffer) >= PART:
-            part = bytes(memoryview(self._buffer)[:PART])
-            del self._buffer[:PART]
-            self._send(part)
+        view = memoryview(chunk)
+        while view:
+            taken = view[: PART - self._waiting]
+            self._buffer.append(taken)
+            self._waiting += len(taken)
+            view = view[len(taken) :]
+            if self._waiting == PART:
+                self._send(self._take())
 
     @contextmanager
     def reader(self) -> Iterator[BinaryIO]:
-        if not self._is_provisional:
-            raise ValueError(f"the upload of {self._key} was not opened as provisional")
         self._is_sealed = True
-        if self._upload_id is None and self._version is None:
-            yield io.BytesIO(self._buffer)
+        if self._is_provisional and not self._is_in_memory:
+            with self._store._errors(self._key):
+                self._complete()
+            yield self._store._ranges(self._opened, self._size)
             return
-        with self._store._errors(self._key):
-            self._complete()
-        yield self._store._ranges(self._opened, self._size)
+        end = self._size + self._waiting
+        waiting = b"".join(self._buffer)
+        self._buffer = [memoryview(waiting)]
+        pieces = {0: self._first, self._size - len(self._last): self._last, self._size: waiting}
+        yield cast("BinaryIO", _Pieces(pieces, end))
+
+    @property
+    def has_all(self) -> bool:
+        return self._is_provisional or self._is_in_memory or self._size <= len(self._first) + len(self._last)
+
+    @property
+    def _is_in_memory(self) -> bool:
+        return self._upload_id is None and self._version is None
 
     def commit(self, key: str | None = None) -> ObjectInfo:
         key = key or self._key
         if key != self._opened and not self._is_provisional:
             raise ValueError(f"the upload of {self._opened} was not opened as provisional")
         with self._store._errors(key):
-            if self._upload_id is None and self._version is None:
-                data = bytes(self._buffer)
+            if self._is_in_memory:
+                data = self._take()
                 version = self._client.put_object(
                     Bucket=self._store.bucket, Key=self._store._name(key), Body=data, ContentType=self._content_type,
                     ChecksumAlgorithm="SHA256",
                 )["ETag"]  # fmt: skip
-                self._buffer.clear()
                 return ObjectInfo(key=key, size=len(data), version=version)
             version = self._complete()
             if key == self._opened:
@@ -365,7 +380,8 @@ class _S3Upload(Upload):
             return info
 
     def abort(self) -> None:
-        self._buffer.clear()
+        self._take()
+        self._first = self._last = b""
         self._shut()
         if self._version is not None and self._is_provisional:
             self._version = None
@@ -382,20 +398,28 @@ class _S3Upload(Upload):
             except (StoreError, SettingsError) as error:
                 log.warning("an upload of %s was not ended (%s); the day's next run ends it", self._key, error)
 
+    def _take(self) -> bytes:
+        """What waits to be sent, which then waits no more."""
+        data = b"".join(self._buffer)
+        self._buffer.clear()
+        self._waiting = 0
+        return data
+
     def _send(self, part: bytes) -> None:
         name = self._store._name(self._opened)
         with self._store._errors(self._key):
             if self._upload_id is None:
                 self._upload_id = self._client.create_multipart_upload(
                     Bucket=self._store.bucket, Key=name, ContentType=self._content_type,
-                    ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT",
+                    ChecksumAlgorithm="CRC32",
                 )["UploadId"]  # fmt: skip
                 self._pool = ThreadPoolExecutor(_PARTS_UNDER_WAY, "upload")
             while len(self._under_way) >= _PARTS_UNDER_WAY:
                 done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
-            self._crc32 = zlib.crc32(part, self._crc32)
+            self._first = self._first or part
+            self._last = b"" if part is self._first else part
             self._size += len(part)
             self._parts.append({"PartNumber": len(self._parts) + 1})
             assert self._pool is not None  # noqa: S101 - made above
@@ -413,9 +437,8 @@ class _S3Upload(Upload):
         """Makes the parts one object under the key that the upload was opened with, once; returns its version."""
         if self._version is not None:
             return self._version
-        if self._buffer:
-            self._send(bytes(self._buffer))
-            self._buffer.clear()
+        if self._waiting:
+            self._send(self._take())
         for future in self._under_way:
             future.result()
         self._shut()
@@ -425,7 +448,7 @@ class _S3Upload(Upload):
             version = self._client.complete_multipart_upload(
                 Bucket=self._store.bucket, Key=name, UploadId=self._upload_id,
                 MultipartUpload=cast("Any", {"Parts": self._parts}),
-                ChecksumType="FULL_OBJECT", ChecksumCRC32=_base64(self._crc32), MpuObjectSize=self._size,
+                MpuObjectSize=self._size,
             )["ETag"]  # fmt: skip
         except ClientError as error:
             stored = self._store._head(name) if was_sent_again(error) and code_of(error) == "NoSuchUpload" else None
@@ -442,14 +465,12 @@ class _S3Upload(Upload):
         self._under_way = set()
 
 
-class _Ranges(io.RawIOBase):
-    """An object that can be read at any place by ranged requests: one for each block that is touched, however often it
-    is read while it is among the last few, and one for a read of more than a block."""
+class _Anywhere(io.RawIOBase):
+    """Something of a known size that can be read at any place."""
 
-    def __init__(self, read_range: Callable[[int, int], bytes], size: int) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self._read_range, self._size, self._at = read_range, size, 0
-        self._block = lru_cache(_MOST_BLOCKS)(self._read_block)
+        self._size, self._at = size, 0
 
     def readable(self) -> bool:
         return True
@@ -466,6 +487,35 @@ class _Ranges(io.RawIOBase):
 
     def tell(self) -> int:
         return self._at
+
+
+class _Pieces(_Anywhere):
+    """What is at hand of something, by where each piece begins; in the order of that."""
+
+    def __init__(self, pieces: dict[int, bytes], size: int) -> None:
+        super().__init__(size)
+        self._pieces = pieces
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        done = 0
+        for start, data in self._pieces.items():
+            if start <= self._at < start + len(data):
+                piece = memoryview(data)[self._at - start :][: len(view) - done]
+                view[done : done + len(piece)] = piece
+                done += len(piece)
+                self._at += len(piece)
+        return done
+
+
+class _Ranges(_Anywhere):
+    """An object that can be read at any place by ranged requests: one for each block that is touched, however often it
+    is read while it is among the last few, and one for a read of more than a block."""
+
+    def __init__(self, read_range: Callable[[int, int], bytes], size: int) -> None:
+        super().__init__(size)
+        self._read_range = read_range
+        self._block = lru_cache(_MOST_BLOCKS)(self._read_block)
 
     def readinto(self, buffer: Any) -> int:
         """Fills the buffer, but for the end of the object: some readers take a short read for the end."""

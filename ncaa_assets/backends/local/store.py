@@ -253,15 +253,19 @@ class _LocalUpload(Upload):
 
     @contextmanager
     def reader(self) -> Iterator[BinaryIO]:
-        if not self._is_provisional:
-            raise ValueError(f"the upload of {self._key} was not opened as provisional")
         self._is_sealed = True
         with self._store._reading(self._key):
             file = self._path.open("rb")
         with file:
             yield file
 
+    @property
+    def has_all(self) -> bool:
+        return True
+
     def commit(self, key: str | None = None) -> ObjectInfo:
+        if key is not None and key != self._key and not self._is_provisional:
+            raise ValueError(f"the upload of {self._key} was not opened as provisional")
         with self._store._writing(self._key):
             self._file.close()
         return self._store.adopt(self._path, key or self._key)
