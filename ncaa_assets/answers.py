@@ -99,10 +99,12 @@ def _head(host: IO[bytes]) -> bytes:
 
 def _tidied(head: bytes) -> bytes:
     """A head in which each line is a header, and which names the framing of its body once or not at all."""
+    if b"\0" in head:
+        raise InvalidHeader("the head of the answer holds a NUL")
     status, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")
     kept, lengths, codings = [status], set[bytes](), list[bytes]()
     for line in lines:
-        name, colon, value = line.rstrip(b"\r").replace(b"\r", b" ").replace(b"\0", b" ").partition(b":")
+        name, colon, value = line.rstrip(b"\r").replace(b"\r", b" ").partition(b":")
         name = name.rstrip(b" \t")
         if not colon or not _NAME.fullmatch(name):
             continue

@@ -21,6 +21,7 @@ from ncaa_assets.child import Bounds, Child
 from ncaa_assets.failures import BackupError, CopyFailed, VideoRefused, one_line
 from ncaa_assets.retry import status_is_transient
 from ncaa_assets.text import SENTENCE, visible
+from ncaa_assets.video.address import absolute
 from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
@@ -244,7 +245,7 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
 
     try:
         with Downloader(_options()) as downloader:
-            info = downloader.extract_info(url, download=False)
+            info = downloader.extract_info(absolute(url), download=False)
             entry = next(iter(info.get("entries") or [info]), None) or {}
             if entry.get("is_live"):
                 return _Verdict("unresolved", "its page shows a live broadcast, which has no end to copy up to")

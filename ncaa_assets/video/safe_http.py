@@ -13,8 +13,9 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -23,6 +24,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from ncaa_assets import USER_AGENT, answers
 from ncaa_assets.failures import VideoRefused
 from ncaa_assets.text import visible
+from ncaa_assets.video.address import absolute, redirected
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -83,22 +85,21 @@ def open_url(
         VideoRefused: the URL, or one that it redirects to, is not http(s) or leads to a host that is not allowed.
         requests.RequestException: the connection failed.
     """
+    url = _understood(partial(absolute, url))
     for _ in range(MOST_REDIRECTS + 1):
         _check_address(url)
         answer = session.request(
             method, url, stream=True, allow_redirects=False, timeout=timeout, headers=headers, data=data
         )
-        location = answer.headers.get("Location")
-        if answer.status_code not in _REDIRECTS or not location:
+        # Of each value once, because urllib3 joins several; an empty one is none (Chromium).
+        locations = [value for value in dict.fromkeys(answer.raw.headers.getlist("Location")) if value]
+        if answer.status_code not in _REDIRECTS or not locations:
             return answer
         answer.close()
-        try:
-            to = urljoin(url, location)
-            elsewhere = urlsplit(to)[:2] != urlsplit(url)[:2]
-        except ValueError as error:
-            raise VideoRefused(
-                f"it redirects to an address that cannot be understood ({visible(error)})", kind="unsafe"
-            ) from None
+        if len(locations) > 1:
+            raise VideoRefused("it redirects to several addresses at once", kind="gone")
+        to = _understood(partial(redirected, url, locations[0]), "it redirects to an address that")
+        elsewhere = urlsplit(to)[:2] != urlsplit(url)[:2]
         if elsewhere:
             headers = {name: value for name, value in (headers or {}).items() if name.lower() not in _FIRST_HOST_ONLY}
         if answer.status_code not in (307, 308):
@@ -151,13 +152,18 @@ def new_session(policy: HostPolicy, *, pool: int) -> GuardedSession:
     return session
 
 
-def _check_address(url: str) -> None:
+def _understood(read: Callable[[], str], what: str = "its address") -> str:
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        url = read()
+        _ = urlsplit(url).port
     except ValueError as error:
-        raise VideoRefused(f"its address cannot be understood ({visible(error)})", kind="unsafe") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise VideoRefused(f"{what} cannot be understood ({visible(error)})", kind="unsafe") from None
+    return url
+
+
+def _check_address(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise VideoRefused(
             f"only http and https addresses are copied, not {visible(parts.scheme, most=40) or 'no scheme'}:",
             kind="unsafe",
