@@ -180,25 +180,45 @@ def read_index(file: BinaryIO) -> Movie:
     return reader.finish()
 
 
-def layout(file: BinaryIO, size: int) -> tuple[bool, bool]:
-    """Whether a file's index stands before its media, and whether its media come in fragments. Reads the headers of the
-    boxes alone, up to the first fragment."""
-    at, has_media, fast_start = 0, False, False
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out: whether its index stands before its media, whether its media come in fragments, and
+    whether the tags (udta, where covers are) stand before the first track of the index."""
+
+    fast_start: bool
+    fragmented: bool
+    tags_first: bool
+
+
+def layout(file: BinaryIO, size: int) -> Layout:
+    """Reads the headers of the boxes alone, up to the first fragment."""
+    has_media = fast_start = tags_first = False
+    for kind, start, end in _headers(file, 0, size):
+        if kind == b"moof":
+            return Layout(not has_media, True, tags_first)
+        if kind == b"moov":
+            fast_start = not has_media
+            inside = (inner for inner, _, _ in _headers(file, start, end))
+            tags_first = next((inner for inner in inside if inner in (b"udta", b"trak")), b"") == b"udta"
+        has_media |= kind == b"mdat"
+    return Layout(fast_start, False, tags_first)
+
+
+def _headers(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes from one place to another: each one's kind, where its content begins, and where it ends."""
     for _ in range(_MOST_BOXES):
         file.seek(at)
         header = file.read(16)
-        if len(header) < 8:
-            break
+        if at >= end or len(header) < 8:
+            return
         length, kind = struct.unpack_from(">I4s", header)
+        start = at + 8
         if length == 1 and len(header) == 16:
-            length = struct.unpack_from(">Q", header, 8)[0]
-        if kind == b"moof":
-            return not has_media, True
-        if kind == b"moov":
-            fast_start = not has_media
-        has_media |= kind == b"mdat"
-        at += length if length >= 8 else size
-    return fast_start, False
+            length, start = struct.unpack_from(">Q", header, 8)[0], at + 16
+        if length < start - at:
+            length = end - at
+        yield kind, start, at + length
+        at += length
 
 
 def read_movie(file: BinaryIO) -> tuple[Movie, str]:

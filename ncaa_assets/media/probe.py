@@ -5,15 +5,18 @@ nothing else. It jumps to what it needs: of an MP4 of any size that is less than
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ncaa_assets.child import Bounds, Child
 from ncaa_assets.media.facts import Facts, Picture, Sound
-from ncaa_assets.media.isobmff import layout
+from ncaa_assets.media.isobmff import Layout, layout
+from ncaa_assets.media.mpegts import descriptions
 from ncaa_assets.media.probe_child import ANSWER, REPORT, REQUEST
 from ncaa_assets.text import visible
 
@@ -31,7 +34,10 @@ _END = 31_500 * 188
 
 _STILLS = {"JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "HEIC"}
 _INTERLACED = {"Interlaced", "MBAFF", "PAFF", "Mixed"}
-_NO_MAIN_SOUND = {"VI", "C", "VO", "E", "HI"}
+# Sound for people who do not see or hear well, comments, voice-overs, emergencies; and what a title says of such sound.
+_BESIDE = {"VI", "HI", "C", "VO", "E"}
+_CALLED_BESIDE = re.compile(r"descri|comment", re.IGNORECASE)
+_MAPS = 256 * 1024  # bytes of an MPEG-TS in which its map stands
 
 Track = dict[str, Any]
 Read = Callable[[int, int], bytes]
@@ -53,15 +59,15 @@ def read_facts(file: BinaryIO, *, size: int) -> Facts:
         report = _report(_ends_of(file, size), 2 * _END, _BLOCK_IN_A_ROW)
     else:
         report = _report(partial(_read, file), size, _BLOCK_IN_A_ROW if is_in_a_row else _BLOCK)
+    boxes = None if is_in_a_row else layout(file, size)
+    described = descriptions(_read(file, 0, min(size, _MAPS))) if is_in_a_row else set()
     try:
         media = json.loads(report)
         reader = media["creatingLibrary"]
         tracks: list[Track] = (media.get("media") or {}).get("track") or []
-        facts = _facts(f"{reader['name']} {reader['version']}", tracks, size)
+        facts = _facts(f"{reader['name']} {reader['version']}", tracks, _Places(size, boxes, described))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unreadable("what MediaInfo says of it makes no sense") from error
-    if facts.format == "MPEG-4":
-        facts.fast_start, facts.fragmented = layout(file, size)
     return facts
 
 
@@ -111,13 +117,24 @@ def _read(file: BinaryIO, offset: int, length: int) -> bytes:
     return file.read(length)
 
 
-def _facts(reader: str, tracks: list[Track], size: int) -> Facts:
+@dataclass(frozen=True)
+class _Places:
+    """What the file itself shows of where things are: its size, its boxes if it has some, and in MPEG-TS the
+    identifiers of audio descriptions."""
+
+    size: int
+    boxes: Layout | None
+    described: set[int]
+
+
+def _facts(reader: str, tracks: list[Track], places: _Places) -> Facts:
     general = next(track for track in tracks if track["@type"] == "General")
     videos = [track for track in tracks if track["@type"] == "Video"]
     audios = [track for track in tracks if track["@type"] == "Audio"]
-    streams = _Streams(tracks)
+    boxes = places.boxes if general.get("Format") == "MPEG-4" else None
+    streams = _Streams(tracks, covers_first=boxes is not None and boxes.tags_first)
     film = _film(videos)
-    sound = _default_sound(audios, film)
+    sound = _default_sound(audios, film, places.described)
     picture = _picture(film, streams) if film else None
     heard = _sound(sound, audios.index(sound) + 1, streams) if sound else None
     lengths = [part.seconds for part in (picture, heard) if part and part.seconds is not None]
@@ -126,7 +143,9 @@ def _facts(reader: str, tracks: list[Track], size: int) -> Facts:
         read_by=reader,
         format=_word(general, "Format") or "unknown",
         seconds=seconds,
-        bitrate=round(8 * size / seconds) if seconds else None,
+        bitrate=round(8 * places.size / seconds) if seconds else None,
+        fast_start=boxes.fast_start if boxes else None,
+        fragmented=boxes is not None and boxes.fragmented,
         pictures=len(videos),
         sounds=len(audios),
         picture=picture,
@@ -153,11 +172,16 @@ def _film(videos: list[Track]) -> Track | None:
     return max(videos, key=rank, default=None)  # the first of equals
 
 
-def _default_sound(audios: list[Track], film: Track | None) -> Track | None:
+def _default_sound(audios: list[Track], film: Track | None, described: set[int]) -> Track | None:
+    """The sound track that a player takes. One that only comments on the film or describes it, or has a codec that
+    MediaInfo has no name for, is chosen only where there is nothing else."""
+
     def rank(track: Track) -> tuple[Any, ...]:
+        is_beside = track.get("ServiceKind") in _BESIDE or _whole(track, "ID") in described
         return (
             film is None or track.get("MenuID") == film.get("MenuID"),  # in MPEG-TS: the same programme
-            track.get("ServiceKind") not in _NO_MAIN_SOUND,
+            track.get("Format") != track.get("CodecID"),
+            not (is_beside or _CALLED_BESIDE.search(str(track.get("Title", "")))),
             track.get("Default") == "Yes",
         )
 
@@ -214,15 +238,17 @@ def _sound(track: Track, number: int, streams: "_Streams") -> Sound:
 class _Streams:
     """Which place among all of a file's tracks each one has, as ffmpeg counts them."""
 
-    def __init__(self, tracks: list[Track]) -> None:
+    def __init__(self, tracks: list[Track], *, covers_first: bool) -> None:
         programmes = [str(track.get("List", "")).split(" / ") for track in tracks if track["@type"] == "Menu"]
+        # Each cover is a track to ffmpeg, and stands before those that come after it.
+        self._before = str(tracks[0].get("Cover", "")).count("Yes") if covers_first else 0
         self.are_in_programmes = any(track.get("Format") == "MPEG-TS" for track in tracks)
         self._pids = list(dict.fromkeys(pid for pids in programmes for pid in pids))
 
     def place(self, track: Track) -> int:
         if self.are_in_programmes and str(track.get("ID")) in self._pids:
             return self._pids.index(str(track["ID"]))
-        return int(str(track.get("StreamOrder", "0")).rpartition("-")[2])
+        return self._before + int(str(track.get("StreamOrder", "0")).rpartition("-")[2])
 
 
 def _is_encrypted(track: Track) -> bool:
