@@ -14,6 +14,7 @@ from ncaa_assets.archive.identity import Identity
 from ncaa_assets.archive.lease import Holder
 from ncaa_assets.backends.aws.dynamodb import _REVISION, _TEXT
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, LedgerEntry
+from ncaa_assets.backends.aws.minutes import MINUTES, MinutesOfDate
 from ncaa_assets.backends.local.table import _SCHEMA
 from ncaa_assets.commands.range_mark import _Began
 from ncaa_assets.media.facts import Facts, Picture, Sound
@@ -64,6 +65,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     Holder: "### `.leases/DAY.json`",
     _Began: "### `.ranges/FIRST_LAST.json`",
     LedgerEntry: f"### `{LEDGER}SHA256.SETTINGS.json`",
+    MinutesOfDate: f"### `{MINUTES}DATE.json`",
 }
 
 

@@ -49,7 +49,6 @@ def open_table(settings: Settings) -> HighlightTable:
 
 def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
     """What encodes videos from and to `store`, which `open_store` gave for the same settings."""
-    from ncaa_assets.media.bounds import EncodeBounds  # noqa: PLC0415
     from ncaa_assets.media.profile import PROFILE  # noqa: PLC0415
 
     if settings.ncaa_deployment == "aws":
@@ -66,6 +65,7 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
             role=settings.mediaconvert_role_arn or "",
             queue=settings.mediaconvert_queue,
             timeout=settings.encode_timeout,
+            bounds=encode_bounds(settings),
         )
     from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
         PROFILE,
         concurrency=settings.video_concurrency,
         timeout=settings.encode_timeout,
-        bounds=EncodeBounds(max_seconds=settings.video_max_seconds),
+        bounds=encode_bounds(settings),
     )
 
 
@@ -91,7 +91,10 @@ def encode_settings_hash(settings: Settings) -> str:
 
 def encode_bounds(settings: Settings) -> EncodeBounds:
     """What an encode of these settings may cost at most."""
-    return EncodeBounds(max_seconds=settings.video_max_seconds)
+    is_paid = settings.ncaa_deployment == "aws" and settings.encode != "never"
+    return EncodeBounds(
+        max_seconds=settings.video_max_seconds, max_minutes=settings.encode_minutes_a_day if is_paid else None
+    )
 
 
 def read_secret(secret_id: str) -> str:

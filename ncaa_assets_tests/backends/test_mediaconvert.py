@@ -23,7 +23,8 @@ from botocore.config import Config
 
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, MediaConvertTranscoder
 from ncaa_assets.backends.aws.s3 import S3Store
-from ncaa_assets.failures import EncodeFailed, StoreError
+from ncaa_assets.failures import EncodeFailed, EncodeRefused, StoreError
+from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings
@@ -38,11 +39,13 @@ ROLE = "arn:aws:iam::123456789012:role/mediaconvert"
 STATUS = ("GetJob", "ListJobs")
 
 
-def opened(*, timeout: float = 60, poll: float = 0.05, profile: Profile = PROFILE) -> MediaConvertTranscoder:
+def opened(
+    *, timeout: float = 60, poll: float = 0.05, profile: Profile = PROFILE, bounds: EncodeBounds | None = None
+) -> MediaConvertTranscoder:
     config = Config(retries={"mode": "standard", "total_max_attempts": 2})
     return MediaConvertTranscoder(
         boto3.client("mediaconvert", config=config), S3Store(boto3.client("s3"), BUCKET, PREFIX), profile,
-        role=ROLE, queue=None, timeout=timeout, poll_seconds=poll,
+        role=ROLE, queue=None, timeout=timeout, poll_seconds=poll, bounds=bounds,
     )  # fmt: skip
 
 
@@ -593,3 +596,55 @@ def test_the_store_copies_within_the_bucket(objects: S3Store) -> None:
     assert objects.read("b")[0] == b"x"
     with pytest.raises(StoreError, match="there is no s3://highlights/ncaa/c"):
         objects.copy("c", "d")
+
+
+# ---- What it costs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_price_is_said_before_the_first_job_and_only_of_new_ones(
+    transcoder: MediaConvertTranscoder, objects: S3Store, clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [request_for(objects, other_bytes(clip, number), str(number)) for number in range(2)]
+    with caplog.at_level(logging.INFO):
+        list(transcoder.encode(requests))
+    said = [record.getMessage() for record in caplog.records if "MediaConvert" in record.getMessage()]
+    assert said[0] == "2 jobs for MediaConvert: about 1.0 minutes at 0.015 dollars are 0.01 dollars"
+    assert "submitted" in said[1]
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        assert all(outcome.reused for outcome in transcoder.encode(requests))
+    assert "dollars" not in caplog.text
+
+
+def test_what_the_minutes_of_the_day_have_no_room_for_waits_and_makes_no_job(
+    objects: S3Store, cloud: Cloud, clip: Path
+) -> None:
+    # Each clip of 2 s counts half a minute: 10 s of a film whose rate is not known, and 10 s of a poster.
+    requests = [request_for(objects, other_bytes(clip, number), str(number)) for number in range(3)]
+    bounded = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=1))
+    outcomes = {outcome.request.video.id: outcome.result for outcome in bounded.encode(requests)}
+    refused = [result for result in outcomes.values() if isinstance(result, EncodeRefused)]
+    assert [refusal.kind for refusal in refused] == ["waits"]
+    assert cloud.times("CreateJob") == 2
+    (outcome,) = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=2)).encode(requests[2:])
+    encoded(outcome)
+
+
+def test_a_retry_of_the_same_intent_counts_its_minutes_once(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    bounded = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=0.6))
+    cloud.fail("CreateJob", *3 * [aws.dropped_before])
+    (outcome,) = bounded.encode([request])
+    failed(outcome)
+    cloud.mend()
+    (outcome,) = bounded.encode([request])
+    encoded(outcome)
+
+
+def test_a_video_of_unknown_length_counts_as_the_longest(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    request = request_for(objects, clip.read_bytes())
+    unknown = replace(request, video=request.video.model_copy(update={"duration_seconds": None}))
+    (outcome,) = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=2)).encode([unknown])
+    assert isinstance(outcome.result, EncodeRefused)
+    assert outcome.result.kind == "too-long"
+    assert cloud.times("CreateJob") == 0

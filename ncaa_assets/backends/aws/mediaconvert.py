@@ -23,15 +23,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import field_serializer
 
 from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
+from ncaa_assets.backends.aws.minutes import reserve
 from ncaa_assets.backends.aws.s3 import S3Store
-from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.isobmff import NotWhole, read_movie
+from ncaa_assets.media.minutes import DOLLARS, billed_minutes
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import NewerVersion, Poster, ProcessedVideo, Versioned, parse_document
-from ncaa_assets.text import visible
+from ncaa_assets.text import plural, visible
 
 if TYPE_CHECKING:
     from types_boto3_mediaconvert import MediaConvertClient
@@ -40,6 +43,7 @@ log = logging.getLogger(__name__)
 
 LEDGER = "processed_videos/.ledger/"
 
+_LONGEST = 86400.0  # seconds of a video, where no bound is given
 _LOG_EVERY = 10.0  # seconds between two log lines on the progress of one job
 _SLOWEST_POLL = 30.0  # seconds
 _MOST_BAD_POLLS = 10  # in a row
@@ -92,6 +96,8 @@ class MediaConvertTranscoder(Transcoder):
         role: the ARN of the role with which MediaConvert reads the source and writes the outputs.
         queue: a queue's name or ARN, or None for the account's default.
         timeout: the most seconds that a run waits for one job.
+        bounds: the minutes of all jobs that are made in one UTC date stay within theirs. A video of unknown length is
+            counted as the longest that they let pass.
         poll_seconds: the time between the first two status calls; later calls are up to 30 s apart.
     """
 
@@ -104,10 +110,12 @@ class MediaConvertTranscoder(Transcoder):
         role: str,
         queue: str | None,
         timeout: float,
+        bounds: EncodeBounds | None = None,
         poll_seconds: float = 2.0,
     ) -> None:
         self._client, self._store, self._profile = client, store, profile
         self._role, self._queue, self._timeout, self._poll_seconds = role, queue, timeout, poll_seconds
+        self._bounds = bounds or EncodeBounds(max_seconds=_LONGEST)
         self._before_commit: Callable[[], None] = lambda: None
 
     def settings_hash(self) -> str:
@@ -121,6 +129,7 @@ class MediaConvertTranscoder(Transcoder):
         for request in requests:
             same_bytes.setdefault(request.video.sha256, []).append(request)
         under_way: dict[str, _Work] = {}
+        intents: list[_Work] = []
         for group in same_bytes.values():
             before_commit()  # a run that lost its day asks for nothing more
             try:
@@ -128,10 +137,26 @@ class MediaConvertTranscoder(Transcoder):
             except (BackupError, BotoCoreError, ClientError) as error:
                 yield from _failures(group, error)
                 continue
-            if work.entry.job_id is None or work.entry.result is not None:
+            if work.entry.result is not None:
                 yield from self._outcomes(work, is_new=False)
+            elif work.entry.job_id is None:
+                intents.append(work)
             else:
                 under_way[work.entry.job_id] = work
+        self._say_the_price(intents)
+        for work in intents:
+            before_commit()
+            try:
+                self._create(work)
+            except EncodeRefused as refusal:
+                yield from (EncodeOutcome(request, refusal) for request in work.requests)
+            except (BackupError, BotoCoreError, ClientError) as error:
+                yield from _failures(work.requests, error)
+            else:
+                if work.entry.job_id is None or work.entry.result is not None:
+                    yield from self._outcomes(work, is_new=False)
+                else:
+                    under_way[work.entry.job_id] = work
         yield from self._watch(under_way)
 
     def job_url(self, job_id: str) -> str:
@@ -142,7 +167,8 @@ class MediaConvertTranscoder(Transcoder):
     # ---- Submitting jobs ---------------------------------------------------------------------------------------------
 
     def _begin(self, requests: Sequence[EncodeRequest]) -> _Work:
-        """The work for these requests of the same bytes: a result in the ledger, a job under way, or a new job."""
+        """The work for these requests of the same bytes: a result in the ledger, a job under way, or an intent without
+        a job, which `_create` makes."""
         request = requests[0]
         work = self._from_ledger(requests)
         if work is not None and work.entry.result is not None:
@@ -159,7 +185,7 @@ class MediaConvertTranscoder(Transcoder):
                 return work
         elif work is not None and work.entry.job_id is None:
             # The intent has no job that can be found. One may still be on its way, so the token stays the same.
-            return self._create(work)
+            return work
         video = request.video
         entry = LedgerEntry(
             source_sha256=video.sha256,
@@ -177,11 +203,37 @@ class MediaConvertTranscoder(Transcoder):
         except WriteConflict:
             # At this very moment a run of another day asked for the same bytes. Its intent counts.
             return self._begin(requests)
-        return self._create(intent)
+        return intent
 
-    def _create(self, work: _Work) -> _Work:
+    def _say_the_price(self, intents: Sequence[_Work]) -> None:
+        if not intents:
+            return
+        minutes = sum(map(self._minutes, intents))
+        unknown = sum(_billed(work) is None for work in intents)
+        log.info(
+            "%s for MediaConvert: about %.1f minutes at %s dollars are %.2f dollars%s",
+            plural(len(intents), "job"),
+            minutes,
+            DOLLARS,
+            minutes * DOLLARS,
+            f"; {unknown} of unknown length counted as VIDEO_MAX_SECONDS" if unknown else "",
+        )
+
+    def _minutes(self, work: _Work) -> float:
+        """What the work's job is billed for; where its length is not known, as much as is allowed."""
+        longest = billed_minutes(work.requests[0].video.facts, seconds=self._bounds.max_seconds)
+        return _billed(work) or longest or 0.0
+
+    def _create(self, work: _Work) -> None:
+        """Makes the job of an intent.
+
+        Raises:
+            EncodeRefused: it is more than this UTC date's minutes have left.
+        """
         request, entry = work.requests[0], work.entry
         video = request.video
+        if self._bounds.max_minutes is not None:
+            reserve(self._store, entry.token, self._minutes(work), most=self._bounds.max_minutes)
         destination, modifier = _destination(self._store.uri(entry.output_key))
         settings = mediaconvert_settings(
             self._profile,
@@ -206,7 +258,6 @@ class MediaConvertTranscoder(Transcoder):
         )["Job"]
         log.info("%s: MediaConvert job %s submitted", work.name, job["Id"])
         self._record(work, job_id=job["Id"])
-        return work
 
     def _find(self, entry: LedgerEntry) -> Mapping[str, Any] | None:
         """The job of an entry in whatever state, or None where there is none."""
@@ -483,6 +534,11 @@ def _failures(requests: Iterable[EncodeRequest], error: Exception, then: str = "
     text = str(error) if isinstance(error, BackupError | NotWhole) else sentence(_SERVICE, error)
     for request in requests:
         yield EncodeOutcome(request, EncodeFailed(f"{text}; {then}" if then else text))
+
+
+def _billed(work: _Work) -> float | None:
+    video = work.requests[0].video
+    return billed_minutes(video.facts, seconds=video.duration_seconds)
 
 
 def _token(job: Mapping[str, Any]) -> str | None:
