@@ -243,11 +243,13 @@ class Source(ABC):
 @dataclass(frozen=True)
 class Candidate:
     """A highlight whose video is to be copied, the copies of it that the store has, and those that it has lost: their
-    bytes go back to their keys, if they come."""
+    bytes go back to their keys, if they come. `perhaps` are those of `earlier` that its URL may still mean, because it
+    differs in its query alone: the host is asked first."""
 
     highlight: Highlight
     earlier: tuple[CopiedVideo, ...] = ()
     lost: tuple[CopiedVideo, ...] = ()
+    perhaps: tuple[CopiedVideo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -268,10 +270,11 @@ class CopyPlan:
 
 @dataclass(frozen=True)
 class CopyOutcome:
-    """How one candidate ended: copied, not copyable, or failed for a passing reason."""
+    """How one candidate ended: copied, not copyable, or failed for a passing reason; None where its URL only has
+    another query and nothing is to be done."""
 
     candidate: Candidate
-    result: CopiedVideo | VideoRefused | CopyFailed
+    result: CopiedVideo | VideoRefused | CopyFailed | None
 
 
 class Copier(ABC):

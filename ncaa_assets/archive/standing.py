@@ -187,10 +187,12 @@ def still_to_copy(planned: CopyPlan, videos: VideosDay, wanted: Wanted) -> int:
     """How many videos a run would still try to copy: videos that failed for a passing reason, that were lost from the
     store, or that no run has reached yet. Where web pages are searched now, pages found earlier count too."""
     passing = {"failed", "page"} if wanted.reads_pages else {"failed"}
-    refused = {(skip.id, skip.source_url) for skip in videos.skipped if skip.kind not in passing}
+    open_for = {(skip.id, skip.source_url): skip.kind in passing for skip in videos.skipped}
 
     def is_open(candidate: Candidate) -> bool:
-        return bool(candidate.lost) or (candidate.highlight.id, candidate.highlight.url) not in refused
+        # A link with another signature alone is no work that is left undone.
+        otherwise = not candidate.perhaps
+        return bool(candidate.lost) or open_for.get((candidate.highlight.id, candidate.highlight.url), otherwise)
 
     fresh = sum(map(is_open, planned.fresh))
     return sum(map(is_open, planned.renewed)) + (fresh if planned.missing is None else min(fresh, planned.missing))

@@ -12,7 +12,8 @@ from ncaa_assets.ports import Candidate, Copier, CopyOutcome
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, LostCopy, ProcessedDay, VideosDay
 from ncaa_assets.text import SENTENCE, plural, size, visible
-from ncaa_assets.video.plan import is_same_address, kind_of, skipped
+from ncaa_assets.video.plan import kind_of, skipped
+from ncaa_assets.video.same import may_mean
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,8 @@ class _Work:
         candidate, result = outcome.candidate, outcome.result
         highlight = candidate.highlight
         self._manifest.skipped = [skip for skip in self._manifest.skipped if skip.id != highlight.id]
+        if result is None:
+            return
         if isinstance(result, CopiedVideo):
             result.lost = None
             _put(self._manifest.videos, result)
@@ -105,8 +108,7 @@ class _Work:
         noted = False
         asked = {video.key for video in (*candidate.lost, *(candidate.earlier if self._force else ()))} - {stored}
         for video in self._manifest.videos:
-            urls = (video.source_url, *video.other_urls)
-            if video.key not in asked or not any(is_same_address(candidate.highlight.url, url) for url in urls):
+            if video.key not in asked or not may_mean(candidate.highlight.url, video):
                 continue
             if not (self._store.has(video.key, video.bytes) and is_intact(self._store, video)):
                 video.lost = LostCopy(kind=kind, reason=reason, at=now())

@@ -239,6 +239,8 @@ class CopiedVideo(Stored):
     facts: Facts | None = None
     # What its host answered with it, to tell a signed link that changed from a new video.
     etag: str | None = None
+    # Whether yt-dlp found it in a web page; None for copies that were made before this was kept.
+    from_page: bool | None = None
     # Set once the copy is lost for good.
     lost: LostCopy | None = None
     copied_at: str

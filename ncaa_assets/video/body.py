@@ -19,6 +19,8 @@ class Body:
         promised: how many bytes its sender announced (None: none announced).
         tells_its_end: whether its framing shows where it ends; to be asked after the last piece.
         break_off: ends the reading of a piece from another thread.
+        etag: what its host calls this very content (None: nothing).
+        from_page: whether it was found in a web page.
     """
 
     pieces: Iterator[bytes]
@@ -26,6 +28,8 @@ class Body:
     promised: int | None
     tells_its_end: Callable[[], bool]
     break_off: Callable[[], None]
+    etag: str | None = None
+    from_page: bool = False
 
 
 class PageReader(Protocol):

@@ -29,6 +29,7 @@ from ncaa_assets.text import SENTENCE, visible
 from ncaa_assets.video.body import Body, PageReader
 from ncaa_assets.video.host import open_host
 from ncaa_assets.video.pace import paced
+from ncaa_assets.video.same import is_unchanged
 
 if TYPE_CHECKING:
     from ncaa_assets.video.safe_http import HostPolicy
@@ -127,7 +128,11 @@ class VideoCopier(Copier):
             self._pages.end()
 
     def _outcome(self, task: _Task) -> CopyOutcome:
+        url, perhaps = task.highlight.url, task.candidate.perhaps
         try:
+            if url is not None and perhaps and is_unchanged(self._session, url, perhaps):
+                self._stop_if_ended()
+                return CopyOutcome(task.candidate, None)
             return CopyOutcome(task.candidate, self._copy(task))
         except VideoRefused as error:
             log.info("%s not copied: %s", task.label, visible(error, most=SENTENCE))
@@ -228,7 +233,7 @@ class VideoCopier(Copier):
                 bytes=size, sha256=sha256, container=container, duration_seconds=facts.seconds,
                 width=round(picture.width * picture.pixel_aspect) if picture else None,
                 height=picture.height if picture else None,
-                has_sound=facts.sounds > 0, facts=facts, copied_at=now(),
+                has_sound=facts.sounds > 0, facts=facts, etag=body.etag, from_page=body.from_page, copied_at=now(),
             ))  # fmt: skip
 
     def _fetch_to_compare(self, task: _Task, open_body: Open, sha256: str) -> None:
@@ -294,7 +299,11 @@ def _commit(upload: Upload, task: _Task, video: CopiedVideo) -> CopiedVideo:
         else:
             upload.commit(stored.key)  # lost; or forced: what lies there may be damaged
         return stored.model_copy(
-            update={"other_urls": [*stored.other_urls, video.source_url] if is_new_url else stored.other_urls}
+            update={
+                "other_urls": [*stored.other_urls, video.source_url] if is_new_url else stored.other_urls,
+                "etag": video.etag,
+                "from_page": video.from_page,
+            }
         )
     mark = f".{video.sha256[:8]}" if candidate.earlier or candidate.lost else ""
     return video.model_copy(update={"key": upload.commit(f"{task.stem}{mark}.{video.container}").key})

@@ -1,7 +1,7 @@
 """A URL's answer as a body: opened within a time limit, and judged by its status before a byte of it is read."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ncaa_assets.video.safe_http import GuardedSession
 
 HEAD_SECONDS = 60.0  # until the headers have come, redirects included
+_LONGEST_ETAG = 500
 
 
 @contextmanager
@@ -28,12 +29,33 @@ def open_host(session: "GuardedSession", url: str) -> Iterator[Body]:
         CopyFailed: the host refuses for now, or does not answer in time.
         requests.RequestException: the connection failed.
     """
-    from ncaa_assets.video.safe_http import open_url, tells_its_end  # noqa: PLC0415 - imports requests: retry.py
+    from ncaa_assets.video.safe_http import tells_its_end  # noqa: PLC0415 - imports requests: retry.py
+
+    with answer_of(session, url) as (answer, break_off):
+        _check_status(answer)
+        length = answer.headers.get("Content-Length", "")
+        yield Body(
+            pieces=_pieces(answer),
+            content_type=answer.headers.get("Content-Type", ""),
+            promised=int(length) if length else None,
+            tells_its_end=lambda: tells_its_end(answer),
+            break_off=break_off,
+            etag=etag_of(answer),
+        )
+
+
+@contextmanager
+def answer_of(
+    session: "GuardedSession", url: str, *, headers: Mapping[str, str] | None = None
+) -> Iterator[tuple["requests.Response", Callable[[], None]]]:
+    """A URL's answer, whatever its status, as soon as its head is there; and a function for another thread that breaks
+    off reading it. Raises what `open_host` raises."""
+    from ncaa_assets.video.safe_http import open_url  # noqa: PLC0415
 
     with session.followed() as break_off:
         with Watch(break_off, time.monotonic() + HEAD_SECONDS) as watch:
             try:
-                answer = open_url(session, url, timeout=TIMEOUT)
+                answer = open_url(session, url, timeout=TIMEOUT, headers=headers)
             except Exception as error:
                 if watch.fired and not isinstance(error, VideoRefused):
                     raise _no_answer() from error
@@ -41,15 +63,13 @@ def open_host(session: "GuardedSession", url: str) -> Iterator[Body]:
         with answer:
             if watch.fired:  # headers that were broken off look like complete ones
                 raise _no_answer()
-            _check_status(answer)
-            length = answer.headers.get("Content-Length", "")
-            yield Body(
-                pieces=_pieces(answer),
-                content_type=answer.headers.get("Content-Type", ""),
-                promised=int(length) if length else None,
-                tells_its_end=lambda: tells_its_end(answer),
-                break_off=break_off,
-            )
+            yield answer, break_off
+
+
+def etag_of(answer: "requests.Response") -> str | None:
+    """The entity tag of an answer, if it is one that is worth keeping."""
+    etag = answer.headers.get("ETag", "")
+    return etag if 0 < len(etag) <= _LONGEST_ETAG else None
 
 
 def _check_status(answer: "requests.Response") -> None:

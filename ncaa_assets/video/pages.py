@@ -68,6 +68,7 @@ class YtDlpReader:
                     promised=None,
                     tells_its_end=lambda: told == [True],
                     break_off=child.kill,
+                    from_page=True,
                 )
 
     def end(self) -> None:

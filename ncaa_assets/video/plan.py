@@ -6,6 +6,7 @@ from ncaa_assets.failures import BackupError, VideoRefused
 from ncaa_assets.ports import Candidate, CopyOutcome, CopyPlan
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay
+from ncaa_assets.video.same import may_mean
 
 
 def plan_copies(
@@ -53,7 +54,9 @@ def plan_copies(
         if not force and (known or (highlight.id, highlight.url) in pages):
             continue
         if entries:
-            renewed.append(Candidate(highlight, earlier, tuple(video for video in entries if video in lost)))
+            gone = tuple(video for video in entries if video in lost)
+            perhaps = () if force or gone else tuple(video for video in earlier if may_mean(highlight.url, video))
+            renewed.append(Candidate(highlight, earlier, gone, perhaps))
         else:
             fresh.append(Candidate(highlight))
     return CopyPlan(renewed, fresh, None if count is None else max(0, count - len(places)))
@@ -75,14 +78,9 @@ def _address(video: CopiedVideo, listed: str | None) -> str:
     """Where to ask for a lost copy: at the address that its highlight is listed with now, if that served it or is the
     same with another signature, else at the last that served it."""
     known = [video.source_url, *video.other_urls]
-    if listed is not None and any(is_same_address(listed, url) for url in known):
+    if listed is not None and may_mean(listed, video):
         return listed
     return known[-1]
-
-
-def is_same_address(one: str | None, other: str | None) -> bool:
-    """Whether two URLs differ in nothing but their query, where signed links carry their signature."""
-    return one is not None and other is not None and one.partition("?")[0] == other.partition("?")[0]
 
 
 def skipped(outcome: CopyOutcome, error: BackupError) -> SkippedVideo:

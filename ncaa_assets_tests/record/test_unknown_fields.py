@@ -71,7 +71,7 @@ VIDEOS: dict[str, Any] = {
     "videos": [{
         "id": "1", "title": None, "source_url": "https://x/1.mp4", "other_urls": [], "key": f"videos/{DAY}/1.mp4",
         "bytes": 1, "sha256": "a", "container": "mp4", "duration_seconds": None, "has_sound": None, "width": None,
-        "height": None, "etag": None, "copied_at": "2025-03-10T06:00:00Z",
+        "height": None, "etag": None, "from_page": None, "copied_at": "2025-03-10T06:00:00Z",
         "lost": {"kind": "gone", "reason": "no longer there", "at": "2025-03-10T06:00:00Z"},
         "facts": {
             "read_by": "a reader", "format": "MPEG-4", "seconds": 1.5, "bitrate": None, "fast_start": True,
