@@ -44,6 +44,7 @@ def copying() -> None:
             ("file, at full speed", "local", fast, folder),
             (f"file, at {WIRE // 10**6} MB/s", "local", wire, folder),
             ("S3 (moto)", "s3", fast, endpoint),
+            (f"S3, at {WIRE // 10**6} MB/s", "s3", wire, endpoint),
         ):
             ours, theirs = [], []
             for _ in range(ROUNDS):

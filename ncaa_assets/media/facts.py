@@ -26,7 +26,6 @@ class Picture(Stored):
         bitrate: bits a second.
         seconds: how long it plays, counted as a player shows it.
         frames: how many frames it has, where the file says so.
-        encrypted: whether nobody can watch it without a key.
     """
 
     stream: int
@@ -48,7 +47,6 @@ class Picture(Stored):
     bitrate: int | None = None
     seconds: float | None = None
     frames: int | None = None
-    encrypted: bool = False
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -100,6 +98,7 @@ class Facts(Stored):
             a kind of file without an index).
         fragmented: whether its media come in fragments.
         pictures, sounds: how many tracks of each kind it has, those that were passed over included.
+        encrypted: whether nobody can watch the film without a key.
         picture, sound: the two that are watched and heard (None: there is none).
     """
 
@@ -111,6 +110,7 @@ class Facts(Stored):
     fragmented: bool = False
     pictures: int = 0
     sounds: int = 0
+    encrypted: bool = False
     picture: Picture | None = None
     sound: Sound | None = None
 
@@ -119,12 +119,12 @@ class Facts(Stored):
         """Why nobody can watch it, for a sentence that begins with it; None where somebody can. Whether the media
         behind the headers are what these say is not known before they are decoded."""
         picture = self.picture
+        if self.encrypted:
+            return "its picture is encrypted, so nobody can watch it without a key"
         if picture is None and self.pictures:
             return "its picture is damaged: not even its size can be read"
         if picture is None:
             return "it holds only sound, no picture" if self.sounds else "it holds no picture that is known, only data"
-        if picture.encrypted:
-            return f"its picture ({picture.codec}) is encrypted, so nobody can watch it without a key"
         if not can_be_read(picture.codec, picture.codec_id, format=self.format):
             name = picture.codec_id or picture.codec
             return f"its picture is in a format that no decoder here reads ({name})"

@@ -23,7 +23,7 @@ from ncaa_assets.text import visible
 _CHILD = str(Path(__file__).with_name("probe_child.py"))
 # A file takes 0.02 s of processor time, some 100 MB of memory; the largest indexes a second and 361 MB (measured). The
 # clock bounds what does nothing at all: a slow store is not the file's fault.
-_BOUNDS = Bounds(seconds=600, processor_seconds=10, memory=1024**3)
+_BOUNDS = Bounds(seconds=600, processor_seconds=5, memory=1024**3)
 _MOST_SERVED, _MOST_REQUESTS = 128 * 1024**2, 4000
 _MOST_REPORT = 4 * 1024**2
 _WORD = 60  # letters of a stranger's that are kept
@@ -148,6 +148,7 @@ def _facts(reader: str, tracks: list[Track], places: _Places) -> Facts:
         fragmented=boxes is not None and boxes.fragmented,
         pictures=len(videos),
         sounds=len(audios),
+        encrypted=film is not None and _is_encrypted(film),
         picture=picture,
         sound=heard,
     )
@@ -214,7 +215,6 @@ def _picture(track: Track, streams: "_Streams") -> Picture | None:
         bitrate=_whole(track, "BitRate"),
         seconds=_number(track, "Duration"),
         frames=_whole(track, "FrameCount"),
-        encrypted=_is_encrypted(track),
     )
 
 

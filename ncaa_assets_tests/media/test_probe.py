@@ -133,7 +133,7 @@ def test_facts_are_those_of_the_film_and_of_its_sound(kind: str, make: Make, tmp
     assert read.why_unwatchable is None
     tracks = tracks_of(tmp_path / kind)
     assert read.picture is not None
-    assert (tracks[read.picture.stream], read.picture.encrypted) == ("Video", False)
+    assert tracks[read.picture.stream] == "Video"
     assert read.sound is None or tracks[read.sound.stream] == "Audio"
 
 

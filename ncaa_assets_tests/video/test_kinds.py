@@ -63,6 +63,15 @@ def moved(data: bytes, by: int) -> bytes:
     return bytes(moved)
 
 
+def scrambled(ts: bytes) -> bytes:
+    """With the marks of scrambling on all packets but those of the tables."""
+    packets = bytearray(ts)
+    for at in range(0, len(ts), 188):
+        if int.from_bytes(ts[at + 1 : at + 3], "big") & 0x1FFF in (256, 257):
+            packets[at + 3] |= 0x80
+    return bytes(packets)
+
+
 def junk_behind(webm: bytes) -> bytes:
     """A Segment of unknown size that holds nothing that can be read."""
     return webm[: webm.index(b"\x18\x53\x80\x67") + 4] + b"\x01" + b"\xff" * 7 + b"#" * 9000
@@ -89,6 +98,7 @@ REFUSED: dict[str, tuple[Callable[[Files], bytes], str]] = {
     "junk behind a WebM header": (lambda f: junk_behind(f.media.webm), "no picture|cannot be read"),
     "junk behind the start of an MPEG-TS": (lambda f: (b"\x47" + b"\xaa" * 187) * 60, "no picture"),
     "an encrypted picture": (lambda f: entry(f.media.mp4, b"encv"), "encrypted"),
+    "scrambled MPEG-TS": (lambda f: scrambled(f.media.ts), "encrypted"),
     "an unknown picture codec": (lambda f: entry(without_configuration(f.media.mp4), b"abcd"), "no decoder.*abcd"),
     "an unknown codec with H.264's configuration": (lambda f: entry(f.media.mp4, b"abcd"), r"no decoder .*\(abcd\)"),
     "an unknown codec, WebM": (lambda f: f.media.webm.replace(b"V_VP8", b"V_XYZ"), r"no decoder .*\(V_XYZ\)"),
