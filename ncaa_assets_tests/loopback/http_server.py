@@ -42,6 +42,19 @@ def raw(answer: bytes) -> Callable[["Handler"], None]:
     return send
 
 
+def stalls_in_the_middle(released: threading.Event, start: bytes) -> Callable[["Handler"], None]:
+    """A script that sends the start of a body of a million bytes, and then nothing until the test ends."""
+
+    def send(handler: "Handler") -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        handler.wfile.write(start)
+        released.wait(60)
+
+    return send
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request as it arrived."""
@@ -124,4 +137,4 @@ def scripted_server() -> Iterator[ScriptedServer]:
             thread.join()
 
 
-__all__ = ["Asked", "Handler", "Reply", "ScriptedServer", "raw", "scripted_server"]
+__all__ = ["Asked", "Handler", "Reply", "ScriptedServer", "raw", "scripted_server", "stalls_in_the_middle"]

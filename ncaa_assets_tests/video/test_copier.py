@@ -31,7 +31,7 @@ from ncaa_assets.video.copier import CopyLimits, VideoCopier
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.loopback.aws import Cloud
-from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer
+from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer, stalls_in_the_middle
 from ncaa_assets_tests.test_text import HOSTILE as HOSTILE_TITLE
 from ncaa_assets_tests.test_text import is_fit_to_print
 from ncaa_assets_tests.video.copies import (
@@ -586,17 +586,6 @@ def stalls_before_headers(released: threading.Event, start: bytes) -> Script:
     def answer(handler: Handler) -> None:
         released.wait(60)
         handler.close_connection = True
-
-    return answer
-
-
-def stalls_in_the_middle(released: threading.Event, start: bytes) -> Script:
-    def answer(handler: Handler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
-        handler.end_headers()
-        handler.wfile.write(start)
-        released.wait(60)
 
     return answer
 

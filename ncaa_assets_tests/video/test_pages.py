@@ -26,7 +26,16 @@ from ncaa_assets.video.pages import _MOST_MEMORY, YtDlpReader
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.days import DAY, KEY, command
-from ncaa_assets_tests.loopback.http_server import Asked, Handler, Reply, Script, ScriptedServer, scripted_server
+from ncaa_assets_tests.loopback.http_server import (
+    Asked,
+    Handler,
+    Reply,
+    Script,
+    ScriptedServer,
+    raw,
+    scripted_server,
+    stalls_in_the_middle,
+)
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 
 MOST_BYTES = 2_000_000
@@ -109,6 +118,18 @@ CASES = [
          lambda m: {"page": page("list.m3u8"), "list.m3u8": Reply(m.playlist, content_type="application/x-mpegurl"),
                     **{f"list{n}.ts": Reply(one, content_type="video/mp2t") for n, one in enumerate(m.segments[:-1])}},
          "gone", "404"),
+    Case("hints", lambda m: {"page": page("video"), "video": raw(
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(m.mp4) + m.mp4)},
+         "copied"),
+    Case("no-number", lambda m: {"page": page("video"), "video": raw(
+        b"HTTP/1.1 200 OK\r\nso it goes\r\nContent-Length: +5\r\n\r\n" + m.mp4)}, "copied", asked=1),
+    Case("two-lengths", lambda m: {"page": page("video"), "video": raw(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\nContent-Length: 9001\r\n\r\n" + m.mp4)}, "gone", "lengths"),
+    Case("not-packed", lambda m: {"page": page("video"), "video": mp4(m.mp4, headers={"Content-Encoding": "gzip"})},
+         "not-video", "unpacked"),
+    Case("utf-8", lambda m: {"page": page("away"), "away": raw(
+        b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: vid\te\\..\\..\\utf-8\\video?\xc3\xa4\r\n\r\n"),
+        "video": mp4(m.mp4)}, "copied", asked=1),
     Case("none", lambda m: {"page": page()}, "unresolved", "no video in its page"),
     Case("page-again", lambda m: {"page": page("video"), "video": mp4(page("video").body)}, "unresolved", "page again"),
     Case("nonsense", lambda m: {"page": page("video"), "video": mp4(bytes(5000))}, "not-video"),
@@ -186,6 +207,7 @@ def test_what_a_page_leads_to_is_stored_whole_or_leaves_nothing(case: Case, day:
     stored = [info.key for info in day.store.list(f"videos/{DAY}/{case.name}.")]
     if isinstance(result, CopiedVideo):
         assert stored == [result.key]
+        assert result.from_page
         assert result.source_url == day.server.url(f"/{case.name}/page")
         whole = b"".join(media.segments) if case.name == "hls" else media.mp4
         assert Path(day.store.path(result.key)).read_bytes() == whole
@@ -204,17 +226,6 @@ def test_nothing_of_the_persons_goes_to_a_pages_host_and_nothing_is_left_behind(
         assert KEY not in str(asked)
 
 
-def stalled(released: threading.Event, start: bytes) -> Script:
-    def answer(handler: Handler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
-        handler.end_headers()
-        handler.wfile.write(start)
-        released.wait(60)
-
-    return answer
-
-
 @pytest.mark.slow
 def test_a_video_that_stalls_behind_a_page_is_given_up(
     store: LocalStore, server: ScriptedServer, media: Media, released: threading.Event, monkeypatch: pytest.MonkeyPatch
@@ -222,7 +233,7 @@ def test_a_video_that_stalls_behind_a_page_is_given_up(
     monkeypatch.setattr(pace, "RATE_WINDOW", 6.0)  # with the start of the child in it
     monkeypatch.setattr(pace, "TIMEOUT", (5.0, 0.5))
     monkeypatch.setattr(host, "TIMEOUT", (5.0, 0.5))
-    server.on("/video", stalled(released, media.mp4[:9000]))
+    server.on("/video", stalls_in_the_middle(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],
         VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
@@ -236,7 +247,7 @@ def test_a_video_that_stalls_behind_a_page_is_given_up(
 def test_a_page_that_takes_longer_than_any_copy_may_is_given_up(
     store: LocalStore, server: ScriptedServer, media: Media, released: threading.Event
 ) -> None:
-    server.on("/video", stalled(released, media.mp4[:9000]))
+    server.on("/video", stalls_in_the_middle(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],
         VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
@@ -261,7 +272,7 @@ def test_closing_the_copier_ends_the_child(
     store: LocalStore, server: ScriptedServer, media: Media, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way, ended = copier(store, server), threading.Event()
-    server.on("/video", stalled(released, media.mp4[:9000]))
+    server.on("/video", stalls_in_the_middle(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],
         VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
