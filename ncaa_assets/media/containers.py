@@ -11,7 +11,7 @@ from ncaa_assets.media.isobmff import BoxReader, Movie, NotWhole, looks_like_mov
 START = 4096  # bytes that are enough to tell the kind
 CONTENT_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "ts": "video/mp2t"}
 _TS_PACKET, _TS_SYNC = 188, b"\x47"
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_EBML, _SEGMENT, _VOID = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\xec"
 
 
 class Verifier(Protocol):
@@ -98,6 +98,9 @@ class WebM:
         del is_all  # the file says so itself, or `shows_its_end` is False
         length, at = _ebml_size(self._head, 4)
         segment = at + (length or 0)
+        while self._head[segment : segment + 1] == _VOID:
+            length, at = _ebml_size(self._head, segment + 1)
+            segment = at + (length or 0)
         if self._head[segment : segment + 4] != _SEGMENT:
             raise NotWhole("its Segment is missing")
         length, at = _ebml_size(self._head, segment + 4)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ncaa_assets.child import Bounds, Child
+from ncaa_assets.failures import BackupError
 from ncaa_assets.media.facts import Facts, Picture, Sound
 from ncaa_assets.media.isobmff import Layout, layout
 from ncaa_assets.media.mpegts import descriptions
-from ncaa_assets.media.probe_child import ANSWER, REPORT, REQUEST
+from ncaa_assets.media.probe_child import ANSWER, NOT_LOADED, REPORT, REQUEST
 from ncaa_assets.text import visible
 
 _CHILD = str(Path(__file__).with_name("probe_child.py"))
@@ -26,6 +27,7 @@ _CHILD = str(Path(__file__).with_name("probe_child.py"))
 _BOUNDS = Bounds(seconds=600, processor_seconds=5, memory=1024**3)
 _MOST_SERVED, _MOST_REQUESTS = 128 * 1024**2, 4000
 _MOST_REPORT = 4 * 1024**2
+_LEAST_TS_BITRATE = 16_000  # bits a second; below it, the clock has jumped and tells no length
 _WORD = 60  # letters of a stranger's that are kept
 _BLOCK, _BLOCK_IN_A_ROW = 64 * 1024, 1024**2
 # MediaInfo would read up to 100 MB of MPEG-TS in a row. Its lengths are told by the clocks at both ends, so it is shown
@@ -47,12 +49,17 @@ class Unreadable(ValueError):
     """No facts can be read of a file; the message says in a few words why."""
 
 
+class NotLoaded(BackupError):
+    """MediaInfo cannot be run on this machine, which says nothing about a file."""
+
+
 def read_facts(file: BinaryIO, *, size: int) -> Facts:
     """What a file of `size` bytes is. It is read at any place, with about a dozen requests; an error of reading it is
     the caller's own and goes through. Where a read comes back short, MediaInfo makes do with what it had.
 
     Raises:
         Unreadable: MediaInfo did not get through it.
+        NotLoaded: MediaInfo cannot be run here.
     """
     is_in_a_row = _read(file, 0, min(size, 4))[:1] == b"\x47"
     if is_in_a_row and size > 2 * _END:
@@ -76,7 +83,12 @@ def _report(read: Read, size: int, block: int) -> bytes:
     # MediaInfo never looks back at what was in the same piece as the index, so a small file comes in small pieces.
     piece = max(1024, min(size // 16, 64 * 1024))
     served = requests = 0
-    with Child([sys.executable, "-I", _CHILD, str(size), str(piece), str(block)], bounds=_BOUNDS, feed=True) as child:
+    command = [sys.executable, "-I", _CHILD, str(size), str(piece), str(block)]
+    try:
+        child = Child(command, bounds=_BOUNDS, feed=True)
+    except OSError as error:
+        raise NotLoaded(f"MediaInfo cannot be started here ({error.strerror or error})") from error
+    with child:
         try:
             while len(head := child.stdout.read(REQUEST.size)) == REQUEST.size:
                 offset, length = REQUEST.unpack(head)
@@ -96,7 +108,10 @@ def _report(read: Read, size: int, block: int) -> bytes:
         except BrokenPipeError:
             pass  # it is gone, and its end says why
         child.kill()
-        raise Unreadable(f"MediaInfo did not get through it ({child.wait().trouble})")
+        ended = child.wait()
+    if ended.status == NOT_LOADED:
+        raise NotLoaded("MediaInfo cannot be loaded here; install this program's packages anew (`make clean backup`)")
+    raise Unreadable(f"MediaInfo did not get through it ({ended.trouble})")
 
 
 def _ends_of(file: BinaryIO, size: int) -> Read:
@@ -139,6 +154,8 @@ def _facts(reader: str, tracks: list[Track], places: _Places) -> Facts:
     heard = _sound(sound, audios.index(sound) + 1, streams) if sound else None
     lengths = [part.seconds for part in (picture, heard) if part and part.seconds is not None]
     seconds = max(lengths, default=None)
+    if streams.are_in_programmes and seconds and 8 * places.size / seconds < _LEAST_TS_BITRATE:
+        seconds = None
     return Facts(
         read_by=reader,
         format=_word(general, "Format") or "unknown",

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 REQUEST, ANSWER = struct.Struct(">QI"), struct.Struct(">I")
+NOT_LOADED = 70  # as its exit status: the library is not there, or lacks another (EX_SOFTWARE)
 REPORT = 2**64 - 1  # as an offset: what follows is the report
 
 
@@ -47,8 +48,14 @@ class _Asked(io.RawIOBase):
 
 def main(size: int, piece: int, block: int) -> None:
     """Writes MediaInfo's report to stdout."""
-    import pymediainfo  # noqa: PLC0415 - the parent imports this file for what both must agree on
+    try:
+        import pymediainfo  # noqa: PLC0415 - the parent imports this file for what both must agree on
 
+        loaded = pymediainfo.MediaInfo.can_parse()
+    except ImportError:
+        loaded = False
+    if not loaded:
+        sys.exit(NOT_LOADED)
     with io.BufferedReader(_Asked(size), block) as file:
         report = pymediainfo.MediaInfo.parse(file, output="JSON", parse_speed=0, buffer_size=piece)
     data = report.encode("utf-8", "replace")

@@ -20,7 +20,7 @@ from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, one_line
 from ncaa_assets.media.containers import CONTENT_TYPES, START, container_of, looks_like_page, verifier_of
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole
-from ncaa_assets.media.probe import Unreadable, read_facts
+from ncaa_assets.media.probe import NotLoaded, Unreadable, read_facts
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, Highlight, safe_name
@@ -272,6 +272,7 @@ def _facts(upload: Upload, size: int) -> Facts:
 
     Raises:
         VideoRefused: it is no video that anybody can watch.
+        CopyFailed: nothing can be said of it on this machine.
         _MiddleNeeded: it seems to be none, and the store has not all of it at hand.
         StoreError: the store failed.
     """
@@ -279,6 +280,8 @@ def _facts(upload: Upload, size: int) -> Facts:
         try:
             facts = read_facts(file, size=size)
             reason = facts.why_unwatchable
+        except NotLoaded as error:
+            raise CopyFailed(str(error)) from error
         except Unreadable as error:
             reason = f"it cannot be read as a video: {error}"
     if reason is None:

@@ -92,6 +92,7 @@ def test_a_webm_file_is_whole_when_it_has_what_its_segment_announces() -> None:
     body = bytes(9000)
     assert followed(WebM(), webm(body, announced=9000)).shows_its_end
     assert not followed(WebM(), webm(body, announced=None)).shows_its_end
+    assert followed(WebM(), webm(body, announced=9000).replace(SEGMENT, b"\xec\x83abc" + SEGMENT)).shows_its_end
     with pytest.raises(NotWhole, match="cut off"):
         followed(WebM(), webm(body, announced=9001))
     with pytest.raises(NotWhole, match="Segment is missing"):

@@ -213,6 +213,29 @@ def test_a_hundred_thousand_tracks_end_in_seconds() -> None:
         facts(data)
 
 
+def test_a_library_that_is_missing_is_no_fault_of_a_file(make: Make, tmp_path: Path, monkeypatch: Any) -> None:
+    """Else a broken installation would refuse every video for good."""
+    data = make("a.mp4", *PICTURE, "-t", "0.2", *H264)
+    lacking = tmp_path / "child.py"
+    lacking.write_text(
+        f"import sys; sys.modules['pymediainfo'] = None\n{Path(probe._CHILD).read_text('utf-8')}", "utf-8"
+    )
+    monkeypatch.setattr(probe, "_CHILD", str(lacking))
+    with pytest.raises(probe.NotLoaded, match="cannot be loaded here"):
+        facts(data)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no python"))
+    with pytest.raises(probe.NotLoaded, match="cannot be started here"):
+        facts(data)
+
+
+def test_a_clock_that_jumped_tells_no_length(make: Make) -> None:
+    first, later = (
+        make(f"{offset}.ts", *PICTURE, "-t", "0.2", *H264, "-output_ts_offset", str(offset)) for offset in (0, 50_000)
+    )
+    assert facts(first).seconds == pytest.approx(0.2, abs=0.1)
+    assert facts(first + later).seconds is None
+
+
 def test_an_error_of_the_file_is_its_readers(make: Make) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
