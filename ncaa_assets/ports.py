@@ -115,6 +115,15 @@ class ObjectStore(ABC):
         large one may cost a copy within the store."""
 
     @abstractmethod
+    def copy(self, source: str, target: str) -> ObjectInfo:
+        """Makes another object of an object's content, without its passing through this program. A folder may keep the
+        content once for both.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+
+    @abstractmethod
     def download(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Opens an object of any size for reading.
 

@@ -203,7 +203,7 @@ class Settings(BaseModel):
             if self.rapidapi_secret_id is not None and self.rapidapi_key is None:
                 raise ValueError("RAPIDAPI_SECRET_ID is read by NCAA_DEPLOYMENT=aws only: set RAPIDAPI_KEY here")
             return self
-        for name in ("s3_bucket_name", "mediaconvert_role_arn"):
+        for name in ("s3_bucket_name", *(("mediaconvert_role_arn",) if self.encode != "never" else ())):
             if getattr(self, name) is None:
                 raise ValueError(f"{name.upper()} is unset: NCAA_DEPLOYMENT=aws needs it")
         return self

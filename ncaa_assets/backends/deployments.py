@@ -3,9 +3,16 @@
 Each backend is imported when it is chosen: boto3 is installed for an aws deployment only.
 """
 
+from ncaa_assets.failures import EncodeFailed, SettingsError
 from ncaa_assets.media.bounds import EncodeBounds
+from ncaa_assets.media.facts import Facts
 from ncaa_assets.ports import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.settings import Settings
+
+NEEDS_FFMPEG = (
+    "ENCODE=needed: this image is without ffmpeg; build it with `--build-arg EXTRAS=ffmpeg` (docs/image.md), or set "
+    "ENCODE=always"
+)
 
 
 def open_store(settings: Settings) -> ObjectStore:
@@ -48,7 +55,32 @@ def open_table(settings: Settings) -> HighlightTable:
 
 
 def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
-    """What encodes videos from and to `store`, which `open_store` gave for the same settings."""
+    """What encodes videos from and to `store`, which `open_store` gave for the same settings.
+
+    Raises:
+        SettingsError: `ENCODE=needed` needs an ffmpeg, and there is none.
+    """
+    if settings.encode == "never":
+        from ncaa_assets.backends.as_needed import NeverEncodes  # noqa: PLC0415
+
+        return NeverEncodes()
+    encoder = _open_encoder(settings, store)
+    if settings.encode == "always":
+        return encoder
+    from ncaa_assets.backends.as_needed import AsNeeded  # noqa: PLC0415
+    from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415
+    from ncaa_assets.media.profile import PROFILE  # noqa: PLC0415
+
+    try:
+        ffmpeg_program()
+    except EncodeFailed as error:
+        if settings.ncaa_deployment == "local":
+            raise SettingsError(f"ENCODE=needed: {error}") from None
+        raise SettingsError(NEEDS_FFMPEG) from None
+    return AsNeeded(store, PROFILE, encoder, concurrency=settings.video_concurrency, timeout=settings.encode_timeout)
+
+
+def _open_encoder(settings: Settings, store: ObjectStore) -> Transcoder:
     from ncaa_assets.media.profile import PROFILE  # noqa: PLC0415
 
     if settings.ncaa_deployment == "aws":
@@ -93,8 +125,17 @@ def encode_bounds(settings: Settings) -> EncodeBounds:
     """What an encode of these settings may cost at most."""
     is_paid = settings.ncaa_deployment == "aws" and settings.encode != "never"
     return EncodeBounds(
-        max_seconds=settings.video_max_seconds, max_minutes=settings.encode_minutes_a_day if is_paid else None
+        max_seconds=settings.video_max_seconds,
+        max_minutes=settings.encode_minutes_a_day if is_paid else None,
+        is_free=_can_stay if settings.encode == "needed" else None,
     )
+
+
+def _can_stay(facts: Facts) -> bool:
+    from ncaa_assets.media.profile import PROFILE  # noqa: PLC0415
+    from ncaa_assets.media.web_ready import why_encode  # noqa: PLC0415
+
+    return why_encode(facts, PROFILE) is None
 
 
 def read_secret(secret_id: str) -> str:

@@ -110,7 +110,7 @@ class _Work:
             log.info("%s: the same bytes were encoded before; nothing to pay again", name)
             self.reused += 1
         else:
-            log.info("%s encoded in %.1f s: %s", name, result.encode_seconds, size(result.bytes))
+            log.info("%s %s in %.1f s: %s", name, result.made_by, result.encode_seconds, size(result.bytes))
             self.encoded.append(result)
         for earlier in self.manifest.videos:
             if (earlier.key, earlier.sha256) == (result.key, result.sha256):

