@@ -16,6 +16,7 @@ from typing import BinaryIO
 _KEPT = {b"ftyp": 4096, b"moov": 16 * 1024**2, b"moof": 1024**2}
 _INDEX_CHUNK = 64 * 1024
 _CHUNK = 1024**2
+_MOST_FOLLOWED = 5_000_000  # boxes; four seconds of work. Hours of film, each frame a fragment, are two million
 _MOST_BOXES = 1000  # looked at for their order
 _FIRST = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 _MEDIA = {b"mdat", b"imda"}
@@ -73,6 +74,7 @@ class BoxReader:
         self._last = b""
         self._boxes: dict[bytes, bytes] = {}
         self._samples_end = 0  # of the fragments' samples
+        self._count = 0
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes."""
@@ -144,7 +146,8 @@ class BoxReader:
         if header == 16:
             size = struct.unpack(">Q", self._head[8:16])[0]
         self._head.clear()
-        if 0 < size < header:  # no box: nothing that follows can be one
+        self._count += 1
+        if 0 < size < header or self._count > _MOST_FOLLOWED:  # no box, so nothing that follows can be one; or a flood
             size, kind = 0, b""
         self._kind, self._open_ended = kind, size == 0
         self._seen.add(kind)

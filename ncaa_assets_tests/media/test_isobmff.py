@@ -218,6 +218,14 @@ def test_what_follows_index_and_media_may_be_anything(trailer: bytes, order: int
             read(data[:length])
 
 
+def test_a_flood_of_boxes_is_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isobmff, "_MOST_FOLLOWED", 50)
+    whole = movie(mvhd(1000), trak(b"vide"))
+    assert read(whole + 100 * box(b"free")).has_video
+    with pytest.raises(NotWhole, match="no index"):
+        read(100 * box(b"free") + whole)
+
+
 def test_unknown_boxes_are_passed_over_wherever_they_stand() -> None:
     odd = box(b"xyzw", bytes(50))
     moov, mdat = box(b"moov", mvhd(1000) + trak(b"vide")), box(b"mdat", b"x" * 100)
