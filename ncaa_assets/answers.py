@@ -35,7 +35,7 @@ class Answer(http.client.HTTPResponse):
         host, self.fp = self.fp, io.BytesIO(_tidied(_head(self.fp)))
         try:
             super().begin()
-        except (ConnectionError, http.client.BadStatusLine):
+        except ConnectionError:  # it ended before its first byte
             raise
         except http.client.HTTPException as error:
             raise InvalidHeader(f"the head of the answer cannot be read: {error}") from error

@@ -191,8 +191,9 @@ def still_to_copy(planned: CopyPlan, videos: VideosDay, wanted: Wanted) -> int:
 
     def is_open(candidate: Candidate) -> bool:
         # A link with another signature alone is no work that is left undone.
-        otherwise = not candidate.perhaps
-        return bool(candidate.lost) or open_for.get((candidate.highlight.id, candidate.highlight.url), otherwise)
+        if candidate.lost and not candidate.perhaps:
+            return True
+        return open_for.get((candidate.highlight.id, candidate.highlight.url), not candidate.perhaps)
 
     fresh = sum(map(is_open, planned.fresh))
     return sum(map(is_open, planned.renewed)) + (fresh if planned.missing is None else min(fresh, planned.missing))

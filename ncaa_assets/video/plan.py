@@ -49,13 +49,16 @@ def plan_copies(
         entries = [video for video in manifest.videos if video.id == highlight.id]
         earlier = tuple(video for video in present if video.id == highlight.id)
         known = any(highlight.url in (video.source_url, *video.other_urls) for video in entries)
+        if not earlier:  # what is lost for good is not asked for at each new signature
+            known = known or any(video.lost is not None and may_mean(highlight.url, video) for video in entries)
         if highlight.id in forgotten or (highlight.id, highlight.url) in asked:
             continue
         if not force and (known or (highlight.id, highlight.url) in pages):
             continue
         if entries:
             gone = tuple(video for video in entries if video in lost)
-            perhaps = () if force or gone else tuple(video for video in earlier if may_mean(highlight.url, video))
+            is_awaited = force or any(video.lost is None for video in gone)
+            perhaps = () if is_awaited else tuple(video for video in earlier if may_mean(highlight.url, video))
             renewed.append(Candidate(highlight, earlier, gone, perhaps))
         else:
             fresh.append(Candidate(highlight))

@@ -12,7 +12,7 @@ import pytest
 from ncaa_assets.archive import standing
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import BackupError
-from ncaa_assets.record.models import CopiedVideo, VideosDay
+from ncaa_assets.record.models import CopiedVideo, LostCopy, VideosDay
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets.video.same import may_mean
 from ncaa_assets_tests.days import settings_for
@@ -177,3 +177,29 @@ def test_which_urls_may_mean_a_copy(listed: str | None, from_page: bool | None, 
     )
     known = listed == one.source_url
     assert [bool(candidate.perhaps) for candidate in plan.renewed] == ([] if known else [expected])
+
+
+@pytest.mark.parametrize(
+    ("earlier", "lost", "force", "expected"),
+    [
+        ([], ["for good"], False, None), ([], ["for good"], True, 0), ([], ["now"], False, 0),
+        (["a"], ["for good"], False, 1), (["a"], ["now"], False, 0), (["a"], ["for good"], True, 0),
+    ],
+)  # fmt: skip
+def test_a_new_signature_of_what_is_lost(
+    earlier: list[str], lost: list[str], force: bool, expected: int | None
+) -> None:
+    """What is lost for good is not asked for again; what was lost just now is fetched under its new signature."""
+
+    def entry(key: str) -> CopiedVideo:
+        return CopiedVideo(
+            id="1", title=None, source_url="https://a.test/clip?s=1", key=key, bytes=1, sha256="", container="mp4",
+            duration_seconds=None, has_sound=None, copied_at="",
+            lost=LostCopy(kind="gone", reason="404", at="") if key == "for good" else None,
+        )  # fmt: skip
+
+    manifest = VideosDay(date=DAY, videos=[entry(key) for key in (*earlier, *lost)])
+    listed = highlight(1, "https://a.test/clip?s=2")
+    plan = plan_copies([listed], manifest, have=lambda video: video.key in earlier, count=None, force=force)
+    asked = [candidate for candidate in plan.renewed if candidate.highlight.url == listed.url]
+    assert [len(candidate.perhaps) for candidate in asked] == ([] if expected is None else [expected])
