@@ -21,12 +21,16 @@ _MOST_BYTES = 256 * 1024  # of an answer's head and all interim answers before i
 _INTERIM = re.compile(rb"HTTP/\d\.\d[ \t]+1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_LONGEST_LINE = 64 * 1024
+_SIZE_OF_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_END_OF_CHUNK = re.compile(rb"\r?\n")
 
 
 class Answer(http.client.HTTPResponse):
     """An answer whose head is tidied before http.client reads it.
 
-    `urllib3.exceptions.InvalidHeader`, which is no passing failure, stands for a head that no browser takes.
+    `urllib3.exceptions.InvalidHeader`, which is no passing failure, stands for a head or for chunks that no browser
+    takes.
     """
 
     fp: Any  # while the head is read, a tidied copy of it
@@ -45,6 +49,28 @@ class Answer(http.client.HTTPResponse):
         if "chunked" in codings.split(", ") and codings != "chunked":
             self.chunked, self.will_close = True, True
             self.chunk_left = self.length = None
+
+    def _get_chunk_left(self) -> int | None:
+        """How much of a chunk is still to come; None at the end. http.client asks this before each read of a chunked
+        body, and its own would take `-5`, `0x5` and `1_0` for sizes and no line that ends with LF alone."""
+        if self.chunk_left:
+            return self.chunk_left
+        if self.chunk_left == 0:
+            self._match(_END_OF_CHUNK)
+        self.chunk_left = int(self._match(_SIZE_OF_CHUNK)[1], 16) or None
+        if self.chunk_left is None:
+            self._read_and_discard_trailer()  # type: ignore[attr-defined]
+            self._close_conn()  # type: ignore[attr-defined]
+        return self.chunk_left
+
+    def _match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+        line = self.fp.readline(_LONGEST_LINE)
+        match = pattern.fullmatch(line)
+        if match is None:
+            if len(line) < _LONGEST_LINE and not line.endswith(b"\n"):  # the connection ended
+                raise http.client.IncompleteRead(b"")
+            raise InvalidHeader("the body is not in chunks as it should be")
+        return match
 
 
 class HTTP(HTTPConnection):

@@ -116,7 +116,7 @@ def is_transient(error: BaseException) -> bool:
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
 
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.InvalidHeader):
         return False
     return isinstance(
         error,

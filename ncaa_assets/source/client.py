@@ -162,6 +162,8 @@ class HighlightsApi(Source):
                 raise SourceError(f"the API's answer cannot be read ({error}); check API_URL") from error
             # Its message, and so the log, would hold the key.
             raise SourceError("the key cannot be sent as a header; copy RAPIDAPI_KEY again") from None
+        except urllib3.exceptions.InvalidHeader as error:
+            raise SourceError(f"the API's answer cannot be read ({error}); check API_URL") from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._connection_error(error) from error
 

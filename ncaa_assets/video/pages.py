@@ -201,6 +201,8 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
                         raise too_large()
             except urllib3.exceptions.DecodeError as error:
                 raise refused(VideoRefused("an answer cannot be unpacked", kind="not-video")) from error
+            except urllib3.exceptions.InvalidHeader as error:
+                raise refused(VideoRefused(one_line(error), kind="gone")) from error
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise trouble(exceptions.TransportError(one_line(error), cause=error)) from error
             return b"".join(pieces)
