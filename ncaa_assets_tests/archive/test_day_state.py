@@ -148,6 +148,22 @@ def test_a_video_that_failed_for_a_passing_reason_is_to_do_and_one_that_was_refu
     assert day.why(count=None) is None
 
 
+def test_a_link_that_was_signed_anew_is_nothing_to_do_and_another_page_is(day: Day) -> None:
+    def listed(link: str) -> None:
+        day.fetch(records=[record(1, link), *(record(other, url(other)) for other in (2, 3))])
+
+    listed(url(1) + "?signature=2")
+    assert day.why() is None
+    day.videos.videos[0].from_page = True
+    day.save()
+    assert day.why() == "failed: 1 video not copied"
+    day.videos.videos[0].from_page = False
+    day.save()
+    assert day.why() is None
+    listed(url(1) + "/other")
+    assert day.why() == "failed: 1 video not copied"
+
+
 def test_a_page_is_to_do_where_pages_are_read_now_until_one_has_no_video(day: Day) -> None:
     day.skip(2, "page")
     day.skip(3, "gone")
