@@ -3,12 +3,18 @@
 ARG PYTHON_VERSION=3.11
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS build
-COPY requirements/aws.lock /src/requirements/
+# With FFMPEG=1 the image holds an ffmpeg of 173 MB, which ENCODE=needed works with.
+ARG FFMPEG=0
+COPY requirements/aws.lock requirements/local.lock /src/requirements/
 # A package without a wheel fails here, because nothing could compile it. The UI's source maps, a tenth of the size,
 # only serve its authors. flit_core builds the package, and is kept out of the final image.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         -r /src/requirements/aws.lock \
+    && if [ "$FFMPEG" = 1 ]; then \
+        sed -n '/^imageio-ffmpeg==/,/[^\\]$/p' /src/requirements/local.lock > /src/requirements/ffmpeg.lock \
+        && pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+            -r /src/requirements/ffmpeg.lock; fi \
     && find /opt/venv -name '*.map' -delete \
     && mkdir /opt/build \
     && mv /opt/venv/lib/python*/site-packages/flit_core* /opt/build/

@@ -49,6 +49,13 @@ resource "aws_ecs_task_definition" "run" {
   task_role_arn            = aws_iam_role.run.arn
   container_definitions    = jsonencode(local.run_containers)
 
+  dynamic "ephemeral_storage" {
+    for_each = var.run_disk_gib > 20 ? [var.run_disk_gib] : []
+    content {
+      size_in_gib = ephemeral_storage.value
+    }
+  }
+
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = var.cpu_architecture

@@ -350,6 +350,17 @@ variable "run_size" {
   }
 }
 
+variable "run_disk_gib" {
+  description = "GiB of disk of a run's task, of which 20 cost nothing. ENCODE=needed takes twice VIDEO_MAX_BYTES for each video at a time."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.run_disk_gib >= 20 && var.run_disk_gib <= 200 && floor(var.run_disk_gib) == var.run_disk_gib
+    error_message = "run_disk_gib must be a whole number of 20 to 200."
+  }
+}
+
 variable "database_instance_class" {
   description = "The database's size while always_on."
   type        = string

@@ -10,8 +10,8 @@ from ncaa_assets.ports import HighlightTable, ObjectStore, Transcoder
 from ncaa_assets.settings import Settings
 
 NEEDS_FFMPEG = (
-    "ENCODE=needed: this image is without ffmpeg; build it with `--build-arg EXTRAS=ffmpeg` (docs/image.md), or set "
-    "ENCODE=always"
+    "ENCODE=needed works with ffmpeg, and there is none: build the image with `--build-arg FFMPEG=1` (docs/image.md), "
+    "or outside an image run `pip install 'ncaa-assets[local]'`; or set ENCODE=always"
 )
 
 

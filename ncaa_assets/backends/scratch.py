@@ -38,7 +38,7 @@ def as_file(store: ObjectStore, key: str) -> Iterator[Path]:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreError(
                     f"the disk that holds {folder.parent} is too full for {store.uri(key)}; give it more space (on "
-                    "aws, the variable `scratch_gib` of terraform), then run the day again"
+                    "aws, Terraform's `run_disk_gib`), then run the day again"
                 ) from error
             raise
         yield path

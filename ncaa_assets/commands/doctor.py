@@ -23,7 +23,7 @@ from ncaa_assets.archive.archive import Archive
 from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands import ending
-from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, one_line
+from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, SettingsError, one_line
 from ncaa_assets.ports import FirstPage
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
@@ -87,7 +87,8 @@ def lines() -> Iterator[Line]:
     opened = functools.cache(lambda: Archive.open(settings))
     if settings.ncaa_deployment == "local":
         yield from _each(("archive", lambda: _archive(opened())), ("disk", lambda: _disk(settings)))
-        yield from _each(("ffmpeg", _ffmpeg))
+        if settings.encode != "never":
+            yield from _each(("ffmpeg", lambda: _ffmpeg(settings)))
     elif importlib.util.find_spec("boto3") is None:
         yield Line(Mark.FAIL, "packages", "boto3 is missing; pip install 'ncaa-assets[aws]'")
         return
@@ -95,6 +96,8 @@ def lines() -> Iterator[Line]:
         from ncaa_assets.backends.aws.probe import examine_aws  # noqa: PLC0415 - only an aws deployment has boto3
 
         yield from examine_aws(settings, lambda: opened().store)
+        if settings.encode == "needed":
+            yield from _each(("ffmpeg", lambda: _ffmpeg(settings)))
         yield from _each(("archive", lambda: _archive(opened())))
     yield from _each(("instance", lambda: _instance(settings)))
     yield from _each(("yesterday", lambda: _yesterday(opened())))
@@ -171,10 +174,17 @@ def _disk(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.OK, "disk", text, evidence)
 
 
-def _ffmpeg() -> Iterator[Line]:
+def _ffmpeg(settings: Settings) -> Iterator[Line]:
+    from ncaa_assets.backends.deployments import NEEDS_FFMPEG  # noqa: PLC0415
     from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415
 
-    program = ffmpeg_program()
+    try:
+        program = ffmpeg_program()
+    except EncodeFailed:
+        if settings.ncaa_deployment == "local":
+            raise
+        yield Line(Mark.FAIL, "ffmpeg", NEEDS_FFMPEG)
+        return
     try:
         encoders, version = (
             child.run([program, *arguments], bounds=child.Bounds(seconds=30), check=False)

@@ -327,6 +327,18 @@ def test_on_aws_everything_that_a_run_uses_is_tried_and_nothing_stays(on_aws: Do
     assert cloud.times("CreateJob") == 0
 
 
+def test_on_aws_the_mode_of_encoding_says_what_is_asked_for(on_aws: Doctor, cloud: Cloud) -> None:
+    said = on_aws(ENCODE="needed")
+    assert {"ffmpeg": "ok", "encoder": "ok", "role": "ok"}.items() <= said.marks.items()
+    said = on_aws(ENCODE="needed", IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg")
+    assert "build the image with `--build-arg FFMPEG=1`" in said.line("ffmpeg", "fail")
+    asked = cloud.times("GetQueue")
+    said = on_aws(ENCODE="never", MEDIACONVERT_ROLE_ARN="")
+    assert said.code == 0
+    assert not {"ffmpeg", "encoder", "role"} & said.marks.keys()
+    assert cloud.times("GetQueue") == asked
+
+
 def test_on_aws_the_key_may_lie_in_a_secret(on_aws: Doctor, cloud: Cloud, server: ScriptedServer) -> None:
     cloud.client("secretsmanager").create_secret(Name="key", SecretString=json.dumps({"api_key": "k-of-a-secret"}))
     said = on_aws(RAPIDAPI_KEY="", RAPIDAPI_SECRET_ID="key")

@@ -45,6 +45,7 @@ print(json.dumps({
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 NAME = "ncaa-assets-test"
+OURS = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__", "data*", ".dagster*", ".env")
 
 
 def test_the_dockerfile_passes_hadolint() -> None:
@@ -58,37 +59,41 @@ def test_the_dockerfile_passes_hadolint() -> None:
 class Image:
     """The built image."""
 
-    def __init__(self, tool: str) -> None:
-        self.tool = tool
+    def __init__(self, tool: str, name: str = NAME) -> None:
+        self.tool, self.name = tool, name
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command in a new container, on this machine's network."""
         given = [f"{name}={value}" for name, value in environment.items()]
         return subprocess.run(
-            [self.tool, "--run", NAME, *(["env", *given] if given else []), *command],
+            [self.tool, "--run", self.name, *(["env", *given] if given else []), *command],
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
+
+
+def built(context: Path, name: str) -> str:
+    """Builds an image of a folder and returns the tool that did."""
+    tool = os.environ.get("NCAA_BUILD_IMAGE")
+    if not tool:
+        pytest.skip("NCAA_BUILD_IMAGE names no tool that builds images (.ci/run sets it where there is one)")
+    done = subprocess.run(
+        [tool, "-t", name, context],
+        capture_output=True, text=True, timeout=900, check=False, env={**os.environ, "BUILDAH_LAYERS": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return tool
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """An image built from the repository's files with a person's own files beside them."""
-    tool = os.environ.get("NCAA_BUILD_IMAGE")
-    if not tool:
-        pytest.skip("NCAA_BUILD_IMAGE names no tool that builds images (.ci/run sets it where there is one)")
     context = tmp_path_factory.mktemp("context") / "clone"
-    ours = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__", "data*", ".dagster*", ".env")
-    shutil.copytree(PROJECT, context, ignore=ours)
+    shutil.copytree(PROJECT, context, ignore=OURS)
     (context / ".env").write_text(f"RAPIDAPI_KEY={KEY}\n")
     (context / "ncaa_assets" / ".env").write_text(f"RAPIDAPI_KEY={KEY}\n")
     (context / "data").mkdir()
     (context / "data" / "private.json").write_text("{}")
-    done = subprocess.run(
-        [tool, "-t", NAME, context],
-        capture_output=True, text=True, timeout=900, check=False, env={**os.environ, "BUILDAH_LAYERS": "true"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    yield Image(tool)
+    yield Image(built(context, NAME))
 
 
 @pytest.mark.slow
@@ -151,3 +156,19 @@ def test_the_default_command_backs_up_to_the_account_in_the_environment_and_tell
     doctor = image.run("ncaa-assets", "doctor", **environment)
     assert "highlights" in doctor.stdout
     assert "Traceback" not in doctor.stdout + doctor.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_an_image_that_is_asked_for_ffmpeg_has_it(tmp_path: Path) -> None:
+    context = tmp_path / "clone"
+    shutil.copytree(PROJECT, context, ignore=OURS)
+    dockerfile = context / "Dockerfile"
+    asked = dockerfile.read_text("utf-8").replace(
+        "\nARG FFMPEG=0\n", "\nARG FFMPEG=1\n"
+    )  # not every tool takes arguments
+    assert asked != dockerfile.read_text("utf-8")
+    dockerfile.write_text(asked, "utf-8")
+    image = Image(built(context, f"{NAME}-ffmpeg"), f"{NAME}-ffmpeg")
+    done = image.run("python", "-c", "from ncaa_assets.media.ffmpeg import ffmpeg_program; print(ffmpeg_program())")
+    assert "imageio_ffmpeg" in done.stdout, done.stderr

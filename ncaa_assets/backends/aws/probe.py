@@ -35,8 +35,11 @@ def examine_aws(settings: Settings, open_store: Callable[[], ObjectStore]) -> It
         ("credentials", _credentials),
         ("bucket", lambda: _bucket(settings, open_store())),
         ("table", lambda: _table(settings)),
-        ("encoder", lambda: _queue(settings)),
-        ("role", lambda: _role(settings)),
+        *(
+            [("encoder", lambda: _queue(settings)), ("role", lambda: _role(settings))]
+            if settings.encode != "never"
+            else []
+        ),
         ("topic", lambda: _alerts(settings)),
     ]
     for name, examine_it in examinations:
