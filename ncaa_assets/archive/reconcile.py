@@ -24,11 +24,14 @@ from ncaa_assets.archive import documents
 from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
 from ncaa_assets.failures import ObjectMissing, StoreError
+from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole, read_index
+from ncaa_assets.media.lengths import differences, tolerance
 from ncaa_assets.media.profile import ffmpeg_decode_arguments
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import (
+    CopiedVideo,
     D,
     Document,
     HighlightsDay,
@@ -44,9 +47,6 @@ from ncaa_assets.text import visible
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.
 # It takes the newest first, so what the run itself copied is always among it unless that alone is more.
 QUICK_BYTES = 256 * 1024**2
-
-# An encode may be shorter or longer than its source by a frame or an audio packet; never by this much.
-TOLERANCE_SECONDS = 1.0
 
 KINDS: tuple[type[Document], ...] = (HighlightsDay, VideosDay, ProcessedDay)
 
@@ -196,10 +196,11 @@ class Decoder:
     def __init__(self, program: str, *, seconds: float) -> None:
         self._program, self._seconds = program, seconds
 
-    def complaint(self, path: Path) -> str | None:
-        """What ffmpeg says while it decodes a file, on one line; None where it decodes from start to end."""
+    def complaint(self, path: Path, facts: Facts | None) -> str | None:
+        """What ffmpeg says while it decodes a file's film and sound, on one line; None where it decodes from start to
+        end."""
         bounds = Bounds(seconds=self._seconds, memory=VIDEO_MEMORY)
-        ended = run([self._program, *ffmpeg_decode_arguments(path)], bounds=bounds, check=False)
+        ended = run([self._program, *ffmpeg_decode_arguments(path, facts)], bounds=bounds, check=False)
         if ended.timed_out:
             return f"decoding took longer than {self._seconds:.0f} s"
         return visible(ended.stderr, most=200) or ended.trouble
@@ -427,7 +428,7 @@ def copies(
             seen.sha256 = Hash.EQUAL_BY_STORE
         elif left is None or video.bytes <= left:
             try:
-                digest, complaint = _read(store, video.key, decoder)
+                digest, complaint = _read(store, video.key, decoder, video.facts)
             except StoreError as error:
                 result.findings.append(_unreadable(manifest.date, "videos", video.key, error))
                 continue
@@ -528,15 +529,16 @@ def _instead(day: str, clip: Clip) -> str:
 
 
 def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) -> Comparison[DurationEvidence]:
-    """Whether each output lasts as long as its source, to within a second.
+    """Whether each output lasts as long as its source: its picture as the film, and its sound as that of the source.
 
-    An output's duration is read from its own index. A source's was read from its index while it was copied; that of
-    WebM and MPEG-TS files is not known, and so not compared.
+    How long they last was read from both when they were made. Of an output that was made before facts were kept, its
+    whole length is compared with what its source's index says. Each output's own index is read too: it must be there.
     """
     result: Comparison[DurationEvidence] = Comparison()
-    recorded = {video.sha256: video.duration_seconds for video in sources.videos}
+    recorded = {video.sha256: video for video in sources.videos}
     for video in manifest.videos:
-        wanted = recorded.get(video.source_sha256)
+        source = recorded.get(video.source_sha256)
+        wanted = source.duration_seconds if source else None
         seen = DurationEvidence(video.key, wanted)
         result.evidence.append(seen)
         remedy = f"{_rerun(manifest.date, force=True)}: it is encoded again"
@@ -554,13 +556,22 @@ def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) ->
             )
             continue
         seen.seconds = round(lasts, 3) if lasts else None
-        if not wanted or not lasts:
-            continue
-        seen.difference = round(lasts - wanted, 3)
-        if abs(lasts - wanted) > TOLERANCE_SECONDS:
-            problem = f"lasts {lasts:.1f} s and its source {wanted:.1f} s"
+        if wanted and lasts:
+            seen.difference = round(lasts - wanted, 3)
+        for problem in _length_problems(source, video, lasts):
             result.findings.append(Finding(manifest.date, "processed_videos", video.key, problem, remedy))
     return result
+
+
+def _length_problems(source: CopiedVideo | None, output: ProcessedVideo, lasts: float | None) -> Iterator[str]:
+    if source is None:
+        return
+    if output.facts is not None:
+        if source.facts is not None:
+            for name, before, after in differences(source.facts, output.facts):
+                yield f"its {name} lasts {after:.1f} s and that of its source {before:.1f} s"
+    elif source.duration_seconds and lasts and abs(lasts - source.duration_seconds) > tolerance(lasts):
+        yield f"lasts {lasts:.1f} s and its source {source.duration_seconds:.1f} s"
 
 
 def reconcile_day(
@@ -697,7 +708,7 @@ def _size_problem(store: ObjectStore, seen: CopyEvidence | OutputEvidence) -> st
 def _bytes_problem(
     store: ObjectStore, video: ProcessedVideo, decoder: Decoder | None, seen: OutputEvidence
 ) -> str | None:
-    digest, complaint = _read(store, video.key, decoder)
+    digest, complaint = _read(store, video.key, decoder, video.facts)
     seen.read, seen.decoded = video.bytes, decoder is not None
     if video.sha256 is not None and digest != video.sha256:
         return "its bytes are not those that were encoded (another sha256)"
@@ -715,7 +726,7 @@ def _poster_problem(store: ObjectStore, key: str) -> str | None:
     return None if data.startswith(b"\xff\xd8") and data.rstrip(b"\0").endswith(b"\xff\xd9") else "is no whole JPEG"
 
 
-def _read(store: ObjectStore, key: str, decoder: Decoder | None) -> tuple[str, str | None]:
+def _read(store: ObjectStore, key: str, decoder: Decoder | None, facts: Facts | None) -> tuple[str, str | None]:
     """An object's sha256, and what the decoder complains about, if there is one."""
     digest = hashlib.sha256()
     with ExitStack() as stack:
@@ -731,7 +742,7 @@ def _read(store: ObjectStore, key: str, decoder: Decoder | None) -> tuple[str, s
                 copy.write(chunk)
         if copy is not None:
             copy.close()
-        return digest.hexdigest(), decoder.complaint(place) if decoder else None
+        return digest.hexdigest(), decoder.complaint(place, facts) if decoder else None
 
 
 def _rerun(day: str, *, force: bool = False) -> str:

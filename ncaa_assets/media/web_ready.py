@@ -49,8 +49,8 @@ def _of_picture(picture: Picture, facts: Facts, profile: Profile) -> str | None:
         return "its colours are not those of plain screens"
     if picture.width % 2 or picture.height % 2:
         return f"its size of {picture.width}×{picture.height} is odd"
-    if min(picture.shown_size) > profile.max_height:
-        return f"its picture of {picture.width}×{picture.height} is larger than {profile.max_height}"
+    if min(picture.shown_size) > profile.max_short_side:
+        return f"its picture of {picture.width}×{picture.height} is larger than {profile.max_short_side}"
     if picture.frame_rate is not None and picture.frame_rate > _MOST_FRAMES:
         return f"it has {picture.frame_rate:.0f} frames a second"
     bitrate, ceiling = picture.bitrate or facts.bitrate, profile.max_bitrate(min(picture.shown_size))

@@ -111,7 +111,7 @@ def test_a_video_that_cannot_be_encoded_delays_no_other(backend: Backend, clip: 
         request_for(backend.store, "good", clip.read_bytes()),
     ]
     outcomes = {one.request.video.id: one.result for one in backend.transcoder(PROFILE).encode(requests)}
-    assert isinstance(outcomes["bad"], EncodeFailed)
+    assert isinstance(outcomes["bad"], EncodeFailed | EncodeRefused)
     assert "\n" not in str(outcomes["bad"])
     encoded(outcomes["good"])
     assert [one.key for one in backend.store.list("processed_videos/") if "bad" in one.key] == []
@@ -119,7 +119,7 @@ def test_a_video_that_cannot_be_encoded_delays_no_other(backend: Backend, clip: 
 
 def test_a_larger_picture_is_made_smaller_in_its_own_shape(backend: Backend, clip: Path) -> None:
     request = request_for(backend.store, "1", clip.read_bytes())
-    (outcome,) = backend.transcoder(Profile(max_height=90)).encode([request])
+    (outcome,) = backend.transcoder(Profile(max_short_side=90)).encode([request])
     assert (encoded(outcome.result).width, encoded(outcome.result).height) == (160, 90)
 
 

@@ -3,16 +3,17 @@ sentence."""
 
 import logging
 import re
+import signal
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ncaa_assets.backends.local.share import Share
-from ncaa_assets.child import Bounds, Child
+from ncaa_assets.child import Bounds, Child, Ended
 from ncaa_assets.failures import EncodeFailed, EncodeRefused, RunEnded
 from ncaa_assets.media.ffmpeg import ffmpeg_program
-from ncaa_assets.text import size, visible
+from ncaa_assets.text import size, visible, visible_lines
 
 # What ffmpeg and x264 say where memory is refused to them; a thread's stack is memory too.
 _NO_MEMORY = re.compile(
@@ -20,11 +21,29 @@ _NO_MEMORY = re.compile(
     r"|enc:libx264[^\n]*Error while opening encoder"
 )
 
+_WHO = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\]")  # which part of ffmpeg says it
+_WORDS = (
+    (re.compile(r"Decode error rate 0\.(\d\d)\d* exceeds"), "{} % of it cannot be decoded"),
+    (re.compile(r"Decode error rate 1 exceeds|before EOF|received no packets"), "nothing of it can be decoded"),
+    (re.compile(r"no decoder found for: (\w+)"), "there is no decoder for {}"),
+)
+# What it says of an output that it could not make, after it has said why.
+_ABOUT_OUTPUT = re.compile(r"output|task finished|terminating|conversion failed|nothing was written", re.IGNORECASE)
+# What it says where the fault is this machine's, or this ffmpeg's, and not the file's.
+_NOT_THE_FILE = re.compile(
+    r"Unknown encoder|No such filter|Unrecognized option|Option [^\n]*not found|Permission denied"
+    r"|No such file or directory|Read-only file system|Input/output error"
+)
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGBUS, signal.SIGSYS}
+
 log = logging.getLogger(__name__)
 
 
-class FileFailed(EncodeFailed):
-    """ffmpeg ended with an error of its own: as far as can be told, the file is to blame."""
+class FileFailed(EncodeRefused):
+    """ffmpeg ended with an error of its own: the file is to blame."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="broken")
 
 
 @dataclass(frozen=True)
@@ -65,8 +84,8 @@ class FfmpegRuns:
 
         Raises:
             RunEnded: the run was ended meanwhile.
-            FileFailed: ffmpeg failed.
-            EncodeFailed: it took longer than `ENCODE_TIMEOUT`, or the disk is full.
+            FileFailed: ffmpeg cannot read the file.
+            EncodeFailed: it was killed, the disk is full, or it took longer than `ENCODE_TIMEOUT`.
             EncodeRefused: it would have taken more memory than its share.
         """
         started = logged = time.monotonic()
@@ -92,19 +111,38 @@ class FfmpegRuns:
                 self._running.discard(child)
         if self._ending.is_set():
             raise RunEnded("the run was ended")
+        if ended.trouble is not None:
+            raise self._failure(ended)
+        return Written(done, frames)
+
+    def _failure(self, ended: Ended) -> EncodeFailed | EncodeRefused:
+        """What the end of a run that did not go well means."""
         if ended.timed_out:
-            raise EncodeFailed(
+            return EncodeFailed(
                 f"encoding took longer than ENCODE_TIMEOUT ({self._timeout:.0f} s) and was ended; set it higher, "
                 "then run the day again"
             )
-        if "No space left on device" in ended.stderr and ended.status:
-            raise EncodeFailed(f"the disk that holds {self._place} is full; free some space, then run the day again")
+        if "No space left on device" in ended.stderr:
+            return EncodeFailed(f"the disk that holds {self._place} is full; free some space, then run the day again")
         if ended.status > 0 and _NO_MEMORY.search(ended.stderr):
-            raise EncodeRefused(
+            return EncodeRefused(
                 f"it takes more memory than the {size(self._share.memory)} that each of {self._share.at_once} encodes "
                 "at a time gets here; set VIDEO_CONCURRENCY lower, then run the day again with --force",
                 kind="broken",
             )
-        if ended.trouble is not None:
-            raise FileFailed(f"ffmpeg cannot encode it ({ended.last_line or ended.trouble})")
-        return Written(done, frames)
+        text = f"ffmpeg cannot encode it: {_reason(ended.stderr) or ended.trouble}"
+        if _NOT_THE_FILE.search(ended.stderr):
+            return EncodeFailed(f"{text}; see that the disk is well and that ffmpeg is the one of imageio-ffmpeg")
+        if ended.status < 0 and -ended.status not in _CRASHES:
+            return EncodeFailed(f"{text}; run the day again")
+        return FileFailed(text)
+
+
+def _reason(stderr: str) -> str:
+    """Why ffmpeg could not make anything of a file, in words where it is known: else the last line about its input."""
+    for pattern, words in _WORDS:
+        if found := pattern.search(stderr):
+            return words.format(*found.groups())
+    lines = [_WHO.sub("", line).strip() for line in visible_lines(stderr).splitlines()]
+    about_input = [line for line in lines if line and not _ABOUT_OUTPUT.search(line)]
+    return visible((about_input or lines or [""])[-1], most=200)
