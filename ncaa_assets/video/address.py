@@ -6,7 +6,7 @@ import unicodedata
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 _AROUND = "".join(map(chr, range(0x21)))  # control characters and the space
-_NEVER_IN_A_NAME = re.compile(r"[\x00-\x20\x7f#%/:<>?@\[\\\]^|]")
+_NEVER_IN_A_NAME = re.compile(r"[\x00-\x20\x7f#%/:<>?@\[\\\]^|\ufffd]")
 
 
 def absolute(text: str, *, base: str | None = None) -> str:
@@ -40,7 +40,8 @@ def _host(netloc: str) -> str:
     name = unicodedata.normalize("NFKC", unquote(name, errors="strict")).replace("\u3002", ".").lower()
     if _NEVER_IN_A_NAME.search(name):
         raise ValueError("its host is no name")
-    return name + colon + port
+    labels = (one if one.isascii() else f"xn--{one.encode('punycode').decode()}" for one in name.split("."))
+    return ".".join(labels) + colon + port
 
 
 def redirected(url: str, location: str) -> str:

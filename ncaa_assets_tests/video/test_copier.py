@@ -420,7 +420,7 @@ def check_outcome(
         ("http://a..b/clip", "unsafe", "no host name"),
         ("http://*/clip", "gone", "cannot be asked for"),
         ("http://[::1", "unsafe", "cannot be understood"),
-        ("http://\ud800.test/clip", "gone", "cannot be asked for"),
+        ("http://\ud800.test/clip", "unsafe", "is no name"),
         ("http://{server}\0/clip", "unsafe", "cannot be understood"),
         ("http://exa mple/clip", "gone", "cannot be asked for"),
         (None, "gone", "no url"),
