@@ -75,12 +75,12 @@ VIDEOS: dict[str, Any] = {
         "lost": {"kind": "gone", "reason": "no longer there", "at": "2025-03-10T06:00:00Z"},
         "facts": {
             "read_by": "a reader", "format": "MPEG-4", "seconds": 1.5, "bitrate": None, "fast_start": True,
-            "fragmented": False, "pictures": 1, "sounds": 1,
+            "fragmented": False, "pictures": 1, "sounds": 1, "encrypted": False,
             "picture": {
                 "stream": 0, "codec": "AVC", "codec_id": "avc1", "codec_profile": None, "width": 128, "height": 72,
                 "pixel_aspect": 1.0, "rotation": 0, "interlaced": False, "frame_rate": 29.97, "bit_depth": 8,
                 "chroma": "4:2:0", "primaries": None, "transfer": None, "matrix": None, "full_range": False,
-                "bitrate": None, "seconds": 1.5, "frames": 45, "encrypted": False,
+                "bitrate": None, "seconds": 1.5, "frames": 45,
             },
             "sound": {
                 "stream": 1, "track": 1, "pid": None, "codec": "AAC", "codec_id": "mp4a", "codec_profile": "LC",
