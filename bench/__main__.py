@@ -1,5 +1,5 @@
 """`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, the pace
-of the rows and of a merge, and (verify.py, videos.py) of verifying and of copies.
+of the rows and of a merge, (verify.py, videos.py) of verifying and of copies, and (quality.py) what an encode is worth.
 
 Each measurement runs in its own process, which also gives its own peak of resident memory. The median of several is
 printed beside the aim. Nothing is asserted: a person reads the figures.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench import verify, videos
+from bench import quality, verify, videos
 
 ROUNDS = 5
 
@@ -130,6 +130,7 @@ def main() -> None:
     merging()
     verify.main()
     videos.main()
+    quality.main()
 
 
 def imports() -> None:
