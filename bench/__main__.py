@@ -1,5 +1,6 @@
 """`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, the pace
-of the rows and of a merge, (verify.py, videos.py) of verifying and of copies, and (quality.py) what an encode is worth.
+of the rows and of a merge, (verify.py, videos.py) of verifying and of copies, (quality.py) what an encode is worth, and
+(needed.py) how much faster it is to keep a video.
 
 Each measurement runs in its own process, which also gives its own peak of resident memory. The median of several is
 printed beside the aim. Nothing is asserted: a person reads the figures.
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench import quality, verify, videos
+from bench import needed, quality, verify, videos
 
 ROUNDS = 5
 
@@ -131,6 +132,7 @@ def main() -> None:
     verify.main()
     videos.main()
     quality.main()
+    needed.main()
 
 
 def imports() -> None:

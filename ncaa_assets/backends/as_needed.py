@@ -17,13 +17,13 @@ from typing import Literal
 from ncaa_assets.at_once import at_once
 from ncaa_assets.backends.facts import facts_of
 from ncaa_assets.backends.local.ffmpeg import make_poster
-from ncaa_assets.backends.local.ffmpeg_runs import FfmpegRuns, FileFailed
+from ncaa_assets.backends.local.ffmpeg_runs import FfmpegRuns, FileFailed, Written
 from ncaa_assets.backends.local.share import share_of_this_machine
 from ncaa_assets.backends.scratch import as_file, new_file, place_of, publish
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.probe import Unreadable, read_facts
-from ncaa_assets.media.profile import Profile, ffmpeg_decode_arguments, ffmpeg_repackage_arguments
+from ncaa_assets.media.profile import Profile, ffmpeg_decode_arguments
 from ncaa_assets.media.web_ready import is_laid_out, why_encode
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, ObjectInfo, ObjectStore, Transcoder
 from ncaa_assets.record.calendar import now
@@ -44,8 +44,8 @@ class AsNeeded(Transcoder):
         self, store: ObjectStore, profile: Profile, encoder: Transcoder, *, concurrency: int, timeout: float
     ) -> None:
         self._store, self._profile, self._encoder = store, profile, encoder
-        self._share = share_of_this_machine(concurrency)
-        self._ffmpeg = FfmpegRuns(share=self._share, timeout=timeout, place=place_of(store))
+        self._concurrency = concurrency
+        self._ffmpeg = FfmpegRuns(timeout=timeout, place=place_of(store))
 
     def settings_hash(self) -> str:
         return self._encoder.settings_hash()
@@ -53,10 +53,13 @@ class AsNeeded(Transcoder):
     def encode(
         self, requests: Sequence[EncodeRequest], *, before_commit: Callable[[], None] = lambda: None
     ) -> Generator[EncodeOutcome, None, None]:
+        if not requests:
+            return
         to_encode: list[EncodeRequest] = []
-        self._ffmpeg.begin()
+        share = share_of_this_machine(min(self._concurrency, len(requests)))
+        self._ffmpeg.begin(share)
         work = partial(self._outcome, before_commit)
-        with closing(at_once(work, requests, limit=self._share.at_once, name="keep", end=self._ffmpeg.end)) as outcomes:
+        with closing(at_once(work, requests, limit=share.at_once, name="keep", end=self._ffmpeg.end)) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome, EncodeRequest):
                     to_encode.append(outcome)
@@ -92,16 +95,16 @@ class AsNeeded(Transcoder):
         ):
             made_by: Literal["kept", "repackaged"] = "kept" if is_laid_out(facts, video.container) else "repackaged"
             if made_by == "kept":
-                self._check(source, facts, video.id)
+                _check(self._decoded(source, facts, video.id), facts)
                 self._make_poster(source, poster, facts, video.id)
                 before_commit()
                 stored_poster = self._publish_poster(poster, request)
                 stored = store.copy(video.key, request.output_key)
                 digest = video.sha256
             else:
-                self._ffmpeg.run(ffmpeg_repackage_arguments(source, output), video.id, seconds=facts.seconds)
+                written = self._decoded(source, facts, video.id, repackaged=output)
                 facts = self._repackaged(output, facts)
-                self._check(output, facts, video.id)
+                _check(written, facts)
                 self._make_poster(output, poster, facts, video.id)
                 before_commit()
                 with output.open("rb") as file:
@@ -140,20 +143,25 @@ class AsNeeded(Transcoder):
             raise _MustBeEncoded("it cannot be repackaged without loss")
         return facts
 
-    def _check(self, file: Path, facts: Facts, name: str) -> None:
-        """Decodes a file from start to end."""
-        arguments = ffmpeg_decode_arguments(file, threads=self._share.threads, quick=True)
-        written = self._ffmpeg.run(arguments, name, seconds=facts.seconds)
-        frames, rate = (facts.picture.frames, facts.picture.frame_rate) if facts.picture else (None, None)
-        # Where a file does not say how many frames it has, the number is worked out from its length, roughly.
-        if frames is not None and frames - written.frames > max(0.02 * frames, rate or 30):
-            raise _MustBeEncoded(f"{written.frames} of its {frames} frames can be decoded")
+    def _decoded(self, file: Path, facts: Facts, name: str, *, repackaged: Path | None = None) -> Written:
+        """Decodes a file from start to end, and returns how much there was."""
+        arguments = ffmpeg_decode_arguments(
+            file, facts, threads=self._ffmpeg.share.threads, quick=True, repackaged=repackaged
+        )
+        return self._ffmpeg.run(arguments, name, seconds=facts.seconds)
 
     def _make_poster(self, file: Path, poster: Path, facts: Facts, name: str) -> None:
         make_poster(self._ffmpeg, self._profile, file, poster, name=name, seconds=facts.seconds or 0.0)
 
     def _publish_poster(self, poster: Path, request: EncodeRequest) -> ObjectInfo:
         return publish(self._store, poster, request.poster_key, content_type="image/jpeg")
+
+
+def _check(written: Written, facts: Facts) -> None:
+    frames, rate = (facts.picture.frames, facts.picture.frame_rate) if facts.picture else (None, None)
+    # Where a file does not say how many frames it has, the number is worked out from its length, roughly.
+    if frames is not None and frames - written.frames > max(0.02 * frames, rate or 30):
+        raise _MustBeEncoded(f"{written.frames} of its {frames} frames can be decoded")
 
 
 class NeverEncodes(Transcoder):

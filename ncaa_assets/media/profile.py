@@ -172,34 +172,31 @@ def _source_matrix(picture: Picture) -> str:
     return f":in_color_matrix={'smpte170m' if is_small else 'bt709'}"
 
 
-def ffmpeg_repackage_arguments(source: Path, output: Path) -> list[str]:
-    """ffmpeg's arguments (without the program) that put the film and sound of `source`, as they are, into an MP4 with
-    the index in front."""
-    return [
-        "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1",
-        "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, "-i", str(source),
-        "-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-c", "copy",
-        "-movflags", "+faststart", "-f", "mp4", str(output),
-    ]  # fmt: skip
-
-
 def ffmpeg_decode_arguments(
-    video: Path, facts: Facts | None = None, *, threads: int | None = None, quick: bool = False
+    video: Path,
+    facts: Facts | None = None,
+    *,
+    threads: int | None = None,
+    quick: bool = False,
+    repackaged: Path | None = None,
 ) -> list[str]:
     """ffmpeg's arguments (without the program) that decode a video's film and sound, the first of each where `facts` do
-    not name them, and keep nothing, reporting progress on stdout. At the first part that it cannot decode, ffmpeg says
-    so on stderr and ends with an error.
+    not name them, and keep nothing, reporting on stdout how much was decoded. At the first part that it cannot decode,
+    ffmpeg says so on stderr and ends with an error.
 
     `quick` reads all of a picture's bits, in which all that can be wrong shows, and leaves out what only smooths it.
+    With `repackaged`, film and sound are put as they are into an MP4 there, with the index in front.
     """
     fewer = ["-threads", str(threads)] if threads else []
     film = f"0:{facts.picture.stream}" if facts and facts.picture else "0:v:0"
     heard = f"0:{facts.sound.stream}" if facts and facts.sound else "0:a:0?"
     rough = ["-skip_loop_filter", "all", "-skip_idct", "all"] if quick else []
+    copied = ["-map_metadata", "-1", "-c", "copy", "-movflags", "+faststart", "-f", "mp4"]
     return [
-        "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror", "-nostats", "-progress", "pipe:1",
+        "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-xerror", "-nostats", "-progress", "pipe:1",
         "-protocol_whitelist", "file", "-format_whitelist", _FORMATS, *fewer, *rough, "-i", str(video),
         "-map", film, "-map", heard, "-f", "null", "-",
+        *(["-map", film, "-map", heard, *copied, str(repackaged)] if repackaged else []),
     ]  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class FfmpegTranscoder(Transcoder):
 
     Args:
         bounds: what no output goes beyond, whatever its source says of itself.
-        share: what each encode gets of the machine (default: its part of this one).
+        share: what each encode gets of the machine (default: its part of this one, by how many there are).
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class FfmpegTranscoder(Transcoder):
     ) -> None:
         self._store, self._profile = store, profile
         self._concurrency, self._bounds = concurrency, bounds
-        self._share = share or share_of_this_machine(concurrency)
-        self._ffmpeg = FfmpegRuns(share=self._share, timeout=timeout, place=place_of(store))
+        self._share = share
+        self._ffmpeg = FfmpegRuns(timeout=timeout, place=place_of(store))
 
     def settings_hash(self) -> str:
         return ffmpeg_settings_hash(self._profile)
@@ -61,14 +61,16 @@ class FfmpegTranscoder(Transcoder):
             return
         work = partial(self._outcome, before_commit)
         ffmpeg_program()  # where there is none, nothing begins
-        self._ffmpeg.begin()
-        if len(requests) > self._share.at_once < self._concurrency:
+        wanted = min(self._concurrency, len(requests))
+        share = self._share or share_of_this_machine(wanted)
+        self._ffmpeg.begin(share)
+        if share.at_once < wanted:
             log.warning(
                 "VIDEO_CONCURRENCY is %d, and the memory here suffices for %s at a time",
                 self._concurrency,
-                plural(self._share.at_once, "encode"),
+                plural(share.at_once, "encode"),
             )
-        yield from at_once(work, requests, limit=self._share.at_once, name="encode", end=self._ffmpeg.end)
+        yield from at_once(work, requests, limit=share.at_once, name="encode", end=self._ffmpeg.end)
 
     def _outcome(self, before_commit: Callable[[], None], request: EncodeRequest) -> EncodeOutcome:
         try:
@@ -145,7 +147,7 @@ class FfmpegTranscoder(Transcoder):
     def _run(self, source: Path, output: Path, facts: Facts, *, name: str, with_sound: bool = True) -> None:
         arguments = ffmpeg_arguments(
             self._profile, source, output,
-            facts=facts, with_sound=with_sound, bounds=self._bounds, threads=self._share.threads,
+            facts=facts, with_sound=with_sound, bounds=self._bounds, threads=self._ffmpeg.share.threads,
         )  # fmt: skip
         self._ffmpeg.run(arguments, name, seconds=facts.seconds)
 

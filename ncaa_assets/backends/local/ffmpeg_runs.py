@@ -58,18 +58,18 @@ class FfmpegRuns:
     """Runs ffmpeg, several at a time, until they are told to end.
 
     Args:
-        share: what each run gets of the machine.
         timeout: the most seconds of one run.
         place: where the files lie, for a sentence about a disk that is full.
     """
 
-    def __init__(self, *, share: Share, timeout: float, place: str) -> None:
-        self._share, self._timeout, self._place = share, timeout, place
+    def __init__(self, *, timeout: float, place: str) -> None:
+        self._timeout, self._place = timeout, place
         self._ending = threading.Event()
         self._running: set[Child] = set()
 
-    def begin(self) -> None:
-        """Lets runs begin, again after an `end`."""
+    def begin(self, share: Share) -> None:
+        """Lets runs begin, each with this share of the machine; again after an `end` too."""
+        self.share = share
         self._ending.clear()
 
     def end(self) -> None:
@@ -90,7 +90,7 @@ class FfmpegRuns:
         """
         started = logged = time.monotonic()
         done, frames = 0.0, 0
-        bounds = Bounds(seconds=self._timeout, memory=self._share.memory)
+        bounds = Bounds(seconds=self._timeout, memory=self.share.memory)
         with Child([ffmpeg_program(), *arguments], bounds=bounds) as child:
             self._running.add(child)
             try:
@@ -126,7 +126,7 @@ class FfmpegRuns:
             return EncodeFailed(f"the disk that holds {self._place} is full; free some space, then run the day again")
         if ended.status > 0 and _NO_MEMORY.search(ended.stderr):
             return EncodeRefused(
-                f"it takes more memory than the {size(self._share.memory)} that each of {self._share.at_once} encodes "
+                f"it takes more memory than the {size(self.share.memory)} that each of {self.share.at_once} encodes "
                 "at a time gets here; set VIDEO_CONCURRENCY lower, then run the day again with --force",
                 kind="broken",
             )
