@@ -22,6 +22,7 @@ from ncaa_assets.backends.local.share import share_of_this_machine
 from ncaa_assets.backends.scratch import as_file, new_file, place_of, publish
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost
 from ncaa_assets.media.facts import Facts
+from ncaa_assets.media.isobmff import NotWhole, read_movie
 from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, ffmpeg_decode_arguments
 from ncaa_assets.media.web_ready import is_laid_out, why_encode
@@ -74,7 +75,7 @@ class AsNeeded(Transcoder):
             return EncodeOutcome(request, self._kept(before_commit, request))
         except LeaseLost:
             raise
-        except (_MustBeEncoded, Unreadable, FileFailed, EncodeRefused) as error:
+        except (_MustBeEncoded, NotWhole, Unreadable, FileFailed, EncodeRefused) as error:
             log.info("%s is to be encoded: %s", name, visible(error))
             return request
         except EncodeFailed as error:
@@ -93,7 +94,8 @@ class AsNeeded(Transcoder):
             new_file(store, request.output_key) as output,
             new_file(store, request.poster_key) as poster,
         ):
-            made_by: Literal["kept", "repackaged"] = "kept" if is_laid_out(facts, video.container) else "repackaged"
+            stays = is_laid_out(facts, video.container) and _says_its_length(source, request, facts)
+            made_by: Literal["kept", "repackaged"] = "kept" if stays else "repackaged"
             if made_by == "kept":
                 _check(self._decoded(source, facts, video.id), facts)
                 self._make_poster(source, poster, facts, video.id)
@@ -155,6 +157,19 @@ class AsNeeded(Transcoder):
 
     def _publish_poster(self, poster: Path, request: EncodeRequest) -> ObjectInfo:
         return publish(self._store, poster, request.poster_key, content_type="image/jpeg")
+
+
+def _says_its_length(file: Path, request: EncodeRequest, facts: Facts) -> bool:
+    """Whether an MP4's header says how long its film and sound play; a player shows what the header says.
+
+    Raises:
+        EncodeFailed: it is not the file that was copied.
+    """
+    with file.open("rb") as opened:
+        movie, sha256 = read_movie(opened)
+    if sha256 != request.video.sha256:
+        raise EncodeFailed(f"{request.video.key} is not what was copied; `ncaa-assets verify` says what to do")
+    return abs((movie.duration_seconds or 0) - (facts.seconds or 0)) <= 1
 
 
 def _check(written: Written, facts: Facts) -> None:

@@ -11,6 +11,8 @@ from ncaa_assets.media.profile import Profile
 _PROFILES = {"Baseline", "Constrained Baseline", "Main", "High", "Progressive High", "Constrained High"}
 # `avc1` in an MP4 or QuickTime file, stream type 27 in MPEG-TS. `avc3` keeps its parameters elsewhere.
 _CODEC_IDS = {"avc1", "27"}
+# AAC-LC in the same three. Of a sound under another name MediaInfo may still say AAC, and no browser plays it.
+_SOUND_IDS = {"mp4a-40-2", "15-2"}
 _MOST_FRAMES = 60.5  # a second; 60 and what rounding makes of it
 
 
@@ -60,8 +62,8 @@ def _of_picture(picture: Picture, facts: Facts, profile: Profile) -> str | None:
 
 
 def _of_sound(sound: Sound) -> str | None:
-    if sound.codec != "AAC" or sound.codec_profile != "LC":
-        return f"its sound is {sound.codec} ({sound.codec_profile or 'no profile'})"
+    if sound.codec != "AAC" or sound.codec_profile != "LC" or sound.codec_id not in _SOUND_IDS:
+        return f"its sound is {sound.codec} ({sound.codec_profile or 'no profile'}, {sound.codec_id or 'no name'})"
     if sound.channels not in (1, 2):
         return f"its sound has {sound.channels or 'an unknown number of'} channels"
     return None

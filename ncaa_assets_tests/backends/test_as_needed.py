@@ -78,6 +78,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg("-i", "ready.mp4", "-c:v", "libx264", "-pix_fmt", "yuv444p", "-movflags", "+faststart", "colours.mp4")
     ffmpeg("-i", "ready.mp4", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-an", "other.webm")
     data = (folder / "ready.mp4").read_bytes()
+    header = data.index(b"mvhd") + 4  # version and flags, two times, the scale, then the length (ISO 14496-12, 8.2.2)
+    (folder / "lying.mp4").write_bytes(data[: header + 16] + (3_600_000).to_bytes(4, "big") + data[header + 20 :])
     media = data.index(b"mdat") + 4
     (folder / "zeroed.mp4").write_bytes(data[:media] + bytes(len(data) - media))
     late = (folder / "late.mp4").read_bytes()
@@ -139,7 +141,7 @@ def test_what_is_web_ready_is_kept_byte_for_byte(store: ObjectStore, encoder: En
     assert store.read(request.output_key)[0] == data, "an object of its own"
 
 
-@pytest.mark.parametrize("name", ["late.mp4", "apple.mov", "packets.ts", "fragments.mp4"])
+@pytest.mark.parametrize("name", ["late.mp4", "apple.mov", "packets.ts", "fragments.mp4", "lying.mp4"])
 def test_what_only_lies_wrong_is_repackaged_without_loss(
     store: ObjectStore, encoder: Encoder, files: Path, tmp_path: Path, name: str
 ) -> None:
@@ -167,6 +169,14 @@ def test_what_is_not_ready_or_cannot_be_decoded_goes_to_the_encoder(
     assert (str(outcome.result), encoder.asked) == ("asked", [request.video.id])
     assert store.info(request.output_key) is None
     assert store.info(request.poster_key) is None
+
+
+def test_a_copy_that_is_not_what_was_copied_is_not_kept(store: ObjectStore, encoder: Encoder, files: Path) -> None:
+    request = request_for(store, files / "ready.mp4")
+    store.write(request.video.key, (files / "silent.mp4").read_bytes(), content_type="video/mp4")
+    (outcome,) = needed(store, encoder).encode([request])
+    assert "is not what was copied" in str(outcome.result)
+    assert (encoder.asked, store.info(request.output_key)) == ([], None)
 
 
 def test_what_is_kept_does_not_wait_for_what_is_encoded(store: ObjectStore, encoder: Encoder, files: Path) -> None:

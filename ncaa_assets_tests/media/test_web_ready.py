@@ -38,7 +38,8 @@ def facts(*, picture: dict[str, Any] | None = None, sound: dict[str, Any] | None
         facts(picture={"frame_rate": 60.0}),
         facts(picture={"primaries": "BT.709", "transfer": "BT.709", "matrix": "BT.709", "full_range": False}),
         facts(sound={"channels": 1}),
-        facts(format="MPEG-TS", fast_start=None, picture={"codec_id": "27", "bitrate": None, "frame_rate": None},
+        facts(format="MPEG-TS", fast_start=None, sound={"codec_id": "15-2"},
+              picture={"codec_id": "27", "bitrate": None, "frame_rate": None},
               bitrate=5_000_000),
         facts(fragmented=True),
     ],
@@ -77,6 +78,7 @@ def test_what_the_profile_would_make_may_stay(ready: Facts) -> None:
         (facts(sounds=2), "several sound tracks"),
         (facts(sound={"codec": "AC-3", "codec_profile": None}), "its sound is AC-3"),
         (facts(sound={"codec_profile": "HE-AAC"}), "HE-AAC"),
+        (facts(sound={"codec_id": "QQQQ-40-2"}), "QQQQ"),  # what MediaInfo takes for AAC
         (facts(sound={"channels": 6}), "6 channels"),
         (facts(sound={"channels": None}), "unknown number of channels"),
         (facts(seconds=None), "length"),
