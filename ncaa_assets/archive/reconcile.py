@@ -570,7 +570,7 @@ def _length_problems(source: CopiedVideo | None, output: ProcessedVideo, lasts: 
         if source.facts is not None:
             for name, before, after in differences(source.facts, output.facts):
                 yield f"its {name} lasts {after:.1f} s and that of its source {before:.1f} s"
-    elif source.duration_seconds and lasts and abs(lasts - source.duration_seconds) > tolerance(lasts):
+    elif source.duration_seconds and lasts and abs(lasts - source.duration_seconds) > max(1.0, tolerance(lasts)):
         yield f"lasts {lasts:.1f} s and its source {source.duration_seconds:.1f} s"
 
 

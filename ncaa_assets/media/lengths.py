@@ -8,15 +8,11 @@ from collections.abc import Iterator
 
 from ncaa_assets.media.facts import Facts
 
-# An encode may be shorter or longer than its source by a frame or a packet of sound, and where an end is damaged by a
-# bit more; never by this much, in seconds or in parts of the whole, whichever is more.
-TOLERANCE_SECONDS = 1.0
-TOLERANCE_SHARE = 0.02
-
 
 def tolerance(seconds: float) -> float:
-    """By how many seconds an encode may differ from a source that plays so long."""
-    return max(TOLERANCE_SECONDS, TOLERANCE_SHARE * seconds)
+    """By how many seconds an encode may differ from a source that plays so long: by a frame or a packet of sound, and
+    where an end is damaged by a bit more."""
+    return max(min(1.0, seconds / 4), seconds / 50)
 
 
 def differences(source: Facts, made: Facts) -> Iterator[tuple[str, float, float]]:

@@ -24,6 +24,7 @@ class Profile:
     """One profile. Sizes in pixels, rates in frames a second, bitrates in bits a second, durations in seconds."""
 
     max_short_side: int = 1080
+    max_long_side: int = 4096  # what browsers and their hardware decode
     max_rate: int = 60
     crf: int = 21  # x264's quality; lower is better
     qvbr_quality: int = 8  # MediaConvert's quality, of 10; AWS calls 6 to 9 broadcast quality
@@ -60,12 +61,12 @@ class Frame:
 
 
 def output_frame(profile: Profile, picture: Picture) -> Frame:
-    """The picture that a film gets: as a player shows it, upright and with square pixels, with a short side of at most
-    `max_short_side`; never enlarged, but for pixels that are made square."""
+    """The picture that a film gets: as a player shows it, upright and with square pixels, and within the profile's
+    sides; never enlarged, but for pixels that are made square."""
     width, height = picture.width * picture.pixel_aspect, float(picture.height)
     if picture.rotation in (90, 270):
         width, height = height, width
-    shrink = min(1.0, profile.max_short_side / min(width, height))
+    shrink = min(1.0, profile.max_short_side / min(width, height), profile.max_long_side / max(width, height))
     rate = (picture.frame_rate or 0) * (2 if picture.interlaced else 1)  # two fields are two moments
     return Frame(
         width=max(2, _even(width * shrink)),
@@ -168,8 +169,12 @@ def _source_matrix(picture: Picture) -> str:
     """Which matrix a film's colours are in where it does not say so: what players take it for (Chromium, by size)."""
     if picture.matrix or picture.chroma == "RGB":
         return ""
-    is_small = min(picture.width, picture.height) < 720 or picture.codec == "JPEG"
-    return f":in_color_matrix={'smpte170m' if is_small else 'bt709'}"
+    return f":in_color_matrix={'smpte170m' if _is_small(picture) else 'bt709'}"
+
+
+def _is_small(picture: Picture) -> bool:
+    """Whether colours that are not tagged are those of small pictures (BT.601), and not of large ones (BT.709)."""
+    return min(picture.width, picture.height) < 720 or picture.codec == "JPEG"
 
 
 def ffmpeg_decode_arguments(
@@ -207,6 +212,7 @@ def representative_facts(profile: Profile) -> list[Facts]:
     pictures = [plain.model_copy(update={"width": 16 * limit // 9 // 2 * 2, "height": limit}) for limit in limits]
     changes: list[dict[str, Any]] = [
         {"interlaced": True}, {"rotation": 90}, {"pixel_aspect": 4 / 3}, {"width": 1279, "height": 719},
+        {"width": 9000},
         {"frame_rate": 2.0 * profile.max_rate}, {"transfer": "PQ"}, {"transfer": "HLG", "primaries": "BT.2020"},
         {"chroma": "RGB"}, {"matrix": None}, {"matrix": None, "height": 480}, {"full_range": True},
         {"matrix": "BT.2020 non-constant"},
@@ -228,42 +234,57 @@ def ffmpeg_settings_hash(profile: Profile) -> str:
     return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()[:16]
 
 
+_LEAST = 32  # pixels: MediaConvert makes no smaller picture
+
+
 def mediaconvert_settings(
     profile: Profile,
     *,
     source: str,
     destination: str,
     name_modifier: str = "",
-    has_sound: bool | None,
-    width: int | None,
-    height: int | None,
+    facts: Facts,
+    with_sound: bool = True,
 ) -> dict[str, Any]:
-    """The `Settings` of a MediaConvert job that encodes `source` (an `s3://` address).
+    """The `Settings` of a MediaConvert job that encodes `source` (an `s3://` address), to the same output that ffmpeg
+    makes of it.
 
     The outputs are `destination` + `name_modifier` + `.mp4` and `.0000000.jpg` (frame captures are numbered from the
-    first frame). `width` and `height` are the source's picture size in pixels; where they are unknown (None), nothing
-    is scaled and the highest ceiling holds. A source known to be silent gets no audio output: a job that asks for one
-    fails.
+    first frame). A source without sound gets no audio output: a job that asks for one fails. Of several pictures in an
+    MP4, MediaConvert takes which one it likes; whoever reads the output has to look whether it is the film.
+
+    Raises:
+        ValueError: the file has no film.
     """
-    scaled: dict[str, Any] = {}
-    if height is not None and (even := min(profile.max_short_side, height // 2 * 2)) != height:
-        scaled = {"Height": even}  # without a width the picture keeps its shape
-    poster_scaled = {"Width": profile.poster_max_width} if width and width > profile.poster_max_width else {}
-    sound = {"Audio Selector 1": {"DefaultSelection": "DEFAULT"}}
+    picture, sound = facts.picture, facts.sound if with_sound else None
+    if picture is None:
+        raise ValueError("there is no film to encode")
+    frame = output_frame(profile, picture)
     file_group = {"Type": "FILE_GROUP_SETTINGS", "FileGroupSettings": {"Destination": destination}}
     name = {"NameModifier": name_modifier} if name_modifier else {}
+    rate: dict[str, Any] = {"FramerateControl": "INITIALIZE_FROM_SOURCE"}
+    if frame.rate is not None:
+        rate = {
+            "FramerateControl": "SPECIFIED",
+            "FramerateNumerator": frame.rate,
+            "FramerateDenominator": 1,
+            "FramerateConversionAlgorithm": "DUPLICATE_DROP",  # the others cost more, or make frames up
+        }
     h264 = {
         "RateControlMode": "QVBR",
         "QvbrSettings": {"QvbrQualityLevel": profile.qvbr_quality},
-        "MaxBitrate": profile.max_bitrate(height or profile.max_short_side),
+        "MaxBitrate": profile.max_bitrate(min(frame.width, frame.height)),
         "QualityTuningLevel": "SINGLE_PASS_HQ",
         "CodecProfile": "HIGH",
         "CodecLevel": "AUTO",
         "GopSize": profile.gop_seconds,
         "GopSizeUnits": "SECONDS",
         "SceneChangeDetect": "TRANSITION_DETECTION",  # as the API reference advises with QVBR
-        "FramerateControl": "INITIALIZE_FROM_SOURCE",
-        "ParControl": "INITIALIZE_FROM_SOURCE",
+        "InterlaceMode": "PROGRESSIVE",
+        "ParControl": "SPECIFIED",
+        "ParNumerator": 1,
+        "ParDenominator": 1,
+        **rate,
     }
     aac = {
         "CodecProfile": "LC",
@@ -272,12 +293,18 @@ def mediaconvert_settings(
         "Bitrate": profile.audio_bitrate,
         "SampleRate": profile.audio_sample_rate,
     }
+    shown = {"RespondToAfd": "NONE", "ColorMetadata": "INSERT", "VideoPreprocessors": _preprocessors(picture)}
     video: dict[str, Any] = {
         **name,
         "ContainerSettings": {"Container": "MP4", "Mp4Settings": {"MoovPlacement": "PROGRESSIVE_DOWNLOAD"}},
-        "VideoDescription": {**scaled, "CodecSettings": {"Codec": "H_264", "H264Settings": h264}},
-    }
-    if has_sound is not False:
+        # Where the shapes differ, a size that changes on the way, the default behaviour adds black bars.
+        "VideoDescription": {
+            "Width": max(_LEAST, frame.width), "Height": max(_LEAST, frame.height), **shown,
+            "ScalingBehavior": "DEFAULT",
+            "CodecSettings": {"Codec": "H_264", "H264Settings": h264},
+        },
+    }  # fmt: skip
+    if sound is not None:
         video["AudioDescriptions"] = [
             {"AudioSourceName": "Audio Selector 1", "CodecSettings": {"Codec": "AAC", "AacSettings": aac}}
         ]
@@ -287,22 +314,24 @@ def mediaconvert_settings(
         "MaxCaptures": 1,
         "Quality": profile.poster_percent,
     }
+    smaller = min(1.0, profile.poster_max_width / frame.width)
     poster = {
         **name,
         "ContainerSettings": {"Container": "RAW"},
         "VideoDescription": {
-            **poster_scaled,
+            "Width": max(_LEAST, _even(frame.width * smaller)), "Height": max(_LEAST, _even(frame.height * smaller)),
+            **shown,
             "CodecSettings": {"Codec": "FRAME_CAPTURE", "FrameCaptureSettings": capture},
         },
-    }
+    }  # fmt: skip
     return {
         "TimecodeConfig": {"Source": "ZEROBASED"},
         "Inputs": [
             {
                 "FileInput": source,
                 "TimecodeSource": "ZEROBASED",
-                "VideoSelector": {"Rotate": "AUTO"},  # as ffmpeg does: a phone's upright video stays upright
-                **({"AudioSelectors": sound} if has_sound is not False else {}),
+                "VideoSelector": _video_selector(picture),
+                **({"AudioSelectors": {"Audio Selector 1": _audio_selector(sound)}} if sound is not None else {}),
             }
         ],
         "OutputGroups": [
@@ -312,15 +341,40 @@ def mediaconvert_settings(
     }
 
 
+def _video_selector(picture: Picture) -> dict[str, Any]:
+    selector: dict[str, Any] = {"Rotate": "AUTO"} if picture.rotation else {}  # in MP4 and QuickTime, the only ones
+    space = {"PQ": "HDR10", "HLG": "HLG_2020"}.get(picture.transfer or "")
+    if space is None and not picture.matrix and picture.chroma != "RGB":
+        space = "REC_601" if _is_small(picture) else "REC_709"
+    return selector | ({"ColorSpace": space, "ColorSpaceUsage": "FALLBACK"} if space else {})
+
+
+def _audio_selector(sound: Sound) -> dict[str, Any]:
+    """The one track that is heard. `DefaultSelection` chooses between selectors, and knows no track of the source."""
+    selector: dict[str, Any] = {"SelectorType": "TRACK", "Tracks": [sound.track]}
+    if sound.pid is not None:
+        selector = {"SelectorType": "PID", "Pids": [sound.pid]}
+    if sound.channels == 1:  # else it would be heard on one side
+        both = {"OutputChannels": [{"InputChannels": [0]}, {"InputChannels": [0]}]}
+        selector["RemixSettings"] = {"ChannelsIn": 1, "ChannelsOut": 2, "ChannelMapping": both}
+    return selector
+
+
+def _preprocessors(picture: Picture) -> dict[str, Any]:
+    colours: dict[str, Any] = {"ColorSpaceConversion": "FORCE_709"}
+    if picture.is_hdr:
+        colours["HdrToSdrToneMapper"] = "VIBRANT"
+    if picture.full_range:
+        colours["SampleRangeConversion"] = "LIMITED_RANGE_SQUEEZE"
+    fields = {"Mode": "DEINTERLACE", "Control": "NORMAL", "Algorithm": "INTERPOLATE"}
+    return {"ColorCorrector": colours} | ({"Deinterlacer": fields} if picture.interlaced else {})
+
+
 def mediaconvert_settings_hash(profile: Profile) -> str:
     """Sixteen hex digits that change whenever MediaConvert would be asked for something else."""
-    sizes = [(None, None), (3840, 2160), *((16 * limit // 9, limit) for limit in profile.max_bitrate_by_short_side)]
     rendered = [
-        mediaconvert_settings(
-            profile, source="source", destination="output", has_sound=has_sound, width=width, height=height
-        )
-        for width, height in sizes
-        for has_sound in (True, False)
+        mediaconvert_settings(profile, source="source", destination="output", facts=facts)
+        for facts in representative_facts(profile)
     ]
     return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()[:16]
 

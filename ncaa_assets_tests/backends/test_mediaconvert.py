@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from ncaa_assets.backends.aws import mediaconvert
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, MediaConvertTranscoder
 from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.failures import EncodeFailed, EncodeRefused, StoreError
 from ncaa_assets.media.bounds import EncodeBounds
+from ncaa_assets.media.facts import Facts, Picture
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.media.isobmff import BoxReader, Movie
-from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings
+from ncaa_assets.media.probe import read_facts
+from ncaa_assets.media.profile import PROFILE, Profile, mediaconvert_settings, representative_facts
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
@@ -77,11 +81,12 @@ def request_for(
     """A copy in the bucket, and the request to encode it."""
     key = f"videos/{day}/{name}.mp4"
     objects.write(key, data, content_type="video/mp4")
-    movie = movie_of(data)
+    movie, facts = movie_of(data), read_facts(BytesIO(data), size=len(data))
     video = CopiedVideo(
         id=name, title=f"Game {name}", source_url="https://host/1.mp4", key=key, bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(), container="mp4", duration_seconds=movie.duration_seconds,
-        has_sound=movie.has_sound, width=movie.width, height=movie.height, copied_at="2025-03-10T06:00:00Z",
+        has_sound=movie.has_sound, width=movie.width, height=movie.height, facts=facts,
+        copied_at="2025-03-10T06:00:00Z",
     )  # fmt: skip
     base = f"processed_videos/{day}/{name}"
     return EncodeRequest(video, output_key=f"{base}.mp4", poster_key=f"{base}.jpg", force=again)
@@ -159,43 +164,40 @@ def test_a_copy_that_lies_beside_an_earlier_one_keeps_its_name(
     assert encoded(outcome).poster.key == f"processed_videos/{DAY}/1.0a1b2c3d.0000000.jpg"
 
 
-SIZES = [(None, None), (320, 180), (853, 479), (1280, 720), (1440, 1080), (1920, 1080), (3840, 2160), (1080, 1920)]
-
-
-@pytest.mark.parametrize("has_sound", [True, False, None])
-def test_every_rendering_is_one_that_mediaconvert_takes(objects: S3Store, cloud: Cloud, has_sound: bool | None) -> None:
+@pytest.mark.parametrize("modifier", ["", ".0a1b2c3d"])
+def test_every_rendering_is_one_that_mediaconvert_takes(objects: S3Store, cloud: Cloud, modifier: str) -> None:
     """The emulator checks requests against botocore's model of the service, including its enums and ranges."""
     cloud.mediaconvert.hold("SUBMITTED")
     client = boto3.client("mediaconvert")
-    for (width, height), modifier in itertools.product(SIZES, ["", ".0a1b2c3d"]):
+    rendered = representative_facts(PROFILE)
+    for number, facts in enumerate(rendered):
         settings: Any = mediaconvert_settings(
-            PROFILE, source=f"s3://{BUCKET}/{width}.mp4", destination=f"s3://{BUCKET}/out/{width}",
-            name_modifier=modifier, has_sound=has_sound, width=width, height=height,
+            PROFILE, source=f"s3://{BUCKET}/{number}.mp4", destination=f"s3://{BUCKET}/out/{number}",
+            name_modifier=modifier, facts=facts,
         )  # fmt: skip
         client.create_job(Role=ROLE, Settings=settings)
-    assert len(cloud.mediaconvert.jobs) == len(SIZES) * 2
+    assert len(cloud.mediaconvert.jobs) == len(rendered)
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "scaled", "poster", "ceiling"),
+    ("width", "height", "size", "poster", "ceiling"),
     [
-        (None, None, None, None, 8_000_000),
-        (320, 180, None, None, 1_200_000),
-        (1280, 720, None, None, 4_500_000),
-        (1920, 1080, None, 1280, 8_000_000),
-        (3840, 2160, 1080, 1280, 8_000_000),
-        (854, 481, 480, None, 4_500_000),
+        (320, 180, (320, 180), (320, 180), 1_200_000),
+        (1280, 720, (1280, 720), (1280, 720), 4_500_000),
+        (1920, 1080, (1920, 1080), (1280, 720), 8_000_000),
+        (3840, 2160, (1920, 1080), (1280, 720), 8_000_000),
+        (1080, 1920, (1080, 1920), (1080, 1920), 8_000_000),
+        (854, 481, (854, 480), (854, 480), 2_000_000),
     ],
 )
-def test_nothing_is_scaled_up_and_the_ceiling_follows_the_height(
-    width: int | None, height: int | None, scaled: int | None, poster: int | None, ceiling: int
+def test_nothing_is_scaled_up_and_the_ceiling_follows_the_size(
+    width: int, height: int, size: tuple[int, int], poster: tuple[int, int], ceiling: int
 ) -> None:
-    settings = mediaconvert_settings(
-        PROFILE, source="s3://b/1.mp4", destination="s3://b/1", has_sound=True, width=width, height=height
-    )
+    facts = Facts(read_by="", format="MPEG-4", picture=Picture(stream=0, codec="AVC", width=width, height=height))
+    settings = mediaconvert_settings(PROFILE, source="s3://b/1.mp4", destination="s3://b/1", facts=facts)
     video, frame = (group["Outputs"][0]["VideoDescription"] for group in settings["OutputGroups"])
-    assert (video.get("Width"), video.get("Height")) == (None, scaled)
-    assert (frame.get("Width"), frame.get("Height")) == (poster, None)
+    assert (video["Width"], video["Height"]) == size
+    assert (frame["Width"], frame["Height"]) == poster
     h264 = video["CodecSettings"]["H264Settings"]
     assert h264["MaxBitrate"] == ceiling
     wanted = ("QVBR", "SINGLE_PASS_HQ", "HIGH", 2, "SECONDS", {"QvbrQualityLevel": 8})
@@ -608,7 +610,7 @@ def test_the_price_is_said_before_the_first_job_and_only_of_new_ones(
     with caplog.at_level(logging.INFO):
         list(transcoder.encode(requests))
     said = [record.getMessage() for record in caplog.records if "MediaConvert" in record.getMessage()]
-    assert said[0] == "2 jobs for MediaConvert: about 1.0 minutes at 0.015 dollars are 0.01 dollars"
+    assert said[0] == "2 jobs for MediaConvert: about 0.3 minutes at 0.015 dollars are 0.00 dollars"
     assert "submitted" in said[1]
     caplog.clear()
     with caplog.at_level(logging.INFO):
@@ -619,20 +621,20 @@ def test_the_price_is_said_before_the_first_job_and_only_of_new_ones(
 def test_what_the_minutes_of_the_day_have_no_room_for_waits_and_makes_no_job(
     objects: S3Store, cloud: Cloud, clip: Path
 ) -> None:
-    # Each clip of 2 s counts half a minute: 10 s of a film whose rate is not known, and 10 s of a poster.
+    # Each clip counts a sixth of a minute: half of 10 s of film, since it is small, and of 10 s of a poster.
     requests = [request_for(objects, other_bytes(clip, number), str(number)) for number in range(3)]
-    bounded = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=1))
+    bounded = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=0.4))
     outcomes = {outcome.request.video.id: outcome.result for outcome in bounded.encode(requests)}
     refused = [result for result in outcomes.values() if isinstance(result, EncodeRefused)]
     assert [refusal.kind for refusal in refused] == ["waits"]
     assert cloud.times("CreateJob") == 2
-    (outcome,) = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=2)).encode(requests[2:])
+    (outcome,) = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=1)).encode(requests[2:])
     encoded(outcome)
 
 
 def test_a_retry_of_the_same_intent_counts_its_minutes_once(objects: S3Store, cloud: Cloud, clip: Path) -> None:
     request = request_for(objects, clip.read_bytes())
-    bounded = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=0.6))
+    bounded = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=0.2))
     cloud.fail("CreateJob", *3 * [aws.dropped_before])
     (outcome,) = bounded.encode([request])
     failed(outcome)
@@ -643,8 +645,92 @@ def test_a_retry_of_the_same_intent_counts_its_minutes_once(objects: S3Store, cl
 
 def test_a_video_of_unknown_length_counts_as_the_longest(objects: S3Store, cloud: Cloud, clip: Path) -> None:
     request = request_for(objects, clip.read_bytes())
-    unknown = replace(request, video=request.video.model_copy(update={"duration_seconds": None}))
+    unknown = replace(request, video=request.video.model_copy(update={"duration_seconds": None, "facts": None}))
     (outcome,) = opened(bounds=EncodeBounds(max_seconds=60, max_minutes=2)).encode([unknown])
     assert isinstance(outcome.result, EncodeRefused)
     assert outcome.result.kind == "broken"
     assert cloud.times("CreateJob") == 0
+
+
+# ---- What can never be encoded, and the sound that cannot be read ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "is_clips"),
+    [
+        (1010, "Unable to open input file [s3://b/k]: [Failed probe/open: [No parser found for container]]", True),
+        (1010, "Unable to open input file [s3://b/k]: [Failed probe/open: [Access Denied]]", False),
+        (1020, "No video was found", True),
+        (1030, "Unsupported codec", True),
+        (1040, "Settings that do not fit the input", True),
+        (1050, "Disk full", False),
+        (1075, "Demuxer: parse error", True),
+        (1076, "Unexpected end of file", True),
+        (1401, "Access denied", False),
+        (1404, "No such file", False),
+        (1432, "The role has another problem", False),
+        (1999, "Unexpected error", False),
+        (None, "What nobody has documented", False),
+    ],
+)
+def test_a_clips_own_fault_is_remembered_and_no_job_is_made_for_it_again(
+    objects: S3Store, cloud: Cloud, clip: Path, code: int | None, message: str, is_clips: bool
+) -> None:
+    request = request_for(objects, clip.read_bytes())
+    cloud.mediaconvert.end_next("ERROR", code=code, message=message)
+    (outcome,) = opened().encode([request])
+    assert isinstance(outcome.result, EncodeRefused if is_clips else EncodeFailed), outcome.result
+    assert message.split("[", maxsplit=1)[0].strip() in str(outcome.result)
+    elsewhere = request_for(objects, clip.read_bytes(), "9", "2025-03-11")
+    (later,) = opened().encode([elsewhere])
+    if is_clips:
+        assert isinstance(later.result, EncodeRefused)
+        assert str(later.result) == str(outcome.result)
+        assert cloud.times("CreateJob") == 1
+    assert isinstance(next(iter(opened().encode([replace(request, force=True)]))).result, ProcessedVideo)
+
+
+@pytest.mark.parametrize("code", [1021, 1092])
+def test_a_sound_that_cannot_be_read_costs_the_sound_alone(
+    objects: S3Store, cloud: Cloud, clip: Path, code: int
+) -> None:
+    cloud.mediaconvert.end_next("ERROR", code=code, message="the sound")
+    (outcome,) = opened().encode([request_for(objects, clip.read_bytes())])
+    result = encoded(outcome)
+    assert result.lacks is not None
+    assert f"error {code}" in result.lacks
+    assert result.facts is not None
+    assert result.facts.sound is None
+    assert cloud.times("CreateJob") == 2
+    (again,) = opened().encode([request_for(objects, clip.read_bytes())])
+    assert (again.reused, encoded(again).lacks) == (True, result.lacks)
+    assert cloud.times("CreateJob") == 2
+
+
+def test_a_run_that_ended_before_the_job_without_sound_makes_only_that_one(
+    objects: S3Store, cloud: Cloud, clip: Path
+) -> None:
+    request = request_for(objects, clip.read_bytes())
+    cloud.mediaconvert.end_next("ERROR", code=1092, message="the sound")
+    cloud.mediaconvert.hold("SUBMITTED")
+    failed(next(iter(opened(timeout=0).encode([request]))))
+    cloud.mediaconvert.release()
+    cloud.mediaconvert.wait_for("ERROR")
+    cloud.fail("CreateJob", *9 * [aws.dropped_before])
+    failed(next(iter(opened().encode([request]))))
+    cloud.mend()
+    (outcome,) = opened().encode([request])
+    assert encoded(outcome).lacks is not None
+    assert [job.status for job in cloud.mediaconvert.jobs] == ["ERROR", "COMPLETE"]
+
+
+def test_what_an_earlier_version_paid_for_is_not_paid_for_again(
+    objects: S3Store, cloud: Cloud, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = opened().encode([request_for(objects, clip.read_bytes())])
+    monkeypatch.setattr(mediaconvert, "_EARLIER_SETTINGS", (encoded(first).settings_hash,))
+    newer = replace(PROFILE, crf=PROFILE.crf, qvbr_quality=PROFILE.qvbr_quality - 1)
+    (second,) = opened(profile=newer).encode([request_for(objects, clip.read_bytes())])
+    assert second.reused
+    assert encoded(second) == encoded(first)
+    assert cloud.times("CreateJob") == 1

@@ -348,8 +348,8 @@ class MediaConvert:
         planned = list(_outputs(settings))
         for number, (group, output, base) in enumerate(planned):
             self._note(job, "TRANSCODING", 90 * number // len(planned))
-            if output.get("audioDescriptions") and not found.has_sound:
-                raise _Failed(1021, f"No audio was found in the input file [{job.input}].")
+            if output.get("audioDescriptions"):
+                _check_audio(settings["inputs"][0], source, job.input)
             files = list(self._render(job, output, base, source, found, folder / str(number)))
             made += files
             shown = probe(files[0][1])
@@ -397,6 +397,7 @@ class MediaConvert:
         self, job: EmulatedJob, output: dict[str, Any], base: str, source: Path, found: "Probe", stem: Path
     ) -> Iterator[tuple[str, Path]]:
         """Makes one output's files, and yields where each is to go."""
+        chosen = job.request["settings"]["inputs"][0]
         codec = output["videoDescription"]["codecSettings"]
         if codec["codec"] == "FRAME_CAPTURE":
             settings = codec["frameCaptureSettings"]
@@ -406,12 +407,12 @@ class MediaConvert:
                 if number and at >= (found.seconds or 0):
                     return
                 file = stem.with_name(f"{stem.name}.{number:07}.jpg")
-                self._ffmpeg(job, frame_arguments(output, source, file, at_seconds=at))
+                self._ffmpeg(job, frame_arguments(chosen, output, source, file, at_seconds=at))
                 yield f"{base}.{number:07}.jpg", file
         else:
             extension = output.get("extension") or _EXTENSIONS[output["containerSettings"]["container"]]
             file = stem.with_suffix(".mp4")
-            self._ffmpeg(job, video_arguments(output, source, file))
+            self._ffmpeg(job, video_arguments(chosen, output, source, file))
             yield f"{base}.{extension}", file
 
     def _ffmpeg(self, job: EmulatedJob, arguments: list[str]) -> None:
@@ -429,7 +430,8 @@ class MediaConvert:
                 if process.poll() is None:
                     process.kill()
         if process.returncode:
-            raise _Failed(1075, f"Transcoding failed: {told.decode('utf-8', 'replace').strip()[-300:]}")
+            said = re.sub(r"0x[0-9a-f]+", "…", told.decode("utf-8", "replace").strip()[-300:])
+            raise _Failed(1030 if "no decoder found" in said else 1075, f"Transcoding failed: {said}")
 
     def _note(self, job: EmulatedJob, phase: str, percent: int) -> None:
         with self._changed:
@@ -458,12 +460,17 @@ class MediaConvert:
 # What ffmpeg is asked for.
 
 
-def video_arguments(output: dict[str, Any], source: Path, file: Path) -> list[str]:
-    """ffmpeg's arguments for one MP4 output, out of the job's own settings."""
+def video_arguments(chosen: dict[str, Any], output: dict[str, Any], source: Path, file: Path) -> list[str]:
+    """ffmpeg's arguments for one MP4 output, out of the job's own settings for its input and this output."""
     video = output["videoDescription"]
     codec = video["codecSettings"]["h264Settings"]
-    arguments = ["-hide_banner", "-y", "-loglevel", "error", "-i", str(source), "-map", "0:v:0", "-map_metadata", "-1"]
-    arguments += ["-vf", _scale(video), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+    arguments = [*_read_input(chosen, source), "-map", "0:v:0", "-map_metadata", "-1"]
+    rate = ""
+    if codec.get("framerateControl") == "SPECIFIED":
+        rate = f"fps={codec['framerateNumerator']}/{codec['framerateDenominator']},"
+    pixels = ",setsar=1" if codec.get("parControl") == "SPECIFIED" else ""
+    arguments += ["-vf", f"{rate}{_picture(chosen, video)}{pixels}"]
+    arguments += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
     profile = codec.get("codecProfile", "MAIN")
     # x264's fastest preset is Baseline in all but name; these two make the stream what the profile allows.
     arguments += ["-profile:v", profile.lower(), *([] if profile == "BASELINE" else ["-coder", "1", "-bf", "2"])]
@@ -486,23 +493,71 @@ def video_arguments(output: dict[str, Any], source: Path, file: Path) -> list[st
         arguments += ["-g", frames, "-keyint_min", frames, "-sc_threshold", "0"]
     for description in output.get("audioDescriptions", []):
         aac = description["codecSettings"]["aacSettings"]
-        arguments += ["-map", "0:a:0", "-c:a", "aac", "-b:a", str(aac["bitrate"]), "-ar", str(aac["sampleRate"])]
-        arguments += ["-ac", _AAC_CHANNELS[aac["codingMode"]]]
+        arguments += ["-map", _sound_of(chosen), "-c:a", "aac", "-b:a", str(aac["bitrate"])]
+        arguments += ["-ar", str(aac["sampleRate"]), *_channels(chosen, source, aac)]
     placement = output["containerSettings"].get("mp4Settings", {}).get("moovPlacement", "PROGRESSIVE_DOWNLOAD")
     if placement == "PROGRESSIVE_DOWNLOAD":
         arguments += ["-movflags", "+faststart"]
     return [*arguments, "-f", "mp4", str(file)]
 
 
-def frame_arguments(output: dict[str, Any], source: Path, file: Path, *, at_seconds: float) -> list[str]:
+def frame_arguments(
+    chosen: dict[str, Any], output: dict[str, Any], source: Path, file: Path, *, at_seconds: float
+) -> list[str]:
     """ffmpeg's arguments for one captured frame."""
     video = output["videoDescription"]
     quality = video["codecSettings"]["frameCaptureSettings"].get("quality", 80)
     return [
-        "-hide_banner", "-y", "-loglevel", "error", "-ss", f"{at_seconds:.3f}", "-i", str(source),
-        "-frames:v", "1", "-vf", _scale(video), "-q:v", str(2 + round((100 - quality) * 0.29)),
+        *_read_input(chosen, source, "-ss", f"{at_seconds:.3f}"),
+        "-frames:v", "1", "-vf", _picture(chosen, video), "-q:v", str(2 + round((100 - quality) * 0.29)),
         "-f", "image2", "-update", "1", str(file),
     ]  # fmt: skip
+
+
+def _read_input(chosen: dict[str, Any], source: Path, *options: str) -> list[str]:
+    """How the input is read. "By default, the service does no rotation, even if your input video has rotation
+    metadata." """
+    turns = chosen.get("videoSelector", {}).get("rotate", "DEGREE_0")
+    if turns not in ("AUTO", "DEGREE_0"):
+        raise NotImplementedError(f"rotate {turns} is not emulated")
+    upright = ["-noautorotate"] if turns == "DEGREE_0" else []
+    return ["-hide_banner", "-y", "-loglevel", "error", *upright, *options, "-i", str(source)]
+
+
+def _sound_of(chosen: dict[str, Any]) -> str:
+    (selector,) = chosen["audioSelectors"].values()
+    if pids := selector.get("pids"):
+        return f"0:i:{pids[0]}"
+    return f"0:a:{selector.get('tracks', [1])[0] - 1}"
+
+
+def _channels(chosen: dict[str, Any], source: Path, aac: dict[str, Any]) -> list[str]:
+    """The output's channels. Without a remix one channel stays on its side."""
+    (selector,) = chosen["audioSelectors"].values()
+    channels = ["-ac", _AAC_CHANNELS[aac["codingMode"]]]
+    told = subprocess.run(
+        [ffmpeg_program(), "-hide_banner", "-i", str(source), "-map", _sound_of(chosen), "-t", "0", "-f", "null", "-"],
+        stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    ).stderr.decode("utf-8", "replace")  # fmt: skip
+    is_mono = re.search(r"Output #0.*Audio: .*\bmono\b", told, re.DOTALL) is not None
+    if is_mono and "remixSettings" not in selector and aac["codingMode"] == "CODING_MODE_2_0":
+        return ["-af", "pan=stereo|c0=c0"]
+    return channels
+
+
+def _check_audio(chosen: dict[str, Any], source: Path, name: str) -> None:
+    """Whether the selected sound is there and can be decoded.
+
+    Raises:
+        _Failed: with the code for either.
+    """
+    command = [ffmpeg_program(), "-v", "error", "-i", str(source), "-map", _sound_of(chosen), "-f", "null", "-"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    told = done.stderr.decode("utf-8", "replace")
+    if "matches no streams" in told:
+        raise _Failed(1021, f"No audio was found in the input file [{name}].")
+    if done.returncode:
+        raise _Failed(1092, f"An audio stream of the input file [{name}] cannot be decoded.")
 
 
 def _every(codec: dict[str, Any]) -> float:
@@ -511,24 +566,54 @@ def _every(codec: dict[str, Any]) -> float:
     return float(settings.get("framerateDenominator", 1) / settings.get("framerateNumerator", 1))
 
 
-def _scale(video: dict[str, Any]) -> str:
-    """VideoDescription: without width and height the input's size, with one of them the other in proportion."""
+_TAGGED = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+_FALLBACKS = {"REC_601": "smpte170m", "REC_709": "bt709"}
+
+
+def _picture(chosen: dict[str, Any], video: dict[str, Any]) -> str:
+    """VideoDescription and VideoSelector as filters of ffmpeg."""
+    before = video.get("videoPreprocessors", {})
+    selector, colours = chosen.get("videoSelector", {}), before.get("colorCorrector", {})
+    filters = []
+    if "deinterlacer" in before:
+        filters.append("bwdif=mode=send_frame:deint=interlaced")
+    space = selector.get("colorSpace")
+    conversion = colours.get("colorSpaceConversion", "NONE")
+    if space in ("HDR10", "HLG_2020") and conversion == "FORCE_709":
+        if "hdrToSdrToneMapper" not in colours:
+            raise NotImplementedError("a tone map that nobody chose is not emulated")
+        filters += [
+            _scale(video),
+            "zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=mobius:param=0.8:desat=0:peak=4.93",
+            "zscale=t=bt709:m=bt709:r=tv,format=yuv420p",
+        ]
+    elif conversion == "FORCE_709":
+        fallback = f":in_color_matrix={_FALLBACKS[space]}" if space in _FALLBACKS else ""
+        squeezed = ":out_range=tv" if colours.get("sampleRangeConversion") == "LIMITED_RANGE_SQUEEZE" else ""
+        filters.append(_scale(video, f"{fallback}:out_color_matrix=bt709{squeezed}"))
+    elif conversion == "NONE":
+        filters.append(_scale(video))
+    else:
+        raise NotImplementedError(f"{conversion} is not emulated")
+    if conversion == "FORCE_709" and video.get("colorMetadata", "INSERT") == "INSERT":
+        filters += ["format=yuv420p", _TAGGED]
+    return ",".join(filters)
+
+
+def _scale(video: dict[str, Any], more: str = "") -> str:
+    """VideoDescription: without width and height the input's size, with one of them the other in proportion; with both,
+    the default adds bars where the shapes differ."""
     width, height = video.get("width"), video.get("height")
-    if video.get("scalingBehavior") in ("FILL", "SMART_CROP"):
+    if video.get("scalingBehavior", "DEFAULT") not in ("DEFAULT", "STRETCH_TO_OUTPUT"):
         raise NotImplementedError(f"scalingBehavior {video['scalingBehavior']} is not emulated")
     if width is None and height is None:
-        return "scale=trunc(iw/2)*2:trunc(ih/2)*2"
-    keeps = video.get("scalingBehavior") == "FIT_NO_UPSCALE"
-    across = f"'min({width},trunc(iw/2)*2)'" if keeps and width else width
-    down = f"'min({height},trunc(ih/2)*2)'" if keeps and height else height
-    if width and height:
-        stretch = video.get("scalingBehavior") == "STRETCH_TO_OUTPUT"
-        fitted = f"scale={across}:{down}"
-        if stretch:
-            return fitted
-        fitted += ":force_original_aspect_ratio=decrease:force_divisible_by=2"
-        return fitted if keeps else f"{fitted},pad={width}:{height}:(ow-iw)/2:(oh-ih)/2"
-    return f"scale={across or -2}:{down or -2}"
+        return f"scale=trunc(iw/2)*2:trunc(ih/2)*2{more}"
+    if not (width and height):
+        return f"scale={width or -2}:{height or -2}{more}"
+    if video.get("scalingBehavior") == "STRETCH_TO_OUTPUT":
+        return f"scale={width}:{height}{more}"
+    fitted = f"scale={width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2:reset_sar=1{more}"
+    return f"{fitted},pad={width}:{height}:(ow-iw)/2:(oh-ih)/2"
 
 
 @dataclass(frozen=True)
@@ -728,6 +813,10 @@ def _check_output(output: dict[str, Any], where: str, selectors: dict[str, Any])
         raise NotImplementedError("presets are not emulated")
     if "videoDescription" not in output:
         raise NotImplementedError("outputs without video are not emulated")
+    for side in ("width", "height"):
+        # As the service words it for an odd size; the User Guide asks for even numbers with 4:2:0.
+        if output["videoDescription"].get(side, 0) % 2:
+            raise _bad(f"{where}/videoDescription/{side}", "Should be a multiple of 2")
     _require(output["videoDescription"], f"{where}/videoDescription", "codecSettings")
     codec = output["videoDescription"]["codecSettings"]
     inside = f"{where}/videoDescription/codecSettings"
@@ -771,7 +860,12 @@ def _check_h264(codec: dict[str, Any], where: str) -> None:
         _require(codec, where, "gopSize")
     if codec.get("framerateControl") == "SPECIFIED":
         _require(codec, where, "framerateNumerator", "framerateDenominator")
-        raise NotImplementedError("a specified frame rate is not emulated")
+        if codec.get("framerateConversionAlgorithm", "DUPLICATE_DROP") != "DUPLICATE_DROP":
+            raise NotImplementedError(f"{codec['framerateConversionAlgorithm']} is not emulated")
+    if codec.get("parControl") == "SPECIFIED":
+        _require(codec, where, "parNumerator", "parDenominator")
+        if codec["parNumerator"] != codec["parDenominator"]:
+            raise NotImplementedError("pixels that are not square are not emulated")
 
 
 def _check_sound(sound: dict[str, Any], where: str, selectors: dict[str, Any]) -> None:

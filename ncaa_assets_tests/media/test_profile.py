@@ -46,7 +46,8 @@ def test_the_bitrate_ceiling_follows_the_pictures_short_side(height: int, bitrat
 
 
 CHANGES: dict[str, Any] = {
-    "max_short_side": 720, "max_rate": 50, "crf": 22, "max_bitrate_by_short_side": {1080: 1}, "gop_seconds": 3,
+    "max_short_side": 720, "max_long_side": 1000, "max_rate": 50, "crf": 22, "max_bitrate_by_short_side": {1080: 1},
+    "gop_seconds": 3,
     "audio_bitrate": 96_000, "audio_sample_rate": 44_100, "poster_quality": 2, "poster_max_width": 640,
     "qvbr_quality": 7, "poster_percent": 70,
 }  # fmt: skip
@@ -54,7 +55,6 @@ CHANGES: dict[str, Any] = {
 
 # Each is one encoder's scale of quality.
 OF_ONE = {
-    "max_rate": "ffmpeg",
     "crf": "ffmpeg",
     "poster_quality": "ffmpeg",
     "qvbr_quality": "mediaconvert",
@@ -114,7 +114,8 @@ def test_only_plain_files_of_the_copied_kinds_are_opened() -> None:
         ({"width": 720, "height": 480, "pixel_aspect": 8 / 9}, Frame(640, 480, None)),
         ({"width": 321, "height": 181}, Frame(320, 180, None)),
         ({"width": 1, "height": 1}, Frame(2, 2, None)),
-        ({"width": 5000, "height": 100}, Frame(5000, 100, None)),
+        ({"width": 4000, "height": 100}, Frame(4000, 100, None)),
+        ({"width": 8192, "height": 1000}, Frame(4096, 500, None)),
         ({"frame_rate": 60.0}, Frame(1280, 720, None)),
         ({"frame_rate": 59.94, "interlaced": True}, Frame(1280, 720, 60)),
         ({"frame_rate": 29.97, "interlaced": True}, Frame(1280, 720, None)),

@@ -25,10 +25,13 @@ from pydantic import field_serializer
 from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
 from ncaa_assets.backends.aws.minutes import reserve
 from ncaa_assets.backends.aws.s3 import S3Store
+from ncaa_assets.backends.facts import facts_of
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, ObjectMissing, StoreError, WriteConflict
 from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.isobmff import NotWhole, read_movie
+from ncaa_assets.media.lengths import too_short
 from ncaa_assets.media.minutes import DOLLARS, billed_minutes
+from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
@@ -53,6 +56,15 @@ _TOKEN = "ncaa_assets_token"  # noqa: S105 - the name of a field in a job's meta
 
 _ENDED_BADLY = ("ERROR", "CANCELED")
 
+# The settings of earlier versions of this project. What was paid for with them is not paid for again.
+_EARLIER_SETTINGS = ("7bc36a8445ab2c92",)
+
+# What MediaConvert's error codes say of the source itself (User Guide, "Error codes"); all others are about access, a
+# role, a disk or the service, and may pass or be mended. 1020: no picture. 1030: a codec or container that it does not
+# support. 1040: settings that do not fit the input. 1075: it cannot be taken apart. 1076: it ends too early.
+_CLIPS_FAULT = {1020, 1030, 1040, 1075, 1076}
+_SOUNDS_FAULT = {1021, 1092}  # no sound is found; the sound cannot be decoded
+
 
 class LedgerEntry(Versioned):
     """What was asked of MediaConvert for one source with one version of the settings, and what came of it."""
@@ -64,8 +76,17 @@ class LedgerEntry(Versioned):
     token: str
     asked_at: datetime
     job_id: str | None = None
+    # The sound is left out because it cannot be read, and why, in words.
+    lacks: str | None = None
+    # Why these bytes can never be encoded with these settings, in words.
+    refused: str | None = None
     result: ProcessedVideo | None = None
     output_version: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be asked of MediaConvert."""
+        return self.result is not None or self.refused is not None
 
     @field_serializer("asked_at")
     def _as_text(self, asked_at: datetime) -> str:
@@ -137,7 +158,7 @@ class MediaConvertTranscoder(Transcoder):
             except (BackupError, BotoCoreError, ClientError) as error:
                 yield from _failures(group, error)
                 continue
-            if work.entry.result is not None:
+            if work.entry.is_over:
                 yield from self._outcomes(work, is_new=False)
             elif work.entry.job_id is None:
                 intents.append(work)
@@ -153,7 +174,7 @@ class MediaConvertTranscoder(Transcoder):
             except (BackupError, BotoCoreError, ClientError) as error:
                 yield from _failures(work.requests, error)
             else:
-                if work.entry.job_id is None or work.entry.result is not None:
+                if work.entry.job_id is None or work.entry.is_over:
                     yield from self._outcomes(work, is_new=False)
                 else:
                     under_way[work.entry.job_id] = work
@@ -167,14 +188,22 @@ class MediaConvertTranscoder(Transcoder):
     # ---- Submitting jobs ---------------------------------------------------------------------------------------------
 
     def _begin(self, requests: Sequence[EncodeRequest]) -> _Work:
-        """The work for these requests of the same bytes: a result in the ledger, a job under way, or an intent without
-        a job, which `_create` makes."""
+        """The work for these requests of the same bytes: a result or a refusal in the ledger, a job under way, or an
+        intent without a job, which `_create` makes."""
         request = requests[0]
-        work = self._from_ledger(requests)
+        work, lacks = self._from_ledger(requests), None
+        is_forced = any(request.force for request in requests)
+        if work is None and not is_forced and (earlier := self._with_earlier_settings(requests)) is not None:
+            return earlier
+        if work is not None and work.entry.refused is not None and not is_forced:
+            return work
         if work is not None and work.entry.result is not None:
-            if not any(request.force for request in requests) and self._is_stored(work.entry):
+            if not is_forced and self._is_stored(work.entry):
                 return work
         elif work is not None and (job := self._find(work.entry)) is not None:
+            if not is_forced and self._refuses(work, job):
+                return work
+            lacks = _lacks_sound(work.entry, job) or work.entry.lacks
             if job["Status"] not in _ENDED_BADLY:
                 log.info(
                     "%s: MediaConvert job %s exists already and is taken over",
@@ -194,6 +223,7 @@ class MediaConvertTranscoder(Transcoder):
             output_key=request.output_key,
             token=uuid4().hex,
             asked_at=datetime.now(UTC),
+            lacks=lacks,
         )
         if work is not None:
             entry.keep_unknown(work.entry)
@@ -204,6 +234,20 @@ class MediaConvertTranscoder(Transcoder):
             # At this very moment a run of another day asked for the same bytes. Its intent counts.
             return self._begin(requests)
         return intent
+
+    def _with_earlier_settings(self, requests: Sequence[EncodeRequest]) -> _Work | None:
+        """What an earlier version of this project asked for these bytes, if it is done or still under way."""
+        for settings_hash in _EARLIER_SETTINGS:
+            work = self._from_ledger(requests, settings_hash)
+            if work is None:
+                continue
+            if work.entry.result is not None:
+                if self._is_stored(work.entry):
+                    return work
+            elif (job := self._find(work.entry)) is not None and job["Status"] not in _ENDED_BADLY:
+                self._record(work, job_id=job["Id"])
+                return work
+        return None
 
     def _say_the_price(self, intents: Sequence[_Work]) -> None:
         if not intents:
@@ -228,10 +272,16 @@ class MediaConvertTranscoder(Transcoder):
         """Makes the job of an intent.
 
         Raises:
-            EncodeRefused: it is more than this UTC date's minutes have left.
+            EncodeRefused: it is more than this UTC date's minutes have left, or nothing that can be encoded.
         """
         request, entry = work.requests[0], work.entry
         video = request.video
+        try:
+            facts = facts_of(self._store, video)
+        except Unreadable as error:
+            raise EncodeRefused(f"it cannot be read as a video: {error}", kind="broken") from error
+        if facts.picture is None:
+            raise EncodeRefused("it has no picture that can be read", kind="broken")
         if self._bounds.max_minutes is not None:
             reserve(self._store, entry.token, self._minutes(work), most=self._bounds.max_minutes)
         destination, modifier = _destination(self._store.uri(entry.output_key))
@@ -240,9 +290,8 @@ class MediaConvertTranscoder(Transcoder):
             source=entry.source,
             destination=destination,
             name_modifier=modifier,
-            has_sound=video.has_sound,
-            width=video.width,
-            height=video.height,
+            facts=facts,
+            with_sound=entry.lacks is None,
         )
         queue: dict[str, Any] = {"Queue": self._queue} if self._queue else {}
         job = self._client.create_job(
@@ -319,8 +368,13 @@ class MediaConvertTranscoder(Transcoder):
                 continue
             for job in states:
                 watched = under_way.get(job["Id"])
-                if watched is not None and self._is_over(watched, job):
-                    del under_way[job["Id"]]
+                if watched is None or not self._is_over(watched, job):
+                    continue
+                del under_way[job["Id"]]
+                if (again := self._without_sound(watched, job)) is not None and again.entry.job_id is not None:
+                    under_way[again.entry.job_id] = again
+                    jobs = self._status(under_way)
+                else:
                     yield from self._finished(watched, job)
             yield from self._overdue(under_way)
 
@@ -370,17 +424,57 @@ class MediaConvertTranscoder(Transcoder):
 
     # ---- Finished jobs -----------------------------------------------------------------------------------------------
 
+    def _without_sound(self, work: _Work, job: Mapping[str, Any]) -> _Work | None:
+        """Another job for a source whose sound cannot be read, without it; None where that is not what went wrong.
+        Where it cannot be made now, the next run makes it."""
+        if _lacks_sound(work.entry, job) is None:
+            return None
+        try:
+            again = self._begin(work.requests)
+            if again.entry.job_id is None and not again.entry.is_over:
+                self._create(again)
+        except (BackupError, BotoCoreError, ClientError) as error:
+            log.warning("%s: no job without its sound could be made: %s", work.name, sentence(_SERVICE, error))
+            return None
+        again.watched_since = again.logged_at = time.monotonic()
+        return again
+
+    def _refuses(self, work: _Work, job: Mapping[str, Any]) -> bool:
+        """Whether a job says that these bytes can never be encoded with these settings; then that is recorded."""
+        if job["Status"] != "ERROR" or _lacks_sound(work.entry, job) is not None:
+            return False
+        code, message = job.get("ErrorCode"), visible(job.get("ErrorMessage", "no message"), most=160)
+        # The one code for a file that is not there, not allowed or not understood.
+        is_clips = code in (_CLIPS_FAULT if work.entry.lacks is None else _CLIPS_FAULT | _SOUNDS_FAULT)
+        if not is_clips and not (code == 1010 and "parser" in message.lower()):
+            return False
+        work.entry.refused = f"MediaConvert cannot encode it: {message} (error {code} of job {job['Id']})"
+        self._record(work)
+        return True
+
     def _finished(self, work: _Work, job: Mapping[str, Any]) -> Iterator[EncodeOutcome]:
         try:
-            if job["Status"] in _ENDED_BADLY:
-                raise EncodeFailed(self._what_went_wrong(job))
-            entry = work.entry
-            entry.result, entry.output_version = self._result(work, job)
-            self._record(work)
-        except (BackupError, NotWhole) as error:
+            if not self._refuses(work, job):
+                if job["Status"] in _ENDED_BADLY:
+                    raise EncodeFailed(self._what_went_wrong(job))
+                entry = work.entry
+                entry.result, entry.output_version = self._result(work, job)
+                if (short := self._too_short(work, entry.result)) is not None:
+                    entry.refused, entry.result, entry.output_version = short, None, None
+                self._record(work)
+        except (BackupError, NotWhole, Unreadable) as error:
             yield from _failures(work.requests, error)
             return
         yield from self._outcomes(work, is_new=True)
+
+    def _too_short(self, work: _Work, result: ProcessedVideo) -> str | None:
+        """Why an output is not the whole of its source; then it is removed."""
+        facts = work.requests[0].video.facts
+        short = too_short(facts, result.facts) if facts and result.facts else None
+        if short is not None:
+            for key in (result.key, result.poster.key):
+                self._store.delete(key)
+        return short
 
     def _what_went_wrong(self, job: Mapping[str, Any]) -> str:
         url = self.job_url(job["Id"])
@@ -413,8 +507,10 @@ class MediaConvertTranscoder(Transcoder):
                     f"run the day again to encode the video again ({self.job_url(job['Id'])})"
                 )
             with self._store.download(entry.output_key) as file:
-                movie, sha256 = read_movie(file)
-        except (EncodeFailed, NotWhole):
+                _, sha256 = read_movie(file)
+            with self._store.open_seekable(entry.output_key) as file:
+                facts = read_facts(file, size=output.size)
+        except (EncodeFailed, NotWhole, Unreadable):
             self._forget(work)
             raise
         timing = job.get("Timing", {})
@@ -432,21 +528,27 @@ class MediaConvertTranscoder(Transcoder):
             key=output.key,
             bytes=output.size,
             sha256=sha256,
-            duration_seconds=movie.duration_seconds,
-            width=movie.width,
-            height=movie.height,
+            duration_seconds=facts.seconds,
+            width=facts.picture.width if facts.picture else None,
+            height=facts.picture.height if facts.picture else None,
             poster=Poster(key=posters[0].key, bytes=posters[0].size),
             encoder="MediaConvert",
             job_id=job["Id"],
             job_url=self.job_url(job["Id"]),
             encode_seconds=seconds,
             encoded_at=now(),
+            facts=facts,
+            lacks=entry.lacks,
         )
         return result, output.version
 
     def _outcomes(self, work: _Work, *, is_new: bool) -> Iterator[EncodeOutcome]:
         """Yields an outcome for each request. The request that the result was made for gets the result itself. Requests
         of another day, or of another highlight with the same bytes, get a copy of it under their own keys."""
+        if work.entry.refused is not None:
+            refusal = EncodeRefused(work.entry.refused, kind="broken")
+            yield from (EncodeOutcome(request, refusal) for request in work.requests)
+            return
         result = work.entry.result
         assert result is not None  # noqa: S101 - the callers checked this
         for request in work.requests:
@@ -473,11 +575,8 @@ class MediaConvertTranscoder(Transcoder):
 
     # ---- The ledger --------------------------------------------------------------------------------------------------
 
-    def _ledger_key(self, sha256: str) -> str:
-        return f"{LEDGER}{sha256}.{self.settings_hash()}.json"
-
-    def _from_ledger(self, requests: Sequence[EncodeRequest]) -> _Work | None:
-        key = self._ledger_key(requests[0].video.sha256)
+    def _from_ledger(self, requests: Sequence[EncodeRequest], settings_hash: str | None = None) -> _Work | None:
+        key = _ledger_key(requests[0].video.sha256, settings_hash or self.settings_hash())
         try:
             data, version = self._store.read(key)
         except ObjectMissing:
@@ -495,26 +594,27 @@ class MediaConvertTranscoder(Transcoder):
 
     def _record(self, work: _Work, *, job_id: str | None = None) -> None:
         work.entry.job_id = job_id or work.entry.job_id
-        key = self._ledger_key(work.entry.source_sha256)
+        key = _ledger_key(work.entry.source_sha256, work.entry.settings_hash)
         while True:
             data = json_text.dumps(work.entry.model_dump(), indent=1) + b"\n"
             try:
                 work.version = self._store.write(key, data, expect=work.version)
             except WriteConflict:
                 # A run of another day with the same bytes may be watching the same job. Then its intent is the same.
-                theirs = self._from_ledger(work.requests)
+                theirs = self._from_ledger(work.requests, work.entry.settings_hash)
                 if theirs is None or theirs.entry.token != work.entry.token:
                     raise
                 work.version = theirs.version
                 work.entry.keep_unknown(theirs.entry)
-                if theirs.entry.result is not None:
+                if theirs.entry.is_over:
                     work.entry = theirs.entry
                     return
             else:
                 return
 
     def _forget(self, work: _Work) -> None:
-        self._store.delete(self._ledger_key(work.entry.source_sha256), expect=work.version)
+        key = _ledger_key(work.entry.source_sha256, work.entry.settings_hash)
+        self._store.delete(key, expect=work.version)
 
     def _is_stored(self, entry: LedgerEntry) -> bool:
         if entry.result is None:
@@ -530,8 +630,12 @@ class MediaConvertTranscoder(Transcoder):
 _SERVICE = "MediaConvert"
 
 
+def _ledger_key(sha256: str, settings_hash: str) -> str:
+    return f"{LEDGER}{sha256}.{settings_hash}.json"
+
+
 def _failures(requests: Iterable[EncodeRequest], error: Exception, then: str = "") -> Iterator[EncodeOutcome]:
-    text = str(error) if isinstance(error, BackupError | NotWhole) else sentence(_SERVICE, error)
+    text = str(error) if isinstance(error, BackupError | NotWhole | Unreadable) else sentence(_SERVICE, error)
     for request in requests:
         yield EncodeOutcome(request, EncodeFailed(f"{text}; {then}" if then else text))
 
@@ -539,6 +643,14 @@ def _failures(requests: Iterable[EncodeRequest], error: Exception, then: str = "
 def _billed(work: _Work) -> float | None:
     video = work.requests[0].video
     return billed_minutes(video.facts, seconds=video.duration_seconds)
+
+
+def _lacks_sound(entry: LedgerEntry, job: Mapping[str, Any]) -> str | None:
+    """What a second job for a source would lack: its sound, where that is what the first could not read."""
+    if entry.lacks is not None or job["Status"] != "ERROR" or job.get("ErrorCode") not in _SOUNDS_FAULT:
+        return None
+    message = visible(job.get("ErrorMessage", "no message"), most=200)
+    return f"its sound cannot be read: {message} (MediaConvert's error {job['ErrorCode']})"
 
 
 def _token(job: Mapping[str, Any]) -> str | None:
