@@ -104,13 +104,18 @@ class Clip:
             return Output.THERE
         if not self.wanted.encodes:
             return Output.NOT_WANTED
+        is_of_today = self.refusal is not None and self.refusal.settings_hash == self.wanted.settings_hash
+        if is_of_today and self.is_broken:
+            return Output.REFUSED
         if self.past_bounds is not None:
             return Output.PAST_BOUNDS
-        if self.refusal is None or self.refusal.settings_hash != self.wanted.settings_hash:
-            return Output.TO_MAKE
-        if self.refusal.kind == _WAITS:
-            return Output.WAITS
-        return Output.REFUSED if self.refusal.kind == "broken" else Output.TO_MAKE
+        waits = is_of_today and self.refusal is not None and self.refusal.kind == _WAITS
+        return Output.WAITS if waits else Output.TO_MAKE
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the encoder could not read the copy when it was last tried."""
+        return self.refusal is not None and self.refusal.kind == "broken"
 
     @cached_property
     def past_bounds(self) -> NotEncoded | None:

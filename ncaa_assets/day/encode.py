@@ -123,17 +123,20 @@ class _Work:
 def _is_to_do(clip: Clip, *, force: bool) -> bool:
     """Whether a clip is sent to the encoder. A copy that is lost or damaged never is: its encode may be all that is
     left of it."""
-    if clip.copy is not Copy.KEPT or clip.output in (Output.NOT_WANTED, Output.PAST_BOUNDS):
+    if clip.copy is not Copy.KEPT or clip.output is Output.NOT_WANTED or clip.past_bounds is not None:
         return False
     return force or clip.is_to_be_encoded
 
 
 def _refusals(of_day: list[Clip]) -> Iterator[NotEncoded]:
-    """What the manifest says of clips without an encode, as things stand."""
+    """What the manifest says of clips without an encode, as things stand. What the encoder could not read is remembered
+    while other settings ask for less."""
     for clip in of_day:
-        if clip.output is Output.PAST_BOUNDS and clip.past_bounds is not None:
+        if clip.output is Output.THERE:
+            continue
+        if clip.output is Output.PAST_BOUNDS and not clip.is_broken and clip.past_bounds is not None:
             yield clip.past_bounds
-        elif clip.output in (Output.REFUSED, Output.WAITS) and clip.refusal is not None:
+        elif clip.refusal is not None and (clip.is_broken or clip.output is Output.WAITS):
             video = clip.video
             yield clip.refusal.model_copy(update={"id": video.id, "title": video.title, "source_key": video.key})
 

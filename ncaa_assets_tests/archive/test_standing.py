@@ -310,6 +310,23 @@ def test_what_cannot_be_encoded_is_remembered_and_not_tried_again(day: Day) -> N
     assert transcoder.asked == 2
 
 
+def test_what_could_not_be_read_is_remembered_while_less_is_asked_for(day: Day) -> None:
+    refuse(day)
+    day.save()
+    transcoder = Refusing()
+    for settings in ({"encode": "never"}, {"video_max_seconds": 1}, {}):
+        encoded(day, transcoder, **settings)
+    assert transcoder.asked == 0
+    assert [entry.kind for entry in documents.load(day.store, ProcessedDay, DAY).not_encoded] == ["broken"]
+
+
+def test_an_encode_past_the_bounds_is_not_made_again_by_force(day: Day) -> None:
+    transcoder = Refusing()
+    day.save()
+    assert encoded(day, transcoder, force=True, video_max_seconds=1).there == 1
+    assert transcoder.asked == 0
+
+
 def test_where_no_other_video_can_be_taken_a_day_is_whole_without_the_encode(day: Day) -> None:
     refuse(day, settings_hash="old")
     for number in (2, 3):

@@ -114,8 +114,13 @@ def _outputs(videos: list[ProcessedVideo]) -> str:
                 size(video.bytes),
                 f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
                 f"{video.width}×{video.height}" if video.width else "",
-                link(f"job {video.job_id}", video.job_url) if video.job_url else escaped(video.encoder),
+                link(f"job {video.job_id}", video.job_url) if video.job_url else escaped(_made_by(video)),
             ]
             for video in videos
         ],
     )
+
+
+def _made_by(video: ProcessedVideo) -> str:
+    made = video.encoder if video.made_by == "encoded" else video.made_by
+    return f"{made}; {video.lacks}" if video.lacks else made

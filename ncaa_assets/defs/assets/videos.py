@@ -11,6 +11,7 @@ from ncaa_assets.day.copy import Copied, copy
 from ncaa_assets.defs.assets.shell import Done, materialized
 from ncaa_assets.defs.metadata import escaped, link, skipped_table, table
 from ncaa_assets.defs.resources import Day
+from ncaa_assets.media.facts import Facts
 from ncaa_assets.ports import Copier
 from ncaa_assets.record.models import HighlightsDay, SkippedVideo, VideosDay, content_hash
 from ncaa_assets.text import plural, size, visible
@@ -76,13 +77,14 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
         "skipped": len(manifest.skipped),
         "copies": dg.MetadataValue.md(
             table(
-                ["file", "title", "size", "seconds"],
+                ["file", "title", "size", "seconds", "film and sound"],
                 [
                     [
                         escaped(video.key.rpartition("/")[2]),
                         link(video.title or video.source_url, video.source_url),
                         size(video.bytes) if video.lost is None else "lost for good",
                         f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
+                        escaped(_what(video.facts)),
                     ]
                     for video in manifest.videos
                 ],
@@ -93,6 +95,15 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
     if manifest.skipped:
         metadata["not_copied"] = dg.MetadataValue.md(skipped_table(manifest.skipped))
     return metadata
+
+
+def _what(facts: Facts | None) -> str:
+    """A file's film and sound in a few words, such as `1920×1080 AVC, AAC`; empty where facts were not kept."""
+    if facts is None or facts.picture is None:
+        return ""
+    width, height = facts.picture.shown_size
+    film = f"{width}×{height} {facts.picture.codec}" + (" HDR" if facts.picture.is_hdr else "")
+    return f"{film}, {facts.sound.codec}" if facts.sound else film
 
 
 def _skips(skips: list[SkippedVideo]) -> str:
