@@ -558,20 +558,20 @@ def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) ->
         seen.seconds = round(lasts, 3) if lasts else None
         if wanted and lasts:
             seen.difference = round(lasts - wanted, 3)
-        for problem in _length_problems(source, video, lasts):
+        for problem in length_problems(source, video, lasts) if source else ():
             result.findings.append(Finding(manifest.date, "processed_videos", video.key, problem, remedy))
     return result
 
 
-def _length_problems(source: CopiedVideo | None, output: ProcessedVideo, lasts: float | None) -> Iterator[str]:
-    if source is None:
-        return
-    if output.facts is not None:
-        if source.facts is not None:
-            for name, before, after in differences(source.facts, output.facts):
-                yield f"its {name} lasts {after:.1f} s and that of its source {before:.1f} s"
-    elif source.duration_seconds and lasts and abs(lasts - source.duration_seconds) > max(1.0, tolerance(lasts)):
-        yield f"lasts {lasts:.1f} s and its source {source.duration_seconds:.1f} s"
+def length_problems(source: CopiedVideo, output: ProcessedVideo, lasts: float | None) -> Iterator[str]:
+    """What of an output does not last as long as in its source; its own index says that it `lasts` so many seconds."""
+    if output.facts is not None and source.facts is not None:
+        for name, before, after in differences(source.facts, output.facts):
+            yield f"its {name} lasts {after:.1f} s and that of its source {before:.1f} s"
+    # A source's clock may jump in MPEG-TS, and without its sound an output may be shorter.
+    wanted = source.duration_seconds if output.lacks is None and source.container != "ts" else None
+    if wanted and lasts and abs(lasts - wanted) > max(1.0, tolerance(lasts)):
+        yield f"lasts {lasts:.1f} s and its source {wanted:.1f} s"
 
 
 def reconcile_day(

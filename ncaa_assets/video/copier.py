@@ -301,11 +301,11 @@ def _commit(upload: Upload, task: _Task, video: CopiedVideo) -> CopiedVideo:
             upload.abort()
         else:
             upload.commit(stored.key)  # lost; or forced: what lies there may be damaged
+        known = {"facts", "duration_seconds", "width", "height", "has_sound"} if stored.facts is None else set()
         return stored.model_copy(
             update={
                 "other_urls": [*stored.other_urls, video.source_url] if is_new_url else stored.other_urls,
-                "etag": video.etag,
-                "from_page": video.from_page,
+                **{name: getattr(video, name) for name in {"etag", "from_page", *known}},
             }
         )
     mark = f".{video.sha256[:8]}" if candidate.earlier or candidate.lost else ""

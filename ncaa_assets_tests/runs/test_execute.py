@@ -15,7 +15,9 @@ from ncaa_assets.definitions import build_defs
 from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.defs.resources import build_resources
 from ncaa_assets.failures import SettingsError
+from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.outcome import DayRun, RunError
+from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import DAY, KEY, metadata_of, run_day, settings_for
@@ -156,9 +158,10 @@ def test_a_video_that_breaks_fails_its_step_after_the_others_are_recorded_and_is
     assert server.times("/whole.mp4") == 1, "what was copied is not fetched again"
 
 
-def test_a_video_that_cannot_be_encoded_fails_its_step_and_keeps_the_copy(
-    settings: Settings, server: ScriptedServer, clip: Path, home: Path
+def test_a_video_that_can_never_be_encoded_is_kept_and_the_next_run_takes_another(
+    settings: Settings, records: list[Any], server: ScriptedServer, clip: Path, home: Path
 ) -> None:
+    records[1] = record(2, server.on("/2.mp4", Reply(clip.read_bytes())))
     data = bytearray(clip.read_bytes())
     at = data.index(
         b"avcC"
@@ -166,11 +169,15 @@ def test_a_video_that_cannot_be_encoded_fails_its_step_and_keeps_the_copy(
     data[at + 4 : at + 20] = bytes(16)
     server.on("/1.mp4", Reply(bytes(data)))
     ended = run_day(settings, home)
-    assert not ended.succeeded
-    assert "1 video could not be encoded" in why(ended)
+    assert ended.succeeded
+    assert ended.result(set(ASSETS), was_held=False) is Result.INCOMPLETE
+    assert "cannot be encoded" in ended.warnings[0]
     assert Path("data/videos", DAY, "1.mp4").read_bytes() == bytes(data)
     assert not list(Path("data").glob("processed_videos/*/*"))
     assert not list(Path("data/.tmp").iterdir())
+    again = run_day(settings, home)
+    assert again.result(set(ASSETS), was_held=False) is Result.BACKED_UP
+    assert [path.name for path in sorted(Path("data").glob("processed_videos/*/*"))] == ["2.jpg", "2.mp4"]
 
 
 def test_force_fetches_and_encodes_again_and_stores_the_same(

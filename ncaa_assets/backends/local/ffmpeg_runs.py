@@ -32,7 +32,7 @@ _ABOUT_OUTPUT = re.compile(r"output|task finished|terminating|conversion failed|
 # What it says where the fault is this machine's, or this ffmpeg's, and not the file's.
 _NOT_THE_FILE = re.compile(
     r"Unknown encoder|No such filter|Unrecognized option|Option [^\n]*not found|Permission denied"
-    r"|No such file or directory|Read-only file system|Input/output error"
+    r"|No such file or directory|Read-only file system|Input/output error|loading shared libraries"
 )
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGBUS, signal.SIGSYS}
 
@@ -131,7 +131,8 @@ class FfmpegRuns:
                 kind="broken",
             )
         text = f"ffmpeg cannot encode it: {_reason(ended.stderr) or ended.trouble}"
-        if _NOT_THE_FILE.search(ended.stderr):
+        says_nothing = ended.status > 0 and not ended.stderr.strip()  # as no ffmpeg does about a file
+        if says_nothing or _NOT_THE_FILE.search(ended.stderr):
             return EncodeFailed(f"{text}; see that the disk is well and that ffmpeg is the one of imageio-ffmpeg")
         if ended.status < 0 and -ended.status not in _CRASHES:
             return EncodeFailed(f"{text}; run the day again")
