@@ -123,6 +123,7 @@ def _put(videos: list[CopiedVideo], video: CopiedVideo) -> None:
         if entry.key == video.key:
             if entry.sha256 == video.sha256:
                 video.keep_unknown(entry)
+                video.other_urls = list(dict.fromkeys([*entry.other_urls, *video.other_urls]))
             videos[at] = video
             return
     videos.append(video)

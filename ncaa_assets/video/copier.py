@@ -186,8 +186,8 @@ class VideoCopier(Copier):
             raise
 
     def _store_body(self, task: _Task, open_body: Open) -> CopiedVideo:
-        # Beside an earlier copy, the key depends on the bytes and so is known only at the end.
-        is_renewed = bool(task.candidate.earlier)
+        # Beside an earlier or a lost copy, the key depends on the bytes and so is known only at the end.
+        is_renewed = bool(task.candidate.earlier or task.candidate.lost)
         try:
             return self._stored(task, open_body, is_provisional=is_renewed)
         except _MiddleNeeded:

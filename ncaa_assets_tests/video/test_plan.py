@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -236,3 +237,37 @@ def test_a_page_is_asked_once_it_is_read_and_one_without_a_video_is_not_asked_ag
         manifest = VideosDay(date=DAY, skipped=[skipped(CopyOutcome(outcome, refusal), refusal)])
         plan = plan_copies([one], manifest, have=bool, count=None, force=False, reads_pages=reads_pages)
         assert len(plan.fresh) == is_asked, kind
+
+
+@pytest.mark.parametrize("change", ["same", "other", "kind"])
+def test_a_lost_copy_comes_back_to_its_key_and_other_bytes_stand_beside_it(
+    store: LocalStore, server: ScriptedServer, day: list[Highlight], media: Media, change: str
+) -> None:
+    run(store, server, day, count=1)
+    (first,) = manifest_of(store).videos
+    store.delete(first.key)
+    if change != "same":
+        server.on("/1", video(media.silent if change == "other" else media.ts))
+    run(store, server, day, count=1)
+    entries = manifest_of(store).videos
+    assert entries[0].key == first.key
+    if change == "same":
+        assert (videos_in(store), entries[0].lost) == ([first.key], None)
+        return
+    assert entries[0].lost is not None
+    assert [entry.key for entry in entries[1:]] == videos_in(store)
+    assert entries[1].key == f"videos/{DAY}/1.{entries[1].sha256[:8]}.{entries[1].container}"
+
+
+def test_a_lost_copy_whose_address_changed_knows_both_addresses_whichever_answers_first(
+    store: LocalStore, server: ScriptedServer, day: list[Highlight]
+) -> None:
+    run(store, server, day, count=1)
+    (first,) = manifest_of(store).videos
+    data = store.read(first.key)[0]
+    store.delete(first.key)
+    moved = [replace(day[0], url=server.on("/moved", video(data))), *day[1:]]
+    for _ in range(2):
+        run(store, server, moved, count=1)
+        (entry,) = manifest_of(store).videos
+        assert {entry.source_url, *entry.other_urls} == {day[0].url, moved[0].url}
