@@ -27,7 +27,6 @@ from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, ffmpeg_decode_arguments
 from ncaa_assets.media.web_ready import is_laid_out, why_encode
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, ObjectInfo, ObjectStore, Transcoder
-from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import Poster, ProcessedVideo
 from ncaa_assets.text import visible
 
@@ -113,24 +112,16 @@ class AsNeeded(Transcoder):
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
                 stored_poster = self._publish_poster(poster, request)
                 stored = publish(store, output, request.output_key, content_type="video/mp4")
-        picture = facts.picture
-        return ProcessedVideo(
-            id=video.id,
-            title=video.title,
-            source_key=video.key,
-            source_sha256=video.sha256,
+        return ProcessedVideo.of(
+            video,
+            facts,
             settings_hash=self.settings_hash(),
             key=stored.key,
             bytes=stored.size,
             sha256=digest,
-            duration_seconds=facts.seconds,
-            width=picture.width if picture else None,
-            height=picture.height if picture else None,
             poster=Poster(key=stored_poster.key, bytes=stored_poster.size),
             encoder="ffmpeg",
             encode_seconds=round(time.monotonic() - started, 2),
-            encoded_at=now(),
-            facts=facts,
             made_by=made_by,
         )
 

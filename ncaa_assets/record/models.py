@@ -17,6 +17,7 @@ from pydantic import PrivateAttr, ValidationError, model_validator
 
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.record import json_text
+from ncaa_assets.record.calendar import now
 from ncaa_assets.stored import Stored
 from ncaa_assets.text import visible
 
@@ -311,6 +312,16 @@ class ProcessedVideo(Stored):
     made_by: Literal["encoded", "repackaged", "kept"] = "encoded"
     # What of the source is not in the output and why, in words: a sound that cannot be read.
     lacks: str | None = None
+
+    @classmethod
+    def of(cls, video: CopiedVideo, facts: Facts, **made: Any) -> Self:
+        """The entry of an output of this copy: `facts` are those of the output, `made` are the other fields."""
+        picture = facts.picture
+        return cls(
+            id=video.id, title=video.title, source_key=video.key, source_sha256=video.sha256,
+            duration_seconds=facts.seconds, width=picture.width if picture else None,
+            height=picture.height if picture else None, facts=facts, encoded_at=now(), **made,
+        )  # fmt: skip
 
 
 class NotEncoded(Stored):

@@ -35,7 +35,6 @@ from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
-from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import NewerVersion, Poster, ProcessedVideo, Versioned, parse_document
 from ncaa_assets.text import plural, visible
 
@@ -519,25 +518,18 @@ class MediaConvertTranscoder(Transcoder):
             if "FinishTime" in timing and "SubmitTime" in timing
             else 0.0
         )
-        result = ProcessedVideo(
-            id=video.id,
-            title=video.title,
-            source_key=video.key,
-            source_sha256=video.sha256,
+        result = ProcessedVideo.of(
+            video,
+            facts,
             settings_hash=entry.settings_hash,
             key=output.key,
             bytes=output.size,
             sha256=sha256,
-            duration_seconds=facts.seconds,
-            width=facts.picture.width if facts.picture else None,
-            height=facts.picture.height if facts.picture else None,
             poster=Poster(key=posters[0].key, bytes=posters[0].size),
             encoder="MediaConvert",
             job_id=job["Id"],
             job_url=self.job_url(job["Id"]),
             encode_seconds=seconds,
-            encoded_at=now(),
-            facts=facts,
             lacks=entry.lacks,
         )
         return result, output.version

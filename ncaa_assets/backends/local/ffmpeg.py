@@ -20,7 +20,6 @@ from ncaa_assets.media.lengths import too_short
 from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, ffmpeg_arguments, ffmpeg_poster_arguments, ffmpeg_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, ObjectStore, Transcoder
-from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import Poster, ProcessedVideo
 from ncaa_assets.text import plural
 
@@ -106,23 +105,16 @@ class FfmpegTranscoder(Transcoder):
             before_commit()
             stored_poster = publish(self._store, poster, request.poster_key, content_type="image/jpeg")
             stored = publish(self._store, output, request.output_key, content_type="video/mp4")
-        return ProcessedVideo(
-            id=video.id,
-            title=video.title,
-            source_key=video.key,
-            source_sha256=video.sha256,
+        return ProcessedVideo.of(
+            video,
+            made,
             settings_hash=self.settings_hash(),
             key=stored.key,
             bytes=stored.size,
             sha256=digest,
-            duration_seconds=made.seconds,
-            width=made.picture.width if made.picture else None,
-            height=made.picture.height if made.picture else None,
             poster=Poster(key=stored_poster.key, bytes=stored_poster.size),
             encoder="ffmpeg",
             encode_seconds=round(time.monotonic() - started, 2),
-            encoded_at=now(),
-            facts=made,
             lacks=lacks,
         )
 
