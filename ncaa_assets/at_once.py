@@ -7,6 +7,10 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Python runs a signal's handler between two instructions of the main thread. One that comes right before the thread
+# falls asleep does not wake it, so it sleeps in short pieces.
+_LOOK_EVERY = 0.5
+
 
 def at_once(
     work: Callable[[Item], Result],
@@ -32,7 +36,7 @@ def at_once(
         try:
             under_way = {pool.submit(work, item) for item in items}
             while under_way:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                done, under_way = wait(under_way, _LOOK_EVERY, return_when=FIRST_COMPLETED)
                 for future in done:
                     result = future.result()
                     under_way |= {pool.submit(work, item) for item in followed_by(result)}

@@ -1,6 +1,10 @@
 """Several pieces of work at a time: in which order results come, how many run, and what an end ends."""
 
+import os
+import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -102,3 +106,32 @@ def test_the_end_is_called_once_also_when_everything_is_done(items: list[int]) -
     ends: list[None] = []
     assert sorted(at_once(abs, items, limit=2, name="test", end=lambda: ends.append(None))) == items
     assert len(ends) == 1
+
+
+def test_a_signal_that_does_not_wake_the_sleeping_thread_is_noticed_all_the_same() -> None:
+    """Another thread takes it, as when it comes in the moment before the main thread falls asleep."""
+    ended, hurried = threading.Event(), []
+
+    def work(_: int) -> None:
+        _until_asleep(threading.main_thread())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGINT)
+        hurried.append(ended.wait(10))
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(at_once(work, [1], limit=1, name="test", end=ended.set))
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    assert hurried == [True]
+
+
+def _until_asleep(thread: threading.Thread) -> None:
+    """Waits until a thread stands at one instruction of `Condition.wait` for a while."""
+    stood, at = 0, None
+    while stood < 50:
+        frame = sys._current_frames()[thread.ident or 0]
+        now = (frame.f_code.co_name, frame.f_lasti)
+        stood, at = (stood + 1 if now == at and now[0] == "wait" else 0), now
+        time.sleep(0.001)
