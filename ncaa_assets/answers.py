@@ -9,6 +9,7 @@ can't tell how long the body is, no length is left in the head, and the body end
 import http.client
 import io
 import re
+import time
 from typing import IO, Any
 
 import requests.adapters
@@ -17,6 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import InvalidHeader
 
+_MOST_SECONDS = 60.0  # for a head, or for a line between chunks: a byte now and then would never time out
 _MOST_BYTES = 256 * 1024  # of an answer's head and all interim answers before it; Chromium's bound for one head
 _INTERIM = re.compile(rb"HTTP/\d\.\d[ \t]+1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -64,7 +66,7 @@ class Answer(http.client.HTTPResponse):
         return self.chunk_left
 
     def _match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
-        line = self.fp.readline(_LONGEST_LINE)
+        line = _line(self.fp, _LONGEST_LINE, time.monotonic() + _MOST_SECONDS)
         match = pattern.fullmatch(line)
         if match is None:
             if len(line) < _LONGEST_LINE and not line.endswith(b"\n"):  # the connection ended
@@ -111,16 +113,34 @@ class Adapter(requests.adapters.HTTPAdapter):
 
 def _head(host: IO[bytes]) -> bytes:
     """The head of the final answer, up to and with its empty line; interim answers are passed over."""
-    left = _MOST_BYTES
+    left, until = _MOST_BYTES, time.monotonic() + _MOST_SECONDS
     while True:
         lines = [b"?"]
         while lines[-1] not in (b"\r\n", b"\n", b""):
-            lines.append(host.readline(left + 1))
+            lines.append(_line(host, left + 1, until))
             left -= len(lines[-1])
             if left < 0:
                 raise InvalidHeader("the head of the answer is larger than 256 kB")
         if not _INTERIM.match(lines[1]):
             return b"".join(lines[1:])
+
+
+def _line(host: IO[bytes], most: int, until: float) -> bytes:
+    """The next line, with its end, or as much of it as there is in so many bytes.
+
+    Raises:
+        TimeoutError: it has not come by `until`.
+    """
+    assert isinstance(host, io.BufferedReader)  # noqa: S101 - what a socket's `makefile` gives
+    line = b""
+    while len(line) < most and not line.endswith(b"\n"):
+        if time.monotonic() > until:
+            raise TimeoutError("the head of the answer took too long")
+        ready = host.peek(1)
+        if not ready:
+            break
+        line += host.read(min(ready.find(b"\n") + 1 or len(ready), most - len(line)))
+    return line
 
 
 def _tidied(head: bytes) -> bytes:

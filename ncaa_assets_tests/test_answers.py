@@ -3,18 +3,21 @@
 
 import contextlib
 import gzip
+import threading
 
 import pytest
 import requests
 import urllib3
 
+from ncaa_assets import answers
 from ncaa_assets.answers import Adapter
 from ncaa_assets.failures import SourceError, VideoRefused
 from ncaa_assets.retry import RetryPolicy, is_transient
 from ncaa_assets.source.client import HighlightsApi
+from ncaa_assets.source.doors import Door
 from ncaa_assets.video.host import open_host
 from ncaa_assets.video.safe_http import HostPolicy, new_session
-from ncaa_assets_tests.loopback.http_server import ScriptedServer, raw
+from ncaa_assets_tests.loopback.http_server import Handler, ScriptedServer, raw
 
 PAGE = b'{"data": [], "pagination": {"totalCount": 0, "offset": 0, "limit": 40}}'
 LENGTH = str(len(PAGE)).encode()
@@ -118,14 +121,17 @@ def test_a_video_is_read_as_a_browser_would(case: Case, server: ScriptedServer) 
 def test_the_api_is_read_as_a_browser_would(case: Case, server: ScriptedServer) -> None:
     sent, body, _ = case
     api = HighlightsApi(
-        url=server.on("/api", raw(sent)), host=None, key="a-secret-key", league="NCAA", timezone="UTC",
+        door=Door.of(key=None, api_url=server.on("/api", raw(sent))), key="a-secret-key", league="NCAA", timezone="UTC",
         retry=RetryPolicy(0, 0),
     )  # fmt: skip
     if body == PAGE:
-        assert api.fetch_day("2025-03-09").complete
+        assert api.fetch_day("2025-03-09", "nba").complete
+    elif body is not None:
+        (problem,) = api.fetch_day("2025-03-09", "nba").problems
+        assert "what follows the end of the API's answer is left out" in problem
     else:
         with pytest.raises(SourceError) as caught:
-            api.fetch_day("2025-03-09")
+            api.fetch_day("2025-03-09", "nba")
         assert "key" not in str(caught.value)
 
 
@@ -136,3 +142,27 @@ def test_an_answer_through_a_proxy_is_read_alike(server: ScriptedServer) -> None
     answer = session.get("http://elsewhere.test/a", proxies={"http": server.url("")}, timeout=10)
     assert answer.content == PAGE
     assert isinstance(answer.raw, urllib3.HTTPResponse)
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\nX: ", OK + CHUNKED + b"\r\n\r\n1; "], ids=["head", "chunk"])
+def test_a_head_that_drips_is_left_in_time(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Each byte is in time, and there is no end of them."""
+    monkeypatch.setattr(answers, "_MOST_SECONDS", 0.3)
+    ended = threading.Event()
+
+    def drip(handler: Handler) -> None:
+        handler.connection.sendall(sent)
+        while not ended.wait(0.02):
+            handler.connection.sendall(b"1")
+
+    api = HighlightsApi(
+        door=Door.of(key=None, api_url=server.on("/api", drip)), key="key", league="NCAA", timezone="UTC",
+        retry=RetryPolicy(0, 0),
+    )  # fmt: skip
+    try:
+        with pytest.raises(SourceError, match=r"does not answer in time|connection .* broke"):
+            api.fetch_day("2025-03-09", "nba")
+    finally:
+        ended.set()
