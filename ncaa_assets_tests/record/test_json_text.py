@@ -1,8 +1,11 @@
 """JSON that is parsed and written again is unchanged, digit for digit."""
 
+import contextlib
 import json
 import math
+import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -153,3 +156,162 @@ def test_sorted_keys_make_equal_objects_equal_bytes() -> None:
     one, other = json_text.loads('{"b": {"d": 1, "c": 2}, "a": 1}'), json_text.loads('{"a": 1, "b": {"c": 2, "d": 1}}')
     assert json_text.dumps(one, sort_keys=True) == json_text.dumps(other, sort_keys=True)
     assert json_text.dumps(one) != json_text.dumps(other), "the order of fields is kept where nobody asks otherwise"
+
+
+# ---- What the API sends, which may not be quite JSON ---------------------------------------------------------------
+
+GOOD = '{"id":1,"n":1.50}'
+NEXT = '{"id":3}'
+
+
+def answer_of(element: str, after: str = "") -> json_text.Answer:
+    return json_text.read_answer(
+        f'{{"data":[{GOOD},{element},{NEXT}],"pagination":{{"totalCount":3}}}}{after}'.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("element", "reason"),
+    [
+        ('{"id":2,"x":NaN}', "NaN is not JSON"),
+        ('{"id":2,"x":[-Infinity]}', "-Infinity is not JSON"),
+        ('{"id":2,"x":undefined}', "it is no JSON from its character 13 on"),
+        ('{"id":2,}', "it is no JSON from its character 9 on"),
+        ("{'id':2}", "it is no JSON from its character 2 on"),
+        ('{"id":2 "x":1}', "it is no JSON from its character 9 on"),
+        ("undefined", "it is no JSON from its character 1 on"),
+        ('{"id":2,"n":1e9999999999999999999}', "it holds a number whose exponent is out of range"),
+        ('{"d":' * 5000 + "1" + "}" * 5000, "it is nested too deeply"),
+        ('{"id":2,"t":"]}, {"}x', None),
+    ],
+)
+def test_a_bad_record_costs_itself_alone(element: str, reason: str | None) -> None:
+    read = answer_of(element)
+    assert (
+        json_text.dumps(read.body) == f'{{"data":[{GOOD},{NEXT}],"pagination":{{"totalCount":3}}}}'.encode()
+        or not reason
+    )
+    if reason:
+        assert read.rejected == [(element, reason)]
+        assert (read.elements, read.cut, read.notes) == (3, False, [])
+    else:  # the words after a record are an element of their own
+        assert (len(read.body["data"]), [text for text, _ in read.rejected]) == (3, ["x"])
+
+
+@pytest.mark.parametrize("after", ["\0\0\0", "\n<!-- cached -->", "// 0.2 s", '{"data":[]}', "]"])
+def test_what_follows_the_end_is_left_out_and_said(after: str) -> None:
+    read = answer_of('{"id":2}', after)
+    assert [one["id"] for one in read.body["data"]] == [1, 2, 3]
+    assert (read.rejected, read.cut) == ([], False)
+    assert read.notes == ["what follows the end of the API's answer is left out"]
+
+
+def test_blanks_and_control_characters_are_read() -> None:
+    read = json_text.read_answer(b'\xef\xbb\xbf \n{"data":[{"id":1,"t":"a\nb\t\x00"}]} \r\n')
+    assert read == json_text.Answer({"data": [{"id": 1, "t": "a\nb\t\x00"}]}, [], [], 1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "read_as"), [(b"Jos\xe9", "José"), (b"\x93ok\x94", "“ok”"), (b"\x81", "\x81"), (b"\xc3\xa9 \xe9", "é é")]
+)
+def test_a_byte_that_is_no_utf_8_is_read_as_it_was_meant(bad: bytes, read_as: str) -> None:
+    read = json_text.read_answer(b'{"data":[{"id":1,"t":"%s"}]}' % bad)
+    assert read.body == {"data": [{"id": 1, "t": read_as}]}
+    assert read.notes == ["a byte of the API's answer is no UTF-8 and was read as Windows-1252"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+def test_other_encodings_of_unicode_are_read(encoding: str) -> None:
+    assert json_text.read_answer('{"data":["é"]}'.encode(encoding)).body == {"data": ["é"]}
+
+
+def test_of_a_field_that_is_named_twice_both_values_are_kept() -> None:
+    element = '{"id":2,"title":"x","title":"y"}'
+    read = answer_of(element)
+    assert read.body["data"][1] == {"id": 2, "title": "y"}
+    assert read.rejected == [(element, "it names `title` twice; the last is kept")]
+    assert read.elements == 3
+    assert answer_of('{"id":2,"title":"x","title":"x"}').rejected == []
+    assert json_text.read_answer(b'{"data":[1],"x":1,"data":[2]}').body["data"] == [1, 2]
+
+
+@pytest.mark.parametrize("other", ["null", "{}", '"x"', "1", "NaN"])
+def test_a_list_of_records_stays_one_whatever_else_has_its_name(other: str) -> None:
+    for text in (f'{{"data":[{GOOD}],"data":{other}}}', f'{{"data":{other},"data":[{GOOD}]}}'):
+        read = json_text.read_answer(text.encode())
+        assert {"id": 1} in [{"id": one["id"]} for one in read.body["data"] if isinstance(one, dict)]
+        assert read.notes or read.cut
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "rest"),
+    [
+        (f'{{"data":[{GOOD},{{"id":2,"t":"abc}},{NEXT}]}}', 1, f'{{"id":2,"t":"abc}},{NEXT}]}}'),
+        (f'{{"data":[{GOOD},{{"id":2,"t":[1}}}},{NEXT}]}}', 1, f'{{"id":2,"t":[1}}}},{NEXT}]}}'),
+        (f'{{"data":[{GOOD},{{"id":2', 1, '{"id":2'),
+        (f'{{"data":[{GOOD},', 1, None),
+        (f'{{"data":[{GOOD}', 1, None),
+        ('{"data":[', 0, None),
+        (f'{{"data":[{GOOD}],"pagination":{{"total', 1, None),
+    ],
+)
+def test_an_answer_that_is_cut_is_no_whole_one_and_keeps_what_came(text: str, kept: int, rest: str | None) -> None:
+    read = json_text.read_answer(text.encode())
+    assert read.cut
+    assert len(read.body["data"]) == kept
+    assert [text for text, _ in read.rejected] == ([rest] if rest else [])
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"data":', "<html>", "{'data':[1]}", '"data', '{"data"'])
+def test_of_what_is_nothing_nothing_is_made(text: str) -> None:
+    with pytest.raises(ValueError):
+        json_text.read_answer(text.encode())
+
+
+def test_another_member_that_cannot_be_read_is_left_out_and_said() -> None:
+    read = json_text.read_answer(b'{"pagination":{"totalCount":NaN},"data":[1]}')
+    assert read.body == {"data": [1]}
+    assert read.notes == ["`pagination` of the API's answer cannot be read"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), VALUES, max_size=4), max_size=6),
+    st.integers(0, 6),
+    st.sampled_from(['{"id":2,"x":NaN}', "{'id':2}", '{"id":2,}', "nul", '{"a":{"b":[1,]}}', "[" * 2000 + "]" * 2000]),
+)
+def test_wherever_a_bad_record_stands_the_good_ones_are_kept_as_they_came(
+    records: list[Any], place: int, bad: str
+) -> None:
+    texts = [json_text.dumps(record).decode() for record in records]
+    texts.insert(place, bad)
+    read = json_text.read_answer(f'{{"pagination":{{}},"data":[{",".join(texts)}]}}'.encode())
+    assert json_text.dumps(read.body["data"]) == json_text.dumps(records)
+    assert [text for text, _ in read.rejected] == [bad]
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='{}[]",:\\ data1é', max_size=60).map(str.encode))
+def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        for around in (data, b'{"data":[' + data + b"]}"):
+            read = json_text.read_answer(around)
+            json_text.dumps([text for text, _ in read.rejected])
+
+
+@pytest.mark.parametrize("many", ["[", "{", '"', "\\", '{"a":', "\xff", '{"a":1,"a":2},', "NaN,"])
+def test_a_hostile_answer_takes_time_that_grows_with_its_length_alone(many: str) -> None:
+    def seconds(count: int) -> float:
+        data = b'{"data":[' + many.encode("latin-1") * (count // len(many))
+        started = time.perf_counter()
+        with contextlib.suppress(ValueError):
+            json_text.read_answer(data)
+        return time.perf_counter() - started
+
+    seconds(1000)
+    assert min(seconds(400_000) for _ in range(3)) < 40 * min(seconds(50_000) for _ in range(3)) + 0.05
