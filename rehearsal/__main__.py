@@ -330,9 +330,12 @@ def _account_for(world: World, report: Report) -> None:
     counts = {kind: sum(len(one.tasks(kind)) for one in world.deployments) for kind in kinds}
     report.notes.append(
         "Started: " + ", ".join(f"{count} tasks of {kind}" for kind, count in counts.items())
-        + f"; {len(world.cloud.calls):,} requests to AWS, {len(world.source.asked)} to the API, "
+        + f"; {len(world.cloud.calls):,} requests to AWS, {world.source.requests} to the API, "
         f"{len(world.cloud.mediaconvert.jobs)} encodes."
     )  # fmt: skip
+    with suppress(AssertionError), report.stage("the API is asked only for what it takes") as line:
+        assert world.source.refused == [], world.source.refused[:3]
+        line.seen = "no query was refused"
     with suppress(AssertionError), report.stage("each role does what its policy allows") as line:
         refused = world.refused.keys() - DISPENSABLE
         assert not refused, refused

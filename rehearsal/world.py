@@ -24,7 +24,7 @@ from ncaa_assets_tests.loopback import eventbridge, fargate, permissions
 from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
-from ncaa_assets_tests.loopback.listing import API_PATH, record
+from ncaa_assets_tests.loopback.listing import serve_api, us_game, us_record
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.permissions import Place
 from ncaa_assets_tests.loopback.postgres import Postgres, running_postgres
@@ -82,24 +82,38 @@ class Hold:
 
 
 class Source:
-    """The API and the host of the videos.
+    """The API, whose module `nba` lists the games, and the host of the videos.
 
     Attributes:
-        key: the key that the API accepts.
         down: days for which the API answers 503.
-        asked: the day of each request for a listing, in order.
         large: days with `LARGE_VIDEOS` videos, large ones.
     """
 
     def __init__(self, server: ScriptedServer, clip: bytes, large: bytes) -> None:
         self._server, self._clip, self._large = server, clip, large
-        self.key = KEY
         self.down: set[str] = set()
         self.large: set[str] = set()
-        self.asked: list[str] = []
         self._holds: dict[str, Hold] = {}  # of downloads to come
         self._holding: list[Hold] = []
-        self.url = server.on(API_PATH, self._listing)
+        self._api = serve_api(server, key=KEY, quota=7500, quota_left=7500)
+        self._api.highlights["nba"] = self._listed
+        self._api.matches["nba"] = lambda day: [us_game(number) for number in [*self._videos(day), _without_url(day)]]
+        self.base_url = self._api.base_url
+
+    @property
+    def asked(self) -> list[str]:
+        """The day of each request for a listing of `nba`, in order."""
+        return [query["date"] for query in self._api.asked("nba")]
+
+    @property
+    def requests(self) -> int:
+        """How many requests the API got."""
+        return sum(asked.path.endswith(("/highlights", "/matches")) for asked in self._server.asked)
+
+    @property
+    def refused(self) -> list[str]:
+        """What the API said to queries that it does not take."""
+        return self._api.refused
 
     def hold(self, day: str) -> Hold:
         """Makes the next download of the day's video pause halfway."""
@@ -112,32 +126,22 @@ class Source:
         for hold in self._holding:
             hold.go.set()
 
-    def _listing(self, handler: Handler) -> None:
-        query = dict(re.findall(r"[?&](\w+)=([^&]*)", handler.path))
-        day = query["date"]
-        self.asked.append(day)
-        if handler.headers.get("x-rapidapi-key") != self.key:
-            told = b'{"message": "You are not subscribed to this API."}'
-            Reply(told, status=403, content_type="application/json").send(handler)
-            return
+    def _listed(self, day: str) -> list[Any] | Reply:
         if day in self.down:
-            Reply(b"<h1>Service Unavailable</h1>", status=503, content_type="text/html").send(handler)
-            return
-        number = int(day.replace("-", "")) * 10
+            return Reply(b"<h1>Service Unavailable</h1>", status=503, content_type="text/html")
         noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=ZoneInfo(TIMEZONE)).astimezone(UTC)
-        videos = range(number, number + (LARGE_VIDEOS if day in self.large else 1))
-        urls = {one: self._server.on(f"/videos/{one}.mp4", partial(self._video, day, one)) for one in videos}
-        records = [
-            record(one, urls.get(one), match={"date": noon.isoformat(), "league": {"name": "NCAA"}})
-            for one in [*videos, number + 9]
-        ]
-        body = {
-            "data": records[int(query["offset"]) :],
-            "pagination": {"totalCount": len(records), "offset": int(query["offset"]), "limit": int(query["limit"])},
-            "plan": {"tier": "BASIC", "message": "All data available with current plan."},
+        urls = {
+            number: self._server.on(f"/videos/{number}.mp4", partial(self._video, day, number))
+            for number in self._videos(day)
         }
-        headers = {"x-ratelimit-requests-limit": "1000", "x-ratelimit-requests-remaining": "900"}
-        Reply(json.dumps(body).encode(), headers=headers, content_type="application/json").send(handler)
+        records = [us_record(number, urls.get(number)) for number in [*urls, _without_url(day)]]
+        for record in records:
+            record["match"]["date"] = noon.isoformat()
+        return records
+
+    def _videos(self, day: str) -> range:
+        first = _first_number(day)
+        return range(first, first + (LARGE_VIDEOS if day in self.large else 1))
 
     def _video(self, day: str, number: int, handler: Handler) -> None:
         body = self._large if day in self.large else self._clip
@@ -155,6 +159,14 @@ class Source:
             hold.reached.set()
             hold.go.wait(300)
         handler.wfile.write(body[half:])
+
+
+def _first_number(day: str) -> int:
+    return int(day.replace("-", "")) * 10
+
+
+def _without_url(day: str) -> int:
+    return _first_number(day) + 9
 
 
 class Deployment:
@@ -363,7 +375,7 @@ class World:
         }
         if name == ON_DEMAND:
             values |= {"dynamodb_table": '"OnDemand"', "s3_prefix": '"ncaa"'}
-        values["settings"] = f'{{ API_URL = "{self.source.url}", VIDEO_ALLOW_PRIVATE_HOSTS = "1" }}'
+        values["settings"] = f'{{ API_BASE = "{self.source.base_url}", VIDEO_ALLOW_PRIVATE_HOSTS = "1" }}'
         for variable, value in values.items():
             text = re.sub(rf"^{variable} +=.*\n", "", text, flags=re.MULTILINE) + f"{variable} = {value}\n"
         (terraform.folder / "terraform.tfvars").write_text(text, "utf-8")

@@ -28,7 +28,7 @@ def record(number: int) -> dict[str, Any]:
             "date": "2025-03-09T16:00:00.000Z",
             "round": "NCAA",
             "country": {"code": "US", "name": "USA", "logo": None},
-            "league": {"id": 11847, "name": "NCAA", "season": 2025, "logo": None},
+            "league": {"id": 990001, "name": "NCAA", "season": 2025, "logo": None},
             "homeTeam": {"id": 3 * 10**6 + key, "name": f"Team {number}", "logo": None},
             "awayTeam": {"id": 4 * 10**6 + key, "name": f"Team {number + 1}", "logo": None},
         },

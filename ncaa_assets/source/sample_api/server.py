@@ -1,4 +1,4 @@
-"""The sample API's HTTP server: paging, headers, strict parameters and errors like the real API's."""
+"""The sample API's HTTP server: modules, paging, headers, strict parameters and errors like the real API's."""
 
 import http.server
 import logging
@@ -6,9 +6,9 @@ import shutil
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,31 +18,32 @@ from ncaa_assets.failures import EncodeFailed
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.record import calendar, json_text
 from ncaa_assets.source.sample_api.clips import make_clip
-from ncaa_assets.source.sample_api.records import records_of
+from ncaa_assets.source.sample_api.endpoint import (
+    HIGHLIGHTS,
+    KEY_HEADER,
+    NO_KEY,
+    QUOTA_SPENT,
+    WRONG_KEY,
+    Endpoint,
+    problem,
+)
+from ncaa_assets.source.sample_api.records import LEAGUE, highlights, matches
 
 log = logging.getLogger(__name__)
 
 SAMPLE_KEY = "sample"
-LEAGUE = "NCAA"
-PATH = "/basketball/highlights"
 QUOTA = 100
-PAGE = 40
-
-_PRIMARY = {"date", "leagueName", "leagueId", "season", "matchId", "homeTeamName", "awayTeamName"}
-_SECONDARY = {"timezone", "limit", "offset"}
-
-RecordsOf = Callable[[date, str], list[dict[str, Any]]]
 
 
 class SampleServer(http.server.ThreadingHTTPServer):
-    """Answers for any date up to today and makes its clips below `folder`. `url` is the value for `API_URL`."""
+    """Answers for any date up to today and makes its clips below `folder`. `base_url` is the value for `API_BASE`."""
 
     daemon_threads = True
     # Several runs may serve one archive's sample at a time. All give the same answers, so they may share the port.
     allow_reuse_port = hasattr(socket, "SO_REUSEPORT")
 
-    def __init__(self, port: int, folder: Path, *, records: RecordsOf = records_of) -> None:
-        self.folder, self.records = folder, records
+    def __init__(self, port: int, folder: Path) -> None:
+        self.folder = folder
         self.requests_left = QUOTA
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -53,10 +54,6 @@ class SampleServer(http.server.ThreadingHTTPServer):
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
-
-    @property
-    def url(self) -> str:
-        return self.base_url + PATH
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         log.debug("a client of the sample API went away", exc_info=True)
@@ -101,8 +98,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        if parts.path == PATH:
-            self._listing(parse_qsl(parts.query, keep_blank_values=True))
+        if endpoint := Endpoint.at(parts.path):
+            self._answer(endpoint, dict(parse_qsl(parts.query, keep_blank_values=True)))
         elif parts.path.startswith("/clips/"):
             self._clip(parts.path.removeprefix("/clips/").removesuffix(".mp4"))
         elif parts.path in ("/watch",) or parts.path.startswith("/embed/"):
@@ -114,38 +111,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._problem(HTTPStatus.NOT_FOUND, f"Cannot GET {parts.path}")
 
-    def _listing(self, query: list[tuple[str, str]]) -> None:
-        key = self.headers.get("X-RapidAPI-Key", "")
+    def _answer(self, endpoint: Endpoint, query: dict[str, str]) -> None:
+        key = self.headers.get(KEY_HEADER, "")
         if not key:
-            self._problem(HTTPStatus.UNAUTHORIZED, "Missing API key.")
+            self._problem(*NO_KEY)
         elif key != SAMPLE_KEY:
-            self._problem(HTTPStatus.FORBIDDEN, "You are not subscribed to this API.")
+            self._problem(*WRONG_KEY)
         elif self.server.requests_left <= 0:
-            self._problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "You have exceeded the DAILY quota for Requests on your current plan, BASIC.",
-            )
-        elif (fault := _fault(query)) is not None:
-            self._problem(HTTPStatus.BAD_REQUEST, fault)
+            self._problem(*QUOTA_SPENT)
         else:
-            self.server.requests_left -= 1
-            self._page(dict(query))
+            self.server.requests_left -= 1  # a refused query costs one too (seen)
+            if fault := endpoint.fault(query):
+                self._problem(HTTPStatus.BAD_REQUEST, fault)
+            else:
+                self._json(HTTPStatus.OK, endpoint.page(self._records(endpoint, query), query))
 
-    def _page(self, given: dict[str, str]) -> None:
-        limit, offset = int(given.get("limit", PAGE)), int(given.get("offset", 0))
-        records = self._records(given)
-        body = {
-            "data": records[offset : offset + limit],
-            "pagination": {"totalCount": len(records), "offset": offset, "limit": limit},
-            "plan": {"tier": "BASIC", "message": "All data available with current plan."},
-        }
-        self._send(HTTPStatus.OK, json_text.dumps(body), "application/json; charset=utf-8")
-
-    def _records(self, given: dict[str, str]) -> list[dict[str, Any]]:
-        day = calendar.parse(given["date"]) if "date" in given else datetime.now(UTC).date()
-        if given.get("leagueName", LEAGUE) != LEAGUE or day > datetime.now(UTC).date():
+    def _records(self, endpoint: Endpoint, query: dict[str, str]) -> list[dict[str, Any]]:
+        today = datetime.now(UTC).date()
+        day = calendar.parse(query["date"]) if "date" in query else today
+        if query.get(endpoint.league_parameter, LEAGUE) != LEAGUE or day > today:
             return []
-        return self.server.records(day, self.server.base_url)
+        if endpoint.name == HIGHLIGHTS:
+            return highlights(endpoint.module, day, self.server.base_url)
+        return matches(endpoint.module, day)
 
     def _clip(self, name: str) -> None:
         if not name.isdigit():
@@ -166,7 +154,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             shutil.copyfileobj(file, self.wfile)
 
     def _problem(self, status: HTTPStatus, message: str) -> None:
-        self._send(status, json_text.dumps({"message": message}), "application/json; charset=utf-8")
+        self._json(status, problem(status, message))
+
+    def _json(self, status: HTTPStatus, body: dict[str, Any]) -> None:
+        self._send(status, json_text.dumps(body), "application/json; charset=utf-8")
 
     def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -179,19 +170,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
-
-
-def _fault(query: list[tuple[str, str]]) -> str | None:
-    """What the API's validation would say to a query, or None for a good one."""
-    given = dict(query)
-    for name in given:
-        if name not in _PRIMARY | _SECONDARY:
-            return f"property {name} should not exist"
-    if not _PRIMARY & given.keys():
-        return "at least one primary query parameter is required"
-    if "date" in given and not calendar.is_day(given["date"]):
-        return "date must be a valid date in the format YYYY-MM-DD"
-    for name, most in (("limit", PAGE), ("offset", 10**9)):
-        if name in given and not (given[name].isdecimal() and int(given[name]) <= most):
-            return f"{name} must be a number not greater than {most}"
-    return None
