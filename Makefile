@@ -5,13 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: backup ui test lint scan rehearsal bench lock screenshots clean
+.PHONY: backup ui install test lint scan rehearsal bench lock screenshots clean
 
 backup: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets backup $(if $(DAY),--date "$(DAY)")
 
 ui: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets ui
+
+# What `make backup` sets up, and extras beside it: make install EXTRAS=aws,pages
+comma := ,
+EXTRAS_ASKED := $(subst $(comma), ,$(EXTRAS))
+install: $(VENV)/.local-ready $(EXTRAS_ASKED:%=$(VENV)/.%-ready)
 
 # Several processes take a file at a time, the long ones first (conftest.py). They keep compiled code, because hundreds of
 # processes start here.
@@ -53,11 +58,18 @@ COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url -
 lock:
 	$(COMPILE) --extra local -o requirements/local.lock
 	$(COMPILE) --extra aws -o requirements/aws.lock
+	$(COMPILE) --extra pages -o requirements/pages.lock
 	$(COMPILE) --extra local --extra aws --extra pages --group dev -o requirements/dev.lock
 
-$(VENV)/.local-ready: requirements/local.lock pyproject.toml
-	@$(call install,requirements/local.lock)
+$(VENV)/.%-ready: requirements/%.lock pyproject.toml
+	@$(call install,$<)
 	@touch $@
+
+# Each extra has a lock; where there is none, its name is told.
+requirements/%.lock:
+	@echo "There is no extra '$*'. EXTRAS takes aws and pages, with a comma between them." >&2; exit 2
+
+.NOTPARALLEL:
 
 # The development packages include the local ones.
 $(VENV)/.dev-ready: requirements/dev.lock pyproject.toml

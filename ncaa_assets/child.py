@@ -5,7 +5,7 @@ input but what it is given, bounds on time, memory and files, and it never outli
 when it ends is ended too. Only a process that leaves its session (setsid) escapes; its pipes are let go all the same,
 so nobody waits for it.
 
-On macOS two of these are missing: there is no bound on memory (the system refuses RLIMIT_AS), and a program goes on
+On macOS two of these are missing: there is no bound on memory (the system refuses it), and a program goes on
 after a `kill -9` of this process until it is done or has used up its bound on processor time.
 """
 
@@ -47,11 +47,13 @@ _HANDED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 @dataclass(frozen=True)
 class Bounds:
     """What a program may use at most: seconds until it is ended, bytes of address space (which counts what is reserved,
-    some times what is used), bytes of one file that it writes, and seconds on the processor, which unlike the clock's
-    do not depend on what else the machine does. None: no bound."""
+    some times what is used), bytes of memory that only it can write to (for one that reserves far too much), bytes of
+    one file that it writes, and seconds on the processor, which unlike the clock's do not depend on what else the
+    machine does. None: no bound."""
 
     seconds: float
     memory: int | None = None
+    data: int | None = None
     file_size: int | None = None
     processor_seconds: int | None = None
 
@@ -120,10 +122,8 @@ class Child:
             raise FileNotFoundError(f"{command[0]} is no program that can be run")
         reading, writing = os.pipe()
         try:
-            started = [
-                sys.executable, "-I", "-S", _START, str(os.getpid()), str(writing), _limits(bounds),
-                os.path.abspath(program), *command[1:],  # noqa: PTH100 - a link stays one: a venv's Python is a link
-            ]  # fmt: skip
+            absolute = os.path.abspath(program)  # noqa: PTH100 - a link stays one: a venv's Python is a link
+            started = bounded([absolute, *command[1:]], bounds=bounds, report=writing)
             self._process = _starter.start(
                 lambda: subprocess.Popen(  # noqa: S603
                     started,
@@ -380,6 +380,13 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def bounded(command: Sequence[str], *, bounds: Bounds, report: int) -> list[str]:
+    """The command that sets the bounds, all but `seconds`, and becomes `command`, an absolute path and its arguments.
+    This process has to start it, and is not outlived by it. Where it cannot be run, its `errno` is written to the
+    descriptor `report`."""
+    return [sys.executable, "-I", "-S", _START, str(os.getpid()), str(report), _limits(bounds), *command]
+
+
 def _limits(bounds: Bounds) -> str:
     # Time on the processor, for what is left alone where nothing else ends it: every core busy from start to end, and a
     # minute.
@@ -387,6 +394,8 @@ def _limits(bounds: Bounds) -> str:
     limits = {"RLIMIT_CORE": 0, "RLIMIT_CPU": processor_seconds}
     if bounds.memory is not None and sys.platform == "linux":
         limits["RLIMIT_AS"] = bounds.memory
+    if bounds.data is not None and sys.platform == "linux":
+        limits["RLIMIT_DATA"] = bounds.data
     if bounds.file_size is not None:
         limits["RLIMIT_FSIZE"] = bounds.file_size
     return ",".join(f"{name}={most}" for name, most in limits.items())

@@ -244,8 +244,11 @@ def test_output_beyond_what_was_asked_for_is_let_go() -> None:
 def test_memory_is_bounded() -> None:
     code = "bytearray(2 * 1024**3)"
     assert run(python(code), bounds=Bounds(seconds=60, memory=4 * 1024**3)).status == 0
-    ended = run(python(code), bounds=Bounds(seconds=60, memory=1024**3), check=False)
-    assert "MemoryError" in ended.stderr
+    for bounds in (Bounds(seconds=60, memory=1024**3), Bounds(seconds=60, data=1024**3)):
+        ended = run(python(code), bounds=bounds, check=False)
+        assert "MemoryError" in ended.stderr
+    reserves = "import mmap; mmap.mmap(-1, 8 * 1024**3, mmap.MAP_PRIVATE, 0)"
+    assert run(python(reserves), bounds=Bounds(seconds=60, data=1024**3)).status == 0
 
 
 def test_a_file_is_bounded_and_no_core_is_left(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ncaa_assets.record.models import (
 )
 from ncaa_assets.settings import Settings
 from ncaa_assets.video.plan import plan_copies
+from ncaa_assets.video.runtime import find, searched_pages
 
 _CHUNK = 1024**2
 _WAITS = "waits"  # the kind of `failures.EncodeRefused` for a clip whose turn comes on another day
@@ -52,13 +53,13 @@ class Output(Enum):
 @dataclass(frozen=True)
 class Wanted:
     """What is asked of a day's videos: how many are copied (None: all), whether they are encoded and with which
-    settings, what an encode may cost, and whether the videos of web pages are copied too."""
+    settings, what an encode may cost, and the kinds of refused web pages in which a video is looked for now."""
 
     count: int | None
     encodes: bool
     settings_hash: str
     bounds: EncodeBounds
-    reads_pages: bool
+    searched_pages: frozenset[str]
 
     @classmethod
     def of(cls, settings: Settings) -> "Wanted":
@@ -68,7 +69,7 @@ class Wanted:
             encodes=settings.encode != "never",
             settings_hash=encode_settings_hash(settings),
             bounds=encode_bounds(settings),
-            reads_pages=settings.video_pages is not None,
+            searched_pages=searched_pages(find()) if settings.video_pages is not None else frozenset(),
         )
 
     def refusal(self, video: CopiedVideo) -> EncodeRefused | None:
@@ -182,7 +183,7 @@ def plan(
         have=lambda video: by_key[video.key].copy is Copy.KEPT,
         count=wanted.count,
         force=force,
-        reads_pages=wanted.reads_pages,
+        searched_pages=wanted.searched_pages,
         places=forgotten | {clip.video.id for clip in of_day if clip.holds_its_place},
     )
     return replace(planned, leaves_its_place=leaves_its_place)
@@ -190,8 +191,8 @@ def plan(
 
 def still_to_copy(planned: CopyPlan, videos: VideosDay, wanted: Wanted) -> int:
     """How many videos a run would still try to copy: videos that failed for a passing reason, that were lost from the
-    store, or that no run has reached yet. Where web pages are searched now, pages found earlier count too."""
-    passing = {"failed", "page"} if wanted.reads_pages else {"failed"}
+    store, or that no run has reached yet; and pages refused earlier, of the kinds that are searched now."""
+    passing = {"failed", *wanted.searched_pages}
     open_for = {(skip.id, skip.source_url): skip.kind in passing for skip in videos.skipped}
 
     def is_open(candidate: Candidate) -> bool:

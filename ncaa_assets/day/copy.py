@@ -44,7 +44,7 @@ def copy(held: HeldDay, highlights: HighlightsDay, copier: Copier, *, count: int
         LeaseLost: this run no longer holds the day.
     """
     manifest = held.load_or_new(VideosDay)
-    wanted = replace(Wanted.of(held.archive.settings), count=count, reads_pages=copier.reads_pages)
+    wanted = replace(Wanted.of(held.archive.settings), count=count, searched_pages=copier.searched_pages)
     of_day = clips(held.archive.store, manifest, held.load_or_new(ProcessedDay), wanted)
     for clip in of_day:
         if clip.copy is Copy.KEPT:

@@ -33,7 +33,10 @@ class Body:
 
 
 class PageReader(Protocol):
-    """Finds the video of a web page; `pages.YtDlpReader` is one."""
+    """Finds the video of a web page; `pages.YtDlpReader` is one. `searched` has the kinds of pages that were refused
+    before and are searched now."""
+
+    searched: frozenset[str]
 
     def open(self, url: str, *, max_bytes: int) -> AbstractContextManager[Body]:
         """The page's video, from wherever the page says it is.

@@ -102,8 +102,8 @@ class VideoCopier(Copier):
         self._ended = threading.Event()
 
     @property
-    def reads_pages(self) -> bool:
-        return self._pages is not None
+    def searched_pages(self) -> frozenset[str]:
+        return self._pages.searched if self._pages is not None else frozenset()
 
     def copy(
         self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None
@@ -229,7 +229,7 @@ class VideoCopier(Copier):
             picture = facts.picture
             task.before_commit()
             return _commit(upload, task, CopiedVideo(
-                id=task.highlight.id, title=task.highlight.title, source_url=task.highlight.url or "", key="",
+                id=task.highlight.id, title=task.highlight.shown_title, source_url=task.highlight.url or "", key="",
                 bytes=size, sha256=sha256, container=container, duration_seconds=facts.seconds,
                 width=round(picture.width * picture.pixel_aspect) if picture else None,
                 height=picture.height if picture else None,

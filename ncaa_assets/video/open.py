@@ -2,6 +2,7 @@
 
 from ncaa_assets.ports import Copier, ObjectStore, Source
 from ncaa_assets.settings import Settings
+from ncaa_assets.video import runtime
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
 
 
@@ -19,5 +20,5 @@ def open_copier(settings: Settings, store: ObjectStore, source: Source) -> Copie
     if settings.video_pages:
         from ncaa_assets.video.pages import YtDlpReader  # noqa: PLC0415 - off by default
 
-        pages = YtDlpReader(policy, most_seconds=limits.most_seconds)
+        pages = YtDlpReader(policy, most_seconds=limits.most_seconds, deno=runtime.find())
     return VideoCopier(store, policy, limits, concurrency=settings.video_concurrency, pages=pages)

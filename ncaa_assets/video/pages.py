@@ -4,10 +4,12 @@ listed as skipped.
 yt-dlp reads pages with a thousand parsers for a thousand hosts, so it runs in a process of its own that has nothing to
 lose: none of the person's settings, keys, cookies, cache, plug-ins or programs, an empty working folder, bounded memory
 and files. Each of its requests goes through `safe_http`; an audit hook refuses any other connection and every attempt
-to start a program. Its output comes back by a pipe and is verified like any other copy.
+to start a program but the JavaScript runtime, which gets nothing but a page's scripts (`runtime.py`). Its output comes
+back by a pipe and is verified like any other copy.
 """
 
 import json
+import re
 import sys
 import tempfile
 import threading
@@ -23,13 +25,15 @@ from ncaa_assets.retry import status_is_transient
 from ncaa_assets.text import SENTENCE, visible
 from ncaa_assets.video.address import absolute
 from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
+from ncaa_assets.video.runtime import INSTALL, Runtime, searched_pages
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
 _VERDICT = "verdict.json"
 _MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp looks for the video, because it reads each into memory
-_MOST_MEMORY = 2 * 1024**3
+_MOST_MEMORY = 2 * 1024**3  # of its own; address space is no measure, because the runtime reserves 40 GB of it
 # One file with picture and sound: there is no ffmpeg to join two. Whole files first, then HLS that yt-dlp reads itself.
 _FORMATS = "b[ext=mp4][protocol~='^https?$']/b[protocol~='^https?$']/b[protocol=m3u8_native]"
+_LACKS_RUNTIME = re.compile(r"No supported JavaScript runtime|(Signature|n challenge) solving failed")  # yt-dlp's words
 _STARTS_A_PROGRAM = {
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
     "os.startfile",
@@ -47,10 +51,12 @@ class _Verdict:
 
 
 class YtDlpReader:
-    """Finds and downloads the videos of web pages, each within `most_seconds`; a `body.PageReader`."""
+    """Finds and downloads the videos of web pages, each within `most_seconds`, with the `deno` at that path
+    as JavaScript runtime (None: there is none); a `body.PageReader`."""
 
-    def __init__(self, policy: HostPolicy, *, most_seconds: float) -> None:
-        self._policy, self._most_seconds = policy, most_seconds
+    def __init__(self, policy: HostPolicy, *, most_seconds: float, deno: str | None) -> None:
+        self._policy, self._most_seconds, self._deno = policy, most_seconds, deno
+        self.searched = searched_pages(deno)
         self._lock = threading.Lock()
         self._running: set[Child] = set()
         self._ended = False
@@ -59,7 +65,8 @@ class YtDlpReader:
     def open(self, url: str, *, max_bytes: int) -> Iterator[Body]:
         """The page's video on its way; `body.PageReader` says what it raises."""
         with tempfile.TemporaryDirectory(prefix="ncaa-assets-page-") as folder:
-            task = {"url": url, "max_bytes": max_bytes, "policy": asdict(self._policy)}
+            policy = asdict(self._policy)
+            task = {"url": url, "max_bytes": max_bytes, "policy": policy, "deno": self._deno}
             told: list[bool] = []
             with self._started(Path(folder), task, max_bytes=max_bytes) as child:
                 yield Body(
@@ -84,7 +91,7 @@ class YtDlpReader:
         package = str(Path(__file__).parents[2])
         child = Child(
             [sys.executable, "-P", "-m", __name__],  # our own interpreter on this very file; the URL goes by its stdin
-            bounds=Bounds(seconds=self._most_seconds, memory=_MOST_MEMORY, file_size=max_bytes),
+            bounds=Bounds(seconds=self._most_seconds, data=_MOST_MEMORY, file_size=max_bytes),
             environment={
                 "HOME": str(folder), "PATH": str(folder), "PYTHONPATH": package, "TMPDIR": str(folder),
                 "YTDLP_NO_PLUGINS": "1", "PYTHONDONTWRITEBYTECODE": "1",
@@ -136,18 +143,18 @@ def main() -> None:
     task = json.load(sys.stdin)
     origin = task["policy"]["trusted_origin"]
     policy = HostPolicy(task["policy"]["allow_private"], (str(origin[0]), int(origin[1])) if origin else None)
-    verdict = _download(task["url"], policy, task["max_bytes"])
+    verdict = _download(task["url"], policy, task["max_bytes"], task["deno"])
     if not sys.stdout.closed:  # yt-dlp closes it after HLS
         sys.stdout.flush()
     Path(_VERDICT).write_text(json.dumps(asdict(verdict)), "utf-8")
 
 
-def _fence(policy: HostPolicy) -> None:
-    """Nothing in this process, whatever code it runs, reaches a host that the policy does not allow or starts a
-    program."""
+def _fence(policy: HostPolicy, runtime: Runtime | None) -> None:
+    """Nothing in this process, whatever code it runs, reaches a host that the policy does not allow or starts a program
+    but the `runtime`."""
 
     def judge(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _STARTS_A_PROGRAM:
+        if event in _STARTS_A_PROGRAM and not (runtime and runtime.is_start(event, arguments)):
             raise PermissionError(f"no programs here ({event})")
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             address = arguments[1]
@@ -157,18 +164,23 @@ def _fence(policy: HostPolicy) -> None:
     sys.addaudithook(judge)
 
 
-def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
+def _download(url: str, policy: HostPolicy, max_bytes: int, deno: str | None) -> _Verdict:
+    runtime = Runtime(deno) if deno else None
+    if runtime is not None:
+        runtime.replace_popen()
+
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
     import yt_dlp  # noqa: PLC0415
     from yt_dlp import networking  # noqa: PLC0415
     from yt_dlp.networking import exceptions  # noqa: PLC0415
 
-    _fence(policy)
+    _fence(policy, runtime)
     session = new_session(policy, pool=4)
     most = [_MOST_PAGE_BYTES]
     refusals: list[VideoRefused] = []
     told: list[bool] = []
+    warnings = _Warnings()
 
     downloading = False
     troubles: list[Exception] = []  # of the download alone: while yt-dlp looks for the video, many errors mean nothing
@@ -249,7 +261,7 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
             return self.guarded
 
     try:
-        with Downloader(_options()) as downloader:
+        with Downloader(_options(warnings, deno)) as downloader:
             info = downloader.extract_info(absolute(url), download=False)
             entry = next(iter(info.get("entries") or [info]), None) or {}
             if entry.get("is_live"):
@@ -262,23 +274,33 @@ def _download(url: str, policy: HostPolicy, max_bytes: int) -> _Verdict:
             downloading = True
             downloader.process_ie_result(entry, download=True)
     except (yt_dlp.utils.YoutubeDLError, exceptions.RequestError, BackupError, PermissionError, MemoryError) as error:
-        return _verdict([*_causes(error), *(troubles if downloading else [])], refusals)
+        verdict = _verdict([*_causes(error), *(troubles if downloading else [])], refusals)
+        return _for_want_of_runtime(verdict, deno) if warnings.lack_runtime else verdict
     return _Verdict("done", told_its_end=bool(told) and all(told))
 
 
-def _options() -> dict[str, Any]:
-    class Silent:
-        def debug(self, message: str) -> None: ...
-        def warning(self, message: str) -> None: ...
-        def error(self, message: str) -> None: ...
+class _Warnings:
+    """yt-dlp's log, of which nothing is kept but whether it asks for a JavaScript runtime."""
 
+    lack_runtime = False
+
+    def debug(self, message: str) -> None: ...
+
+    def warning(self, message: str) -> None:
+        self.lack_runtime = self.lack_runtime or _LACKS_RUNTIME.search(message) is not None
+
+    def error(self, message: str) -> None: ...
+
+
+def _options(warnings: _Warnings, deno: str | None) -> dict[str, Any]:
     return {
-        "logger": Silent(), "quiet": True, "no_warnings": True, "noprogress": True, "logtostderr": True,
+        "logger": warnings, "quiet": True, "no_warnings": True, "noprogress": True, "logtostderr": True,
         "outtmpl": {"default": "-"}, "format": _FORMATS, "playlist_items": "1", "noplaylist": True,
         "retries": 0, "fragment_retries": 0, "extractor_retries": 0, "file_access_retries": 0,  # tried again outside
         "skip_unavailable_fragments": False, "continuedl": False, "nopart": True, "updatetime": False,
         "buffersize": CHUNK, "noresizebuffer": True, "socket_timeout": TIMEOUT[1],
-        "proxy": "", "cachedir": False, "usenetrc": False, "fixup": "never", "postprocessors": [], "js_runtimes": {},
+        "proxy": "", "cachedir": False, "usenetrc": False, "fixup": "never", "postprocessors": [],
+        "js_runtimes": {"deno": {"path": deno}} if deno else {}, "remote_components": [],
         "enable_file_urls": False, "hls_prefer_native": True,
     }  # fmt: skip
 
@@ -297,6 +319,16 @@ def _verdict(errors: list[BaseException], refusals: list[VideoRefused]) -> _Verd
             return _Verdict("failed", f"the connection of yt-dlp broke ({visible(one_line(error), most=200)})")
     reason = visible(errors[0], most=SENTENCE).removeprefix("ERROR: ").split("; please report")[0]
     return _Verdict("unresolved", f"yt-dlp finds no video in its page ({visible(reason, most=200)})")
+
+
+def _for_want_of_runtime(verdict: _Verdict, deno: str | None) -> _Verdict:
+    """The verdict on a page of which yt-dlp said that it needs a runtime."""
+    if verdict.kind not in ("gone", "unresolved"):
+        return verdict
+    if deno is None:
+        what = f"its page needs a JavaScript runtime, which is not installed: {INSTALL}"
+        return _Verdict("runtime", f"{what}; without one, {verdict.reason}")
+    return _Verdict(verdict.kind, f"{verdict.reason}; yt-dlp could not run the page's scripts with {deno}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -8,6 +8,9 @@ from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, Highlight, SkippedVideo, VideosDay
 from ncaa_assets.video.same import may_mean
 
+# The kinds of refusals (`VideoRefused.kind`) that say that a URL leads to a web page.
+PAGES = frozenset({"page", "runtime", "unresolved"})
+
 
 def plan_copies(
     highlights: Sequence[Highlight],
@@ -16,24 +19,25 @@ def plan_copies(
     have: Callable[[CopiedVideo], bool],
     count: int | None,
     force: bool,
-    reads_pages: bool = False,
+    searched_pages: Collection[str] = (),
     places: Collection[str] | None = None,
 ) -> CopyPlan:
     """What a run still has to copy so that the store has all that the manifest names, and the first `count` videos of
     the day (None: all).
 
     A copy that the store lost is fetched again whatever `count` says, until its source no longer has it. A video whose
-    URL changed is fetched again and kept beside the old copy if its bytes differ. A URL known to be a web page is not
-    asked again, unless pages are read now (`reads_pages`) and this one has not been. What a person let go of is not
-    copied again. `force` fetches again what the store has and what it lost for good, and where more videos are wanted,
-    asks the pages again.
+    URL changed is fetched again and kept beside the old copy if its bytes differ. A record that has another's URL
+    shares its copy: two modules of the API may list one clip under two ids. A URL known to be a web page is not asked
+    again, unless pages of its kind are searched now. What a person let go of is not copied again. `force` fetches again
+    what the store has and what it lost for good, and where more videos are wanted, asks the pages again.
 
     Args:
         have: whether the store has this copy.
+        searched_pages: the kinds of refused pages in which the copier looks for a video now (`Copier.searched_pages`).
         places: the ids of the highlights that hold one of the `count` places already; by default all that the store has
             a copy of, whichever record it belongs to, or is about to get back.
     """
-    closed = {"unresolved"} if reads_pages else {"page", "unresolved"}
+    closed = PAGES - set(searched_pages)
     pages = {(skip.id, skip.source_url) for skip in manifest.skipped if skip.kind in closed}
     forgotten = {entry.id for entry in manifest.forgotten} - {video.id for video in manifest.videos}
     present = [video for video in manifest.videos if have(video)]
@@ -45,7 +49,10 @@ def plan_copies(
     renewed = list(_lost(wanted, present, urls))
     asked = {(candidate.highlight.id, candidate.highlight.url) for candidate in renewed}
     fresh = []
+    taken = {url: video.id for video in manifest.videos for url in (video.source_url, *video.other_urls)}
+    taken |= {entry.video.source_url: entry.id for entry in manifest.forgotten}
     for highlight in highlights:
+        shares = highlight.url is not None and taken.setdefault(highlight.url, highlight.id) != highlight.id
         entries = [video for video in manifest.videos if video.id == highlight.id]
         earlier = tuple(video for video in present if video.id == highlight.id)
         known = any(highlight.url in (video.source_url, *video.other_urls) for video in entries)
@@ -60,7 +67,7 @@ def plan_copies(
             is_awaited = force or any(video.lost is None for video in gone)
             perhaps = () if is_awaited else tuple(video for video in earlier if may_mean(highlight.url, video))
             renewed.append(Candidate(highlight, earlier, gone, perhaps))
-        else:
+        elif not shares:
             fresh.append(Candidate(highlight))
     return CopyPlan(renewed, fresh, None if count is None else max(0, count - len(places)))
 
@@ -91,7 +98,7 @@ def skipped(outcome: CopyOutcome, error: BackupError) -> SkippedVideo:
     highlight = outcome.candidate.highlight
     return SkippedVideo(
         id=highlight.id,
-        title=highlight.title,
+        title=highlight.shown_title,
         source_url=highlight.url,
         kind=kind_of(error),
         reason=str(error),

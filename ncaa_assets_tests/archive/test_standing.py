@@ -161,7 +161,7 @@ def test_all_that_look_at_a_day_say_the_same_of_it(day: Day, case: Case) -> None
 class Scripted(Copier):
     """A copier that writes what it is told to, or raises it."""
 
-    reads_pages = False
+    searched_pages = frozenset[str]()
 
     def __init__(self, day: Day, **said: bytes | Exception) -> None:
         self._day, self._said = day, {name.removeprefix("_"): what for name, what in said.items()}

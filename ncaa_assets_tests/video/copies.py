@@ -96,8 +96,8 @@ class _Noting(Copier):
         self.outcomes: list[CopyOutcome] = []
 
     @property
-    def reads_pages(self) -> bool:
-        return self._copier.reads_pages
+    def searched_pages(self) -> frozenset[str]:
+        return self._copier.searched_pages
 
     def copy(
         self, day: str, plan: CopyPlan, *, before_commit: Callable[[], None] = lambda: None

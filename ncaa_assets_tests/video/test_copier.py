@@ -28,7 +28,7 @@ from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.video import host, pace
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
-from ncaa_assets.video.plan import plan_copies
+from ncaa_assets.video.plan import plan_copies, skipped
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, Script, ScriptedServer, stalls_in_the_middle
@@ -455,6 +455,19 @@ def test_a_host_that_sends_fast_enough_is_not_given_up(
 ) -> None:
     monkeypatch.setattr(pace, "RATE_WINDOW", 0.0)
     assert copied(copy_one(store, server, server.on("/clip", video(media.mp4)), slowest=1)).bytes == len(media.mp4)
+
+
+def test_a_video_without_a_title_is_called_by_its_game(store: LocalStore, server: ScriptedServer, media: Media) -> None:
+    urls = server.on("/clip", video(media.mp4)), server.on("/page", Reply(b"<html>", content_type="text/html"))
+    clips = [
+        Highlight(id=str(number), url=url, home="Auburn Tigers", away="Duke Blue Devils")
+        for number, url in enumerate(urls)
+    ]
+    plan = plan_copies(clips, VideosDay(date=DAY), have=lambda _: True, count=None, force=False)
+    for outcome in copier(store, server).copy(DAY, plan):
+        refused = isinstance(outcome.result, VideoRefused)
+        entry = skipped(outcome, outcome.result) if isinstance(outcome.result, VideoRefused) else copied(outcome)
+        assert (entry.title, refused) == ("Auburn Tigers – Duke Blue Devils", entry.id == "1")
 
 
 def test_a_copy_says_how_long_it_plays_and_whether_it_has_sound(

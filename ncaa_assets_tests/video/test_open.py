@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import VideoRefused
 from ncaa_assets.ports import CopyOutcome
 from ncaa_assets.record.models import CopiedVideo, VideosDay
 from ncaa_assets.settings import Settings
 from ncaa_assets.source.client import HighlightsApi
+from ncaa_assets.source.doors import Door
+from ncaa_assets.video import runtime
 from ncaa_assets.video.open import open_copier
 from ncaa_assets.video.plan import plan_copies
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
@@ -17,7 +21,7 @@ from ncaa_assets_tests.video.copies import DAY, Media, highlight, video
 def copied_by(
     store: LocalStore, server: ScriptedServer, *, trusted_origin: tuple[str, int] | None = None, **values: Any
 ) -> CopyOutcome:
-    source = HighlightsApi("", None, "key", league="NCAA", timezone="UTC", trusted_origin=trusted_origin)
+    source = HighlightsApi(Door.of(key=None), "key", league="NCAA", timezone="UTC", trusted_origin=trusted_origin)
     copier = open_copier(Settings.model_validate({"rapidapi_key": "key", **values}), store, source)
     plan = plan_copies([highlight(1, server.url("/clip"))], VideosDay(date=DAY), have=bool, count=None, force=False)
     (outcome,) = copier.copy(DAY, plan)
@@ -49,8 +53,11 @@ def test_limits_and_retries_are_the_settings(store: LocalStore, server: Scripted
     assert server.times("/clip") - before == 3
 
 
-def test_pages_are_read_where_the_settings_ask_for_it(store: LocalStore) -> None:
-    source = HighlightsApi("", None, "key", league="NCAA", timezone="UTC")
-    for pages, reads_pages in ((None, False), ("yt-dlp", True)):
+def test_pages_are_read_where_the_settings_ask_for_it(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = HighlightsApi(Door.of(key=None), "key", league="NCAA", timezone="UTC")
+    for pages, deno, searched in (
+        (None, "/usr/bin/deno", set()), ("yt-dlp", None, {"page"}), ("yt-dlp", "/usr/bin/deno", {"page", "runtime"})
+    ):  # fmt: skip
+        monkeypatch.setattr(runtime, "find", lambda found=deno: found)
         given = Settings.model_validate({"rapidapi_key": "key", "video_pages": pages})
-        assert open_copier(given, store, source).reads_pages is reads_pages
+        assert open_copier(given, store, source).searched_pages == searched

@@ -24,6 +24,7 @@ from ncaa_assets.video import host, pace
 from ncaa_assets.video.copier import CopyLimits, VideoCopier
 from ncaa_assets.video.pages import _MOST_MEMORY, YtDlpReader
 from ncaa_assets.video.plan import plan_copies
+from ncaa_assets.video.runtime import find
 from ncaa_assets.video.safe_http import HostPolicy
 from ncaa_assets_tests.days import DAY, KEY, command
 from ncaa_assets_tests.loopback.http_server import (
@@ -179,7 +180,9 @@ def day(media: Media, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]
             (folder / ".config").mkdir()
             (folder / ".config" / "yt-dlp.conf").write_text(f"--exec 'touch {folder}/ran' --netrc\n", "utf-8")
             highlights = [Highlight(id=case.name, url=server.url(f"/{case.name}/page")) for case in CASES]
-            plan = plan_copies(highlights, VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True)
+            plan = plan_copies(
+                highlights, VideosDay(date=DAY), have=bool, count=None, force=False, searched_pages={"page"}
+            )
             outcomes = {one.candidate.highlight.id: one for one in copier(store, server).copy(DAY, plan)}
             with pytest.raises(BlockingIOError):
                 proxy.accept()
@@ -194,7 +197,7 @@ def copier(store: LocalStore, server: ScriptedServer, *, retries: int = 1, most_
         policy,
         CopyLimits(max_bytes=MOST_BYTES, min_bytes_per_second=0, retry=RetryPolicy(retries, 0)),
         concurrency=3,
-        pages=YtDlpReader(policy, most_seconds=most_seconds),
+        pages=YtDlpReader(policy, most_seconds=most_seconds, deno=find()),
     )
 
 
@@ -236,7 +239,7 @@ def test_a_video_that_stalls_behind_a_page_is_given_up(
     server.on("/video", stalls_in_the_middle(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],
-        VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
+        VideosDay(date=DAY), have=bool, count=None, force=False, searched_pages={"page"},
     )  # fmt: skip
     (outcome,) = copier(store, server, retries=0).copy(DAY, plan)
     assert isinstance(outcome.result, CopyFailed)
@@ -250,7 +253,7 @@ def test_a_page_that_takes_longer_than_any_copy_may_is_given_up(
     server.on("/video", stalls_in_the_middle(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],
-        VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
+        VideosDay(date=DAY), have=bool, count=None, force=False, searched_pages={"page"},
     )  # fmt: skip
     (outcome,) = copier(store, server, retries=0, most_seconds=4).copy(DAY, plan)
     assert isinstance(outcome.result, CopyFailed)
@@ -275,7 +278,7 @@ def test_closing_the_copier_ends_the_child(
     server.on("/video", stalls_in_the_middle(released, media.mp4[:9000]))
     plan = plan_copies(
         [Highlight(id="1", url=server.on("/page", page("video")))],
-        VideosDay(date=DAY), have=bool, count=None, force=False, reads_pages=True,
+        VideosDay(date=DAY), have=bool, count=None, force=False, searched_pages={"page"},
     )  # fmt: skip
     asked = threading.Event()
     answer = server.next_script
@@ -308,8 +311,13 @@ def test_closing_the_copier_ends_the_child(
 FENCED = """
 import os, socket, subprocess, sys
 from ncaa_assets.video.pages import _fence
+from ncaa_assets.video.runtime import Runtime
 from ncaa_assets.video.safe_http import HostPolicy
-_fence(HostPolicy(trusted_origin=("127.0.0.1", int(sys.argv[1]))))
+deno, popen = sys.argv[3], subprocess.Popen
+runtime = Runtime(deno) if deno else None
+if runtime:
+    runtime.replace_popen()
+_fence(HostPolicy(trusted_origin=("127.0.0.1", int(sys.argv[1]))), runtime)
 def refused(name, attempt):
     try:
         attempt()
@@ -323,6 +331,10 @@ refused("tcp", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[2])))
 refused("udp", udp)
 refused("unix", lambda: socket.socket(socket.AF_UNIX).connect("/tmp/x"))
 refused("popen", lambda: subprocess.run(["/bin/true"]))
+refused("shell", lambda: subprocess.run("true", shell=True))
+refused("replaced", lambda: popen(["/bin/true"]))
+refused("allowed", lambda: popen([deno or "deno", "run", "--allow-read", "-"]))
+refused("eval", lambda: subprocess.run([deno or "deno", "eval", "1"]))
 refused("system", lambda: os.system("true"))
 refused("fork", os.fork)
 refused("spawn", lambda: os.posix_spawn("/bin/true", ["true"], {}))
@@ -333,15 +345,18 @@ print("trusted")
 """
 
 
-def test_the_child_reaches_no_other_host_starts_no_program_and_fills_no_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_runtime", [False, True])
+def test_the_child_reaches_no_other_host_starts_no_program_and_fills_no_disk(tmp_path: Path, has_runtime: bool) -> None:
+    deno = find() or "" if has_runtime else ""
+    assert bool(deno) == has_runtime
     with socket.create_server(("127.0.0.1", 0)) as trusted, socket.create_server(("127.0.0.1", 0)) as other:
         ports = [str(one.getsockname()[1]) for one in (trusted, other)]
-        bounds = Bounds(seconds=60, memory=_MOST_MEMORY, file_size=1000)
+        bounds = Bounds(seconds=60, data=_MOST_MEMORY, file_size=1000)
         environment = {
             "PYTHONDONTWRITEBYTECODE": "1"
         }  # a file that is cut off at the bound would be read by later runs
-        ended = run([sys.executable, "-c", FENCED, *ports], bounds=bounds, environment=environment, check=False)
-    names = ("tcp", "udp", "unix", "popen", "system", "fork", "spawn", "exec")
+        ended = run([sys.executable, "-c", FENCED, *ports, deno], bounds=bounds, environment=environment, check=False)
+    names = ("tcp", "udp", "unix", "popen", "shell", "replaced", "allowed", "eval", "system", "fork", "spawn", "exec")
     told = ended.stdout.decode().splitlines()
     assert told == [f"{name} PermissionError" for name in names] + ["disk OSError", "trusted"], ended.stderr
 
@@ -356,7 +371,7 @@ def test_a_day_of_pages_is_backed_up_by_the_command_when_it_is_asked_for(
 
     first = command("backup", "--date", DAY, **environment)
     assert first.returncode == 0, first.stderr
-    assert "1 is a web page" in first.stdout
+    assert "the day's only clip is a web page (127.0.0.1), not a file: nothing was copied" in first.stdout
     assert not Path("data/videos", DAY).exists()
 
     second = command("backup", "--date", DAY, VIDEO_PAGES="yt-dlp", **environment)

@@ -11,6 +11,7 @@ from ncaa_assets.failures import BackupError, VideoRefused
 from ncaa_assets.ports import CopyOutcome
 from ncaa_assets.record.models import Highlight, VideosDay
 from ncaa_assets.video.plan import plan_copies, skipped
+from ncaa_assets.video.runtime import searched_pages
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.video.copies import DAY, HTML, Media, copied, highlight, manifest_of, run, video, videos_in
 
@@ -216,8 +217,8 @@ HOSTILE = ["../../x", "..", ".", "a/b", "a\\b", "/etc/passwd", ".hidden", "x" * 
 def test_no_id_names_a_file_outside_its_day_or_anothers(
     store: LocalStore, server: ScriptedServer, media: Media
 ) -> None:
-    url = server.on("/clip", video(media.silent))
-    outcomes = run(store, server, [highlight(one, url) for one in HOSTILE])
+    urls = [server.on(f"/{number}", video(media.silent)) for number in range(len(HOSTILE))]
+    outcomes = run(store, server, [highlight(one, url) for one, url in zip(HOSTILE, urls, strict=True)])
     keys = {copied(outcome).key for outcome in outcomes}
     assert len(keys) == len(HOSTILE)
     assert sorted(keys) == videos_in(store)
@@ -227,15 +228,19 @@ def test_no_id_names_a_file_outside_its_day_or_anothers(
 
 
 def test_a_page_is_asked_once_it_is_read_and_one_without_a_video_is_not_asked_again() -> None:
-    """What was skipped as a page while pages were not read is taken up when they are."""
+    """What was skipped as a page while pages were not read is taken up when they are, and what needed a runtime when
+    there is one."""
+    alone, both = searched_pages(None), searched_pages("/usr/bin/deno")
     one = Highlight(id="1", url="https://example.com/watch")
     (outcome,) = plan_copies([one], VideosDay(date=DAY), have=bool, count=None, force=False).fresh
-    for kind, reads_pages, is_asked in (
-        ("page", False, 0), ("page", True, 1), ("unresolved", True, 0), ("unresolved", False, 0),
+    for kind, searched, is_asked in (
+        ("page", (), 0), ("page", alone, 1), ("page", both, 1),
+        ("runtime", (), 0), ("runtime", alone, 0), ("runtime", both, 1),
+        ("unresolved", (), 0), ("unresolved", both, 0),
     ):  # fmt: skip
         refusal = VideoRefused("why not", kind=kind)
         manifest = VideosDay(date=DAY, skipped=[skipped(CopyOutcome(outcome, refusal), refusal)])
-        plan = plan_copies([one], manifest, have=bool, count=None, force=False, reads_pages=reads_pages)
+        plan = plan_copies([one], manifest, have=bool, count=None, force=False, searched_pages=searched)
         assert len(plan.fresh) == is_asked, kind
 
 

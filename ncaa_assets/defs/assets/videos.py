@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ncaa_assets.archive.archive import HeldDay
+from ncaa_assets.archive.reconcile import all_pages
 from ncaa_assets.day.copy import Copied, copy
 from ncaa_assets.defs.assets.shell import Done, materialized
 from ncaa_assets.defs.metadata import escaped, link, skipped_table, table
@@ -67,6 +68,7 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
     if lost := len(manifest.videos) - done.there:
         parts.append(f"{lost} lost for good")
     summary = ", ".join(parts if copied or done.unchanged else ["nothing to copy", *parts]) + _skips(manifest.skipped)
+    summary = all_pages(manifest) or summary
     metadata: dict[str, Any] = {
         "summary": summary,
         "videos": done.there,
@@ -112,6 +114,7 @@ def _skips(skips: list[SkippedVideo]) -> str:
     names = {
         "page": "a web page",
         "unresolved": "a page without a video",
+        "runtime": "a page that needs a JavaScript runtime",
         "unsafe": "an unsafe address",
         "gone": "not available",
         "too-large": "too large",
