@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlsplit
 
-from ncaa_assets.record.models import Highlight, RecordHistory, SkippedVideo
+from ncaa_assets.record.matches import GameColumns, games_of
+from ncaa_assets.record.models import HighlightsDay, SkippedVideo
 from ncaa_assets.text import visible
 
 _MOST_ROWS = 100
@@ -40,21 +41,34 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def highlights_table(highlights: Iterable[tuple[Highlight, RecordHistory]]) -> str:
-    """A table of a day's highlights, with links to their videos."""
+def highlights_table(day: HighlightsDay) -> str:
+    """A table of a day's highlights, with links to their videos and what is known of their games."""
+    games = games_of(day)
+    entries = day.backup.records
     return table(
-        ["id", "title", "source", "first seen", ""],
+        ["id", "title", "game", "score", "state", "source", "first seen", ""],
         [
             [
                 escaped(highlight.id),
-                link(highlight.title or highlight.url, highlight.url),
+                link(highlight.shown_title or highlight.url, highlight.url),
+                escaped(games[highlight.id].get("game"), most=250),
+                escaped(_score(games[highlight.id])),
+                escaped(games[highlight.id].get("game_state")),
                 escaped(highlight.source or highlight.channel),
-                entry.first_seen.replace("T", " ").rstrip("Z"),
-                "removed upstream" if entry.removed_upstream else "",
+                entries[highlight.id].first_seen.replace("T", " ").rstrip("Z"),
+                "removed upstream" if entries[highlight.id].removed_upstream else "",
             ]
-            for highlight, entry in highlights
+            for highlight, _ in day.highlights()
         ],
     )
+
+
+def _score(game: GameColumns) -> str | None:
+    """The score as the API writes it, else as its numbers say, the home team's first; on one line of the table."""
+    text = game.get("score")
+    if text is None and "home_score" in game:
+        text = f"{game['home_score']} - {game['away_score']}"
+    return text and text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def skipped_table(skipped: Iterable[SkippedVideo]) -> str:

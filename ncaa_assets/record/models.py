@@ -46,6 +46,10 @@ class Highlight:
     type: str | None = None
     source: str | None = None
     channel: str | None = None
+    match_id: str | None = None
+    home: str | None = None
+    away: str | None = None
+    league: str | None = None
 
     @classmethod
     def parse(cls, record: object) -> Self:
@@ -56,34 +60,91 @@ class Highlight:
         """
         if not isinstance(record, dict):
             raise ValueError(f"not an object but {_kind(record)}")
-        given, url = record.get("id"), record.get("url")
-        if isinstance(given, bool) or not isinstance(given, int | str | None):
-            raise ValueError(f"its id is {_kind(given)}, not a number or text")
+        key, url = id_of(record), record.get("url")
         if url is not None and not isinstance(url, str):
             raise ValueError(f"its url is {_kind(url)}, not text")
-        if given is not None and str(given).strip():
-            key = str(given).strip()
-            if not key.isascii():  # half an emoji is legal in JSON, but no database takes it in a key
-                key = key.encode("utf-8", "backslashreplace").decode()
-        elif url:
-            key = "url-" + hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        else:
+        if not key and not url:
             raise ValueError("it has neither an id nor a url")
         title, kind, source, channel = map(record.get, ("title", "type", "source", "channel"))
+        match = record.get("match")
+        if not isinstance(match, dict):
+            match = {}
         return cls(
-            id=key,
+            id=key or "url-" + hashlib.sha256(str(url).encode("utf-8", "surrogatepass")).hexdigest()[:16],
             url=url.strip() or None if url else None,
             title=title if isinstance(title, str) else None,
             type=kind if isinstance(kind, str) else None,
             source=source if isinstance(source, str) else None,
             channel=channel if isinstance(channel, str) else None,
+            match_id=match_id(match),
+            home=team_of(match, "homeTeam"),
+            away=team_of(match, "awayTeam"),
+            league=name_of(match.get("league")),
         )
+
+    @property
+    def game(self) -> str | None:
+        """The game, as a person would name it; None where a team's name is missing."""
+        return game_of(self.home, self.away)
+
+    @property
+    def shown_title(self) -> str | None:
+        """The title that people are shown: the record's own, else its game."""
+        return self.title if self.title and self.title.strip() else self.game
 
     @property
     def label(self) -> str:
         """What to call it in a log line."""
-        key, title = visible(self.id, most=80), visible(self.title or "", most=120)
+        key, title = visible(self.id, most=80), visible(self.shown_title or "", most=120)
         return f"{key} “{title}”" if title else key
+
+
+_LONGEST_ID = 80  # digits that an exponent may stand for
+
+
+def id_of(record: dict[str, Any]) -> str | None:
+    """The id of a record or of a match, as text; None where it has none. `1.0` is 1.
+
+    Raises:
+        ValueError: its id is no whole number and no text.
+    """
+    given = record.get("id")
+    if isinstance(given, Decimal) and given == given.to_integral_value() and given.adjusted() < _LONGEST_ID:
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int | str | None):
+        raise ValueError(f"its id is {_kind(given)}, not a number or text")
+    key = "" if given is None else str(given).strip()
+    # Half an emoji is legal in JSON, but no database takes it in a key.
+    return (key if key.isascii() else key.encode("utf-8", "backslashreplace").decode()) or None
+
+
+_LONGEST_NAME = 120  # characters
+
+
+def name_of(value: object, *fields: str) -> str | None:
+    """The name of a team, a league or a place, which is text, or an object with a `name` (the first of `fields` that is
+    text, where they are given); at most `_LONGEST_NAME` characters. None where there is none."""
+    named = [value.get(field) for field in fields or ("name",)] if isinstance(value, dict) else [value]
+    names = (text.strip()[:_LONGEST_NAME].strip() for text in named if isinstance(text, str))
+    return next(filter(None, names), None)
+
+
+def team_of(match: dict[str, Any], side: str) -> str | None:
+    """A team's name in a match. In the US modules `name` is often the mascot alone (seen)."""
+    return name_of(match.get(side), "displayName", "name")
+
+
+def game_of(home: str | None, away: str | None) -> str | None:
+    """A game, as a person would name it; None where a team's name is missing."""
+    return f"{home} – {away}" if home and away else None
+
+
+def match_id(match: object) -> str | None:
+    """The id of a match as text; None where it has none that can be understood."""
+    try:
+        return id_of(match) if isinstance(match, dict) else None
+    except ValueError:
+        return None
 
 
 def content_hash(record: object) -> str:
@@ -135,6 +196,8 @@ class RecordHistory(Stored):
     content_hash: str
     removed_upstream: str | None = None
     history: list[Change] = []
+    # The modules of the API that ever listed it; none where it came before they were kept: the archive's first.
+    modules: list[str] = []
 
 
 class Rejected(Stored):
@@ -147,12 +210,18 @@ class Rejected(Stored):
 
 
 class FetchRecord(Stored):
-    """One fetch of the day: its query, how many records the API announced and sent, and whether it reached the end.
+    """One fetch of the day: the module that was asked (None: the archive's first) and the query, how many records the
+    API announced and sent, and how completely they came.
 
-    `limited`: nothing but the user's own LIMIT kept it from being complete.
+    `whole`: the listing was read to its end (None: not recorded, and then `complete` says so). `complete` is stricter:
+    it is also without any doubt, so that what it does not list is gone. `is_short`: it was read to its end, and the API
+    had announced more. `limited`: nothing but the user's own LIMIT kept it from being complete.
     """
 
     at: str
+    module: str | None = None
+    whole: bool | None = None
+    is_short: bool = False
     complete: bool
     limited: bool = False
     query: dict[str, str]
@@ -161,9 +230,10 @@ class FetchRecord(Stored):
     problems: list[str] = []
 
     def is_whole(self, limit: int | None) -> bool:
-        """Whether it brought all that is asked for by today's `LIMIT` (None: unset). A fetch with that very limit did
-        so although it is not complete; one with another limit did not."""
-        return self.complete or (self.limited and limit is not None and self.query.get("limit") == str(limit))
+        """Whether it brought all that is asked for by today's `LIMIT` (None: unset). A fetch with another limit did
+        not."""
+        whole = self.complete or self.limited if self.whole is None else self.whole
+        return whole and self.query.get("limit") in (None, limit if limit is None else str(limit))
 
 
 class Backup(Stored):
@@ -172,14 +242,18 @@ class Backup(Stored):
     records: dict[str, RecordHistory] = {}
     rejected: list[Rejected] = []
     fetches: list[FetchRecord] = []
+    # When the day's matches were last asked for; None where they never were.
+    matches_at: str | None = None
 
 
 class HighlightsDay(Document):
-    """`highlights/<day>.json`: the API's records verbatim under `data`, our bookkeeping under `backup`."""
+    """`highlights/<day>.json`: the API's records verbatim under `data`, its matches of the day, as verbatim, under
+    `matches`, our bookkeeping under `backup`."""
 
     asset: ClassVar[str] = "highlights"
 
     data: list[dict[str, Any]] = []
+    matches: list[dict[str, Any]] = []
     backup: Backup = Backup()
 
     # One for each of `data`, which is never changed in place: a fetch makes a new document (`with_records`).
@@ -202,6 +276,21 @@ class HighlightsDay(Document):
         later = self.model_copy(update={"data": [record for _, record in records], "backup": backup})
         later._views = [view for view, _ in records]
         later._was_saved = False
+        return later
+
+    def with_matches(self, matches: list[dict[str, Any]], at: str) -> Self:
+        """A new document with these matches, which were asked for at a time, that replaces this one where it is
+        stored."""
+        backup = self.backup.model_copy(
+            update={
+                "records": {key: entry.model_copy() for key, entry in self.backup.records.items()},
+                "rejected": [entry.model_copy() for entry in self.backup.rejected],
+                "fetches": [entry.model_copy() for entry in self.backup.fetches],
+                "matches_at": at,
+            }
+        )
+        later = self.with_records(self.highlights(), backup)
+        later.matches = list(matches)
         return later
 
     def _upgrade(self, version: int) -> None:

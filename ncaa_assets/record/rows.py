@@ -3,6 +3,7 @@
 from typing import Any
 
 from ncaa_assets.record import json_text
+from ncaa_assets.record.matches import games_of
 from ncaa_assets.record.models import HighlightsDay
 
 Row = dict[str, Any]
@@ -10,20 +11,27 @@ Row = dict[str, Any]
 # DynamoDB takes 400 KB an item and counts up to three bytes for a list's element where JSON needs two ("Item sizes" in
 # its documentation), so this many bytes of JSON are safe whatever they say.
 _LARGEST_ROW = 190_000
-_OURS = 2_000  # more bytes of JSON than our own fields take beside a short id
+_OURS = 20_000  # more bytes of JSON than our own fields take beside a short id, with the longest names in \uXXXX
 
 # These move with every fetch; a row that differs in nothing else is not written again.
 _MOVING = ("last_seen", "fetch_date")
 _MISSING = object()
+
+# What a day's matches alone tell of a game, and all that a row says of it.
+_OF_MATCH = ("home_score", "away_score", "game_state", "score", "venue")
+_OF_GAME = ("home_team", "away_team", "game", *_OF_MATCH)
 
 
 def rows_of(day: HighlightsDay) -> list[Row]:
     """One row for each record of a day.
 
     It has the record's own fields, `id` as text, and over them ours: `game_date`, `days`, `fetch_date`, `first_seen`,
-    `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and since when), `content_hash`.
+    `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and since when), `content_hash`;
+    and what is known of its game: `home_team`, `away_team`, `game`, `home_score`, `away_score`, `game_state`, `score`,
+    `venue`.
     """
     rows = []
+    games = games_of(day)
     all_fit = len(json_text.dumps(day.data)) <= _LARGEST_ROW - _OURS  # then no record need be measured by itself
     for view, record in day.highlights():
         key = view.id
@@ -38,6 +46,7 @@ def rows_of(day: HighlightsDay) -> list[Row]:
             "removed_upstream": entry.removed_upstream,
             "removed_from": {day.date: entry.removed_upstream} if entry.removed_upstream else {},
             "content_hash": entry.content_hash,
+            **games[key],
         }
         fits = all_fit and len(key) < 100
         rows.append({**record, **ours} if fits else _fitted(record, ours, HighlightsDay.key(day.date)))
@@ -68,7 +77,8 @@ def merge_row(stored: Row | None, row: Row) -> Row | None:
     """The row to write, or None where the table's says the same already.
 
     A row belongs to the earliest day that listed it and names all its days, so that two days that both list a clip do
-    not take it from one another. The record's fields are those of whichever day saw it last.
+    not take it from one another. The record's fields are those of whichever day saw it last; where that day's matches
+    do not list the game, what another day knows of the game stays.
     """
     if stored is None:
         return row
@@ -78,7 +88,9 @@ def merge_row(stored: Row | None, row: Row) -> Row | None:
     newer, older = (row, stored) if row["last_seen"] >= stored["last_seen"] else (stored, row)
     lost = {day: at for day, at in stored.get("removed_from", {}).items() if day not in row["days"]}
     lost |= row["removed_from"]
+    context = older if set(stored["days"]) - set(row["days"]) and not any(name in newer for name in _OF_MATCH) else {}
     merged = {
+        **{name: context[name] for name in _OF_GAME if name in context},
         **newer,
         "days": days,
         "game_date": days[0],
@@ -99,6 +111,15 @@ def differing_fields(stored: Row, wanted: Row) -> list[str]:
     """The fields of `wanted` that the table's row lacks or has otherwise, sorted.
 
     Fields that move with every fetch are left out, and so are those that only the table's row has: another program may
-    keep fields of its own there.
+    keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it;
+    in a row of several days it may be any day's.
     """
-    return sorted(name for name, value in wanted.items() if stored.get(name, _MISSING) != value and name not in _MOVING)
+    days = stored.get("days")
+    of_several = isinstance(days, list) and len(days) > 1
+    return sorted(
+        name
+        for name, value in wanted.items()
+        if stored.get(name, _MISSING) != value
+        and name not in _MOVING
+        and not (name in _OF_GAME and (of_several or name not in stored))
+    )

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.backends.local.table import _LATER_COLUMNS, _SCHEMA, SqliteTable
 from ncaa_assets.record.rows import Row
 
 DAY = "2025-03-09"
@@ -148,3 +149,25 @@ def test_a_table_goes_to_another_process_by_its_path(table: SqliteTable) -> None
     table.day(DAY)
     other = pickle.loads(pickle.dumps(table))  # noqa: S301 - our own
     assert other.day(DAY) == table.day(DAY)
+
+
+def test_a_table_of_an_earlier_version_gets_its_columns_with_the_next_rows(tmp_path: Path) -> None:
+    path = tmp_path / "highlights.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_SCHEMA)
+        connection.execute("INSERT INTO highlights (id, game_date, item) VALUES ('1', ?, '{}')", (DAY,))
+        connection.commit()
+    table = SqliteTable(path)
+    assert table.get(["2"]) == {}
+    with closing(sqlite3.connect(path)) as connection:
+        assert "home_score" not in columns(connection), "reading changes no file"
+    for score in (81, 82):
+        table.merge([row_of("2", home_team="Duke", home_score=score)], as_given)
+    with closing(sqlite3.connect(path)) as connection:
+        assert columns(connection) >= {"id", "item", "title", *_LATER_COLUMNS}
+        query = "SELECT home_team, home_score, venue FROM highlights WHERE id = '2'"
+        assert connection.execute(query).fetchall() == [("Duke", 82, None)]
+
+
+def columns(connection: sqlite3.Connection) -> set[str]:
+    return {column[1] for column in connection.execute("PRAGMA table_xinfo(highlights)")}

@@ -1,12 +1,15 @@
 """What people see in the UI: outside text stays text."""
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from ncaa_assets.defs.metadata import escaped, highlights_table, link, picture, skipped_table, table
-from ncaa_assets.record.models import Highlight, RecordHistory, SkippedVideo
+from ncaa_assets.record.models import Backup, HighlightsDay, RecordHistory, SkippedVideo
 from ncaa_assets.text import plural, size
+from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
 
 
 @pytest.mark.parametrize(
@@ -65,20 +68,46 @@ def test_a_table_has_a_row_each_and_ends_at_a_hundred() -> None:
     assert long.endswith("\n\n… and 3 more")
 
 
+def a_day(*records: dict[str, Any], matches: Sequence[dict[str, Any]] = ()) -> HighlightsDay:
+    seen = "2025-03-10T06:00:12Z"
+    entries = {
+        str(record["id"]): RecordHistory(
+            first_seen=seen, last_seen=seen, content_hash="", removed_upstream="2025-03-11T06:00:12Z"
+        )
+        for record in records
+    }
+    return HighlightsDay(date="2025-03-09", data=list(records), matches=list(matches), backup=Backup(records=entries))
+
+
+def cells(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split(" | ")] for line in table.splitlines()[2:]]
+
+
 def test_a_hostile_highlight_stays_within_its_cells() -> None:
-    evil = Highlight(id="1|2\n3", url="https://x/|\n|", title="|\n| evil |", source="<b>", channel=None)
-    history = RecordHistory(
-        first_seen="2025-03-10T06:00:12Z",
-        last_seen="2025-03-10T06:00:12Z",
-        content_hash="",
-        removed_upstream="2025-03-11T06:00:12Z",
-    )
-    lines = highlights_table([(evil, history)]).splitlines()
+    evil = "|\n| evil |"
+    record = {
+        "id": "1|2\n3", "url": "https://x/|\n|", "title": evil, "source": "<b>",
+        "match": {"id": 1, "homeTeam": evil, "awayTeam": evil},
+    }  # fmt: skip
+    match = {"id": 1, "state": {"description": evil, "score": {"current": evil}}, "venue": evil}
+    lines = highlights_table(a_day(record, matches=[match])).splitlines()
     assert len(lines) == 3
-    cells = lines[2].replace(r"\|", "").split("|")
-    assert len(cells) == len(lines[0].split("|"))
-    assert cells[-2].strip() == "removed upstream"
+    row = lines[2].replace(r"\|", "").split("|")
+    assert len(row) == len(lines[0].split("|"))
+    assert row[-2].strip() == "removed upstream"
     assert "2025-03-10 06:00:12" in lines[2]
+
+
+def test_a_highlight_is_shown_with_its_game_and_score() -> None:
+    clips = [us_record(1, None), record(2, None), us_record(3, None, title=None), record(4, None)]
+    shown = cells(highlights_table(a_day(*clips, matches=[us_game(1), game(2)])))
+    assert [row[1:5] for row in shown] == [
+        [r"Team 1 Tigers vs. San José Spartans \| Full Game Highlights", "Team 1 Tigers – San José Spartans",
+         r"82 \- 69", "Finished"],
+        ["Team 2 vs. San José – Highlights", "Team 2 – San José", r"82 \- 69", "Finished"],
+        ["Team 3 Tigers – San José Spartans", "Team 3 Tigers – San José Spartans", "", ""],
+        ["Team 4 vs. San José – Highlights", "", "", ""],
+    ]  # fmt: skip
 
 
 def test_what_was_not_copied_is_listed_with_its_reason() -> None:

@@ -166,9 +166,9 @@ def test_a_damaged_document_says_where_it_is_damaged(text: bytes, reason: str) -
 
 def test_a_stored_document_comes_back_with_the_very_numbers_of_its_records() -> None:
     text = (
-        b'{"schema_version":2,"date":"2025-03-09","data":[{"id":1,"n":1E+400,"m":0.1000,"k":null}],"backup":{"records":'
-        b'{"1":{"first_seen":"a","last_seen":"b","content_hash":"c","removed_upstream":null,"history":[]}},'
-        b'"rejected":[],"fetches":[]}}'
+        b'{"schema_version":2,"date":"2025-03-09","data":[{"id":1,"n":1E+400,"m":0.1000,"k":null}],"matches":[],'
+        b'"backup":{"records":{"1":{"first_seen":"a","last_seen":"b","content_hash":"c","removed_upstream":null,'
+        b'"history":[],"modules":[]}},"rejected":[],"fetches":[],"matches_at":null}}'
     )
     assert json_text.dumps(parse_document(HighlightsDay, text).model_dump()) == text
 

@@ -1,6 +1,8 @@
 """What a row holds, and how the rows of several days that list the same clip are merged in the table."""
 
 import itertools
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.record import json_text
-from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.fetch import Fetch, Matches
+from ncaa_assets.record.matches import merge_matches
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import HighlightsDay, content_hash
-from ncaa_assets.record.rows import Row, merge_row, rows_of
+from ncaa_assets.record.rows import Row, differing_fields, merge_row, rows_of
+from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
 
 SATURDAY, SUNDAY, MONDAY = "2025-03-08", "2025-03-09", "2025-03-10"
 
@@ -27,10 +31,11 @@ def fetched(day: HighlightsDay | str, hour: int, *records: Any) -> HighlightsDay
     """A day after a complete fetch."""
     stored = HighlightsDay(date=day) if isinstance(day, str) else day
     answer = Fetch(
-        at=at(hour), records=list(records), query={"date": stored.date}, complete=True, total_count=len(records),
+        at=at(hour), records=list(records), query={"date": stored.date}, module="basketball",
+        whole=True, complete=True, total_count=len(records),
         requests=1,
     )  # fmt: skip
-    return merge_fetch(stored, answer)[0]
+    return merge_fetch(stored, answer, founding="basketball")[0]
 
 
 def row(day: HighlightsDay, key: str = "1") -> Row:
@@ -276,3 +281,113 @@ def test_a_record_too_large_for_a_row_keeps_its_small_fields_and_points_to_the_d
     (row,) = rows_of(fetched(SUNDAY, 0, {**record, "big": 1}))
     assert row["big"] == 1, "only what does not fit is left out"
     assert row["in_json"]["fields"] == ["huge"]
+
+
+# ---- The game of a highlight -----------------------------------------------------------------------------------------
+
+
+def with_matches(day: HighlightsDay, *matches: Any) -> HighlightsDay:
+    return merge_matches(day, Matches(at=at(0), records=list(matches), requests=1))
+
+
+GAME = {
+    "home_team": "Team 1 Tigers", "away_team": "San José Spartans", "game": "Team 1 Tigers – San José Spartans",
+    "home_score": 82, "away_score": 69, "game_state": "Finished", "venue": "Hall 1",
+}  # fmt: skip
+
+
+def of_game(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name in {*GAME, "score"}}
+
+
+def test_a_row_tells_what_its_match_tells() -> None:
+    day = with_matches(fetched(SUNDAY, 0, us_record(1, None)), us_game(1))
+    assert of_game(row(day)) == GAME
+    day = with_matches(fetched(SUNDAY, 0, record(1, None)), game(1))
+    assert of_game(row(day)) == {
+        "home_team": "Team 1", "away_team": "San José", "game": "Team 1 – San José", "home_score": 81,
+        "away_score": 69, "score": "81 - 69", "game_state": "Finished",
+    }  # fmt: skip
+
+
+def test_without_a_match_a_row_names_the_teams_of_its_record_and_lacks_the_rest() -> None:
+    teams = {name: GAME[name] for name in ("home_team", "away_team", "game")}
+    assert of_game(row(fetched(SUNDAY, 0, us_record(1, None)))) == teams
+    assert of_game(row(with_matches(fetched(SUNDAY, 0, us_record(1, None)), us_game(2)))) == teams
+    assert of_game(row(with_matches(fetched(SUNDAY, 0, us_record(1, None)), {"id": 1000001, "awayTeam": {}}))) == teams
+
+
+def test_what_is_known_of_the_game_stands_over_the_records_own_fields() -> None:
+    mine = {"score": "mine", "home_score": 7, "venue": {"name": "mine"}}
+    kept = row(with_matches(fetched(SUNDAY, 0, us_record(1, None, **mine)), us_game(1)))
+    assert (kept["home_score"], kept["venue"], kept["score"]) == (82, "Hall 1", "mine")
+
+
+def test_the_longest_names_never_make_a_row_too_large_for_a_table() -> None:
+    name = "\U0001f3c0" * 500 + "\ud83c"
+    teams = {"homeTeam": "\ud83c" + name, "awayTeam": name}
+    match = {"id": 1, **teams, "venue": name, "state": {"description": name, "score": {"current": name}}}
+    for size in (0, 150_000, 180_000, 189_000, 400_000):
+        record = {"id": 1, "match": {"id": 1}, "cut": "\ud83c", "long": "x" * size}
+        (kept,) = rows_of(with_matches(fetched(SUNDAY, 0, record), match))
+        assert len(json_text.dumps(kept)) <= 190_000
+        assert kept["home_team"].endswith("\U0001f3c0")
+        assert ("in_json" in kept) == (size > 170_000)
+
+
+def test_a_row_of_an_earlier_version_does_not_differ_and_gets_the_columns_when_it_is_written_next() -> None:
+    day = with_matches(fetched(SUNDAY, 0, us_record(1, None)), us_game(1))
+    wanted = row(day)
+    earlier = {name: value for name, value in wanted.items() if name not in GAME}
+    assert differing_fields(earlier, wanted) == []
+    assert merge_row(earlier, wanted) == wanted
+    assert differing_fields({**wanted, "home_score": 1, "venue": None}, wanted) == ["home_score", "venue"]
+    assert differing_fields({name: value for name, value in wanted.items() if name != "title"}, wanted) == ["title"]
+
+
+def test_a_score_that_changed_is_written_and_one_that_did_not_is_not() -> None:
+    live = with_matches(fetched(SUNDAY, 0, record(1, None)), game(1, state={"description": "First half"}))
+    final = with_matches(fetched(live, 1, record(1, None)), game(1))
+    assert "home_score" not in row(live)
+    written = merge_row(row(live), row(final))
+    assert written is not None
+    assert (written["home_score"], written["game_state"]) == (81, "Finished")
+    assert merge_row(written, row(with_matches(fetched(final, 2, record(1, None)), game(1)))) is None
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("hours", [(0, 1), (1, 0)])
+def test_of_two_days_the_one_whose_matches_list_the_game_tells_its_score(
+    order: tuple[int, ...], hours: tuple[int, ...]
+) -> None:
+    days = [
+        with_matches(fetched(SATURDAY, hours[0], us_record(1, None)), us_game(1)),
+        with_matches(fetched(SUNDAY, hours[1], us_record(1, None)), us_game(2)),
+    ]
+    there = joined(*(row(days[index]) for index in order))
+    assert of_game(there) == GAME
+    for day in days * 2:
+        assert merge_row(there, row(day)) is None
+        assert not {*GAME} & {*differing_fields({**there, "venue": "another day's"}, row(day))}
+
+
+def test_a_score_that_its_only_day_takes_back_leaves_the_row() -> None:
+    final = with_matches(fetched(SUNDAY, 0, record(1, None)), game(1))
+    void = with_matches(fetched(final, 1, record(1, None)), game(1, state={"description": "Void"}))
+    assert of_game(joined(row(final), row(void))) == {
+        "home_team": "Team 1", "away_team": "San José", "game": "Team 1 – San José", "game_state": "Void",
+    }  # fmt: skip
+
+
+def test_a_persons_query_finds_the_columns(table: SqliteTable) -> None:
+    day = with_matches(fetched(SUNDAY, 0, us_record(1, None), record(2, None)), us_game(1), game(2))
+    table.merge(rows_of(day), merge_row)
+    with closing(sqlite3.connect(table.path)) as connection:
+        found = connection.execute(
+            "SELECT home_team, away_team, home_score, away_score, game_state, score, venue, game FROM highlights "
+            "WHERE home_score > away_score ORDER BY id"
+        ).fetchall()
+    assert found == [
+        ("Team 1 Tigers", "San José Spartans", 82, 69, "Finished", None, "Hall 1", "Team 1 Tigers – San José Spartans"),
+        ("Team 2", "San José", 82, 69, "Finished", "82 - 69", None, "Team 2 – San José"),
+    ]

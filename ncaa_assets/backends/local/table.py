@@ -40,6 +40,17 @@ CREATE TABLE IF NOT EXISTS highlights (
 );
 CREATE INDEX IF NOT EXISTS by_game_date ON highlights (game_date, id);
 """
+# Columns that tables of earlier versions lack; they are added at the next merge.
+_LATER_COLUMNS = {
+    "game": "TEXT",
+    "home_team": "TEXT",
+    "away_team": "TEXT",
+    "home_score": "INTEGER",
+    "away_score": "INTEGER",
+    "game_state": "TEXT",
+    "score": "TEXT",
+    "venue": "TEXT",
+}
 
 
 # Connections that a fork took along. SQLite wants them neither used nor closed by the child: closing one would drop the
@@ -62,6 +73,14 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
         connection.close()
     else:
         _INHERITED.append(connection)
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    present = {column[1] for column in connection.execute("PRAGMA table_xinfo(highlights)")}
+    for name, kind in _LATER_COLUMNS.items():
+        if name not in present:
+            taken = f"{kind} GENERATED ALWAYS AS (json_extract(item, '$.{name}')) VIRTUAL"
+            connection.execute(f"ALTER TABLE highlights ADD COLUMN {name} {taken}")
 
 
 def _empty_the_log(connection: sqlite3.Connection) -> None:
@@ -207,6 +226,7 @@ class SqliteTable(HighlightTable):
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
+                    _add_columns(connection)
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
