@@ -62,10 +62,10 @@ from pathlib import Path
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import merge_row
-from ncaa_assets.source.sample_api.records import records_of
+from ncaa_assets.source.sample_api.records import highlights
 
 days = [(date(2024, 11, 4) + timedelta(days=number)).isoformat() for number in range(150)]
-record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
+record = highlights("basketball", date(2025, 3, 8), "http://127.0.0.1:1")[7]
 ours = {"fetch_date": days[0], "first_seen": "2024-11-05T06:00:00Z", "last_seen": "2024-11-05T06:00:00Z",
         "removed_upstream": None, "removed_from": {}, "content_hash": "0" * 64}
 
@@ -108,17 +108,18 @@ from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import HighlightsDay
-from ncaa_assets.source.sample_api.records import records_of
+from ncaa_assets.source.sample_api.records import highlights
 
-record = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[7]
+record = highlights("basketball", date(2025, 3, 8), "http://127.0.0.1:1")[7]
 def fetch(title):
     records = [{**record, "id": number, "title": title} for number in range(1000)]
-    return Fetch(at=now(), records=records, query={}, complete=True, total_count=1000, requests=25)
-day, _ = merge_fetch(HighlightsDay(date="2025-03-08"), fetch("first"))
+    return Fetch(at=now(), module="basketball", records=records, query={}, whole=True, complete=True, total_count=1000,
+                 requests=25)
+day, _ = merge_fetch(HighlightsDay(date="2025-03-08"), fetch("first"), founding="basketball")
 taken = {}
 for title in ("first", "changed"):
     started = time.perf_counter()
-    merge_fetch(day, fetch(title))
+    merge_fetch(day, fetch(title), founding="basketball")
     taken[title] = time.perf_counter() - started
 print(json.dumps([taken["first"], taken["changed"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """

@@ -22,7 +22,7 @@ from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.record.rows import Row, merge_row, rows_of
-from ncaa_assets.source.sample_api.records import records_of
+from ncaa_assets.source.sample_api.records import highlights
 
 ROUNDS = 3
 DAYS, A_DAY = 3678, 40
@@ -75,7 +75,7 @@ def main() -> None:
 
 def make_archive(folder: Path, days: int = DAYS) -> None:
     """An archive as runs leave it, written without waiting for the disk after each file."""
-    template = records_of(date(2025, 3, 8), "http://127.0.0.1:1")[:A_DAY]
+    template = highlights("basketball", date(2025, 3, 8), "http://127.0.0.1:1")[:A_DAY]
     for kind in (HighlightsDay, VideosDay, ProcessedDay):
         (folder / kind.asset).mkdir(parents=True)
 
@@ -83,10 +83,10 @@ def make_archive(folder: Path, days: int = DAYS) -> None:
         for number, game_day in enumerate(calendar.days(FIRST, FIRST + timedelta(days=days - 1))):
             records = [{**record, "id": number * 100 + place} for place, record in enumerate(template)]
             answer = Fetch(
-                at=f"{game_day}T23:00:00Z", records=records, query={"date": str(game_day)}, complete=True,
-                total_count=len(records), requests=1,
+                at=f"{game_day}T23:00:00Z", module="basketball", records=records, query={"date": str(game_day)},
+                whole=True, complete=True, total_count=len(records), requests=1,
             )  # fmt: skip
-            day, _ = merge_fetch(HighlightsDay(date=str(game_day)), answer)
+            day, _ = merge_fetch(HighlightsDay(date=str(game_day)), answer, founding="basketball")
             for document in (day, VideosDay(date=day.date), ProcessedDay(date=day.date)):
                 data = json_text.dumps(document.model_dump(), indent=1) + b"\n"
                 (folder / document.key(day.date)).write_bytes(data)

@@ -29,6 +29,10 @@ class SourceError(BackupError):
         self.retry_after = retry_after
 
 
+class SourceDenied(SourceError):
+    """The API does not let this key ask for this, or has nothing at this address: no passing state of its own."""
+
+
 class QuotaSpent(SourceError):
     """Today's API requests are used up: no other day can be fetched either."""
 
@@ -61,8 +65,9 @@ class VideoRefused(BackupError):
     """This URL will never become a stored video, however often it is asked: a page, a file of another kind, a 404 …
 
     Attributes:
-        kind: `page` for a web page, `unresolved` for a page in which no video was found, `unsafe` for an address that
-            is never connected to, `gone` for a refusal by the host, `not-video` for other bytes, `too-large`.
+        kind: `page` for a web page, `unresolved` for a page in which no video was found, `runtime` for one that needs a
+            JavaScript runtime where there is none, `unsafe` for an address that is never connected to, `gone` for a
+            refusal by the host, `not-video` for other bytes, `too-large`.
     """
 
     def __init__(self, message: str, *, kind: str) -> None:

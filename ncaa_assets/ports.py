@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from ncaa_assets.failures import CopyFailed, EncodeFailed, EncodeRefused, VideoRefused
-from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.fetch import Fetch, Matches
 from ncaa_assets.record.models import CopiedVideo, Highlight, ProcessedVideo
 from ncaa_assets.record.rows import Row
 
@@ -204,25 +204,42 @@ class HighlightTable(ABC):
 
 
 @dataclass(frozen=True)
-class FirstPage:
-    """The first page of a day's listing: the whole body as it came, and what the client reads in it.
+class Page:
+    """A page of a day's listing: the address that was asked, the whole body as it came, and what is read in it.
 
-    `restriction` is the answer's own sentence where the plan withholds something; `plan` is the plan's tier. The quota
-    counts requests a day; `seconds` is how long the answer took.
+    `records` are those that could be read, `rejected` the texts of the others, each with the reason. `count` is how
+    many the page has, and `understood` how many of them are highlights. `notes` are sentences about what else was odd.
+    `total` is the announced number of records (None: not announced). `restriction` is the answer's own sentence where
+    the plan withholds something; `plan` is the plan's tier. `error` is a sentence where the body says that it is an
+    error, or its end is missing (`cut`). The quota counts requests a day; `seconds` is how long the answer took.
     """
 
+    address: str
     body: dict[str, Any]
     records: list[Any]
+    rejected: list[tuple[str, str]]
+    notes: list[str]
+    count: int
+    understood: int
     total: int | None
+    tells_pagination: bool
     restriction: str | None
+    error: str | None
+    cut: bool
     plan: str | None
     quota_limit: int | None
     quota_remaining: int | None
     seconds: float
 
+    @property
+    def listed(self) -> int:
+        """How many highlights the day has by this page: as many as it announces, else as many as it holds, without
+        those that cannot be understood. A page that holds none that can be lists none, whatever it announces."""
+        return max(self.total or 0, self.count) - (self.count - self.understood) if self.understood else 0
+
 
 class Source(ABC):
-    """An API that lists a day's highlights.
+    """An API that lists a day's highlights, by modules: each sport is one, and a league may be listed by several.
 
     A day is a game day as `YYYY-MM-DD`. Every method raises `SourceError` with a sentence for a person where the API
     cannot be reached, refuses, or answers something that is no listing; `QuotaSpent` where no other day can be fetched
@@ -236,17 +253,17 @@ class Source(ABC):
         real API, whose videos are never there."""
 
     @abstractmethod
-    def fetch_day(self, day: str) -> Fetch:
-        """All of a day's records, page by page. Where a later page fails, the earlier ones are returned with the error
-        in `Fetch.error`."""
+    def fetch_day(self, day: str, module: str, *, first: Page | None = None) -> Fetch:
+        """All of a day's records, page by page. `first` is a full first page that was asked for just before. Where a
+        later page fails, the earlier ones are returned, and `Fetch.gaps` says so."""
 
     @abstractmethod
-    def requests_left(self, day: str) -> int | None:
-        """How many API requests are left today; finding out costs one (None: the API does not say)."""
+    def first_page(self, day: str, module: str, *, size: int = 40) -> Page:
+        """A first page of a day, of at most so many records, by one request."""
 
     @abstractmethod
-    def first_page(self, day: str) -> FirstPage:
-        """A full first page of a day, by one request, for callers that inspect the API rather than a day."""
+    def matches(self, day: str, module: str) -> Matches:
+        """The day's matches, by at most two requests; none where this source has none to ask for."""
 
 
 @dataclass(frozen=True)
@@ -291,8 +308,9 @@ class Copier(ABC):
 
     @property
     @abstractmethod
-    def reads_pages(self) -> bool:
-        """Whether the videos of web pages are copied too; otherwise a page is refused."""
+    def searched_pages(self) -> frozenset[str]:
+        """The kinds of refused web pages (`VideoRefused.kind`) in which it looks for a video now; empty where every
+        page is refused."""
 
     @abstractmethod
     def copy(

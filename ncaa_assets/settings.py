@@ -30,8 +30,11 @@ from ncaa_assets.failures import SettingsError
 from ncaa_assets.record import calendar
 from ncaa_assets.retry import RetryPolicy
 
-DEFAULT_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
-SAMPLE_SOURCE = "sample"
+# What `archive.json` calls the source: the API, whichever of its doors is asked, or the sample that stands in for it.
+VENDOR, SAMPLE = "highlightly", "sample"
+# The address in the `.env` of the pipeline that this project grew from. Beside no key it asks for nothing of its own.
+_SEEDS_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
+AUTO = "auto"  # API_MODULE: the module that the archive is of, or at its beginning the one that lists games
 NO_KEY = (
     "there is no API key: set RAPIDAPI_KEY, or RAPIDAPI_SECRET_ID to the secret that holds it (an aws deployment never "
     "backs up made-up data)"
@@ -65,11 +68,22 @@ class Settings(BaseModel):
 
     ncaa_deployment: Literal["local", "aws"] = Field("local", description="where the archive lives: `local` or `aws`")
 
-    api_url: str = Field(DEFAULT_API_URL, description="the highlights endpoint")
-    rapidapi_host: str | None = Field(
-        None, description="the `X-RapidAPI-Host` header; default: the host of a RapidAPI `API_URL`"
+    api_module: str = Field(
+        AUTO,
+        pattern=r"^[a-z][a-z0-9-]{0,39}$",
+        description="the API's module: `nba`, `basketball`, …; `auto`: the one that the archive is of",
     )
-    rapidapi_key: SecretStr | None = Field(None, description="the API key; without one the sample API answers")
+    api_base: str | None = Field(None, description="another door to the API: `<API_BASE>/<module>/highlights` is asked")
+    matches: bool = Field(True, description="`0`: the day's matches are not asked for")
+    api_url: str | None = Field(
+        None, description="a whole highlights address of one's own; wins over key, module and `API_BASE`"
+    )
+    rapidapi_host: str | None = Field(
+        None, description="the `X-RapidAPI-Host` header; default: the host that is asked, where it is RapidAPI's"
+    )
+    rapidapi_key: SecretStr | None = Field(
+        None, description="the API key, of either door; without one the sample API answers"
+    )
     rapidapi_secret_id: str | None = Field(
         None, description="on aws, the name or ARN of the Secrets Manager secret that holds the key"
     )
@@ -135,7 +149,7 @@ class Settings(BaseModel):
     @classmethod
     def _has_its_extra(cls, value: str | None) -> str | None:
         if value is not None and find_spec("yt_dlp") is None:
-            raise ValueError("yt-dlp is not installed: pip install 'ncaa-assets[pages]', or unset VIDEO_PAGES")
+            raise ValueError("yt-dlp is not installed: run `make install EXTRAS=pages`, or unset VIDEO_PAGES")
         return value
 
     @field_validator("timezone")
@@ -154,9 +168,11 @@ class Settings(BaseModel):
             raise ValueError("must be an SNS topic's ARN such as arn:aws:sns:us-east-1:123456789012:backup-failures")
         return value
 
-    @field_validator("api_url", "ui_url")
+    @field_validator("api_url", "api_base", "ui_url")
     @classmethod
-    def _http_url(cls, value: str) -> str:
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         try:
             parts = urlsplit(value)
             usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -172,7 +188,7 @@ class Settings(BaseModel):
     @classmethod
     def _bare_host(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]+)?", value):
-            raise ValueError(f"must be a host name alone, such as {urlsplit(DEFAULT_API_URL).hostname}")
+            raise ValueError("must be a host name alone, such as sport-highlights-api.p.rapidapi.com")
         return value
 
     @field_validator("rapidapi_key")
@@ -210,11 +226,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _no_endpoint_without_key(self) -> Self:
-        if self.uses_sample and self.api_url != DEFAULT_API_URL:
-            raise ValueError(
-                "API_URL names an endpoint of your own but RAPIDAPI_KEY is unset: set the key (any text, if the "
-                "endpoint needs none), or unset API_URL to use the sample API"
-            )
+        for name in ("API_URL", "API_BASE"):
+            if self.uses_sample and getattr(self, name.lower()) not in (None, _SEEDS_API_URL):
+                raise ValueError(
+                    f"{name} names an endpoint of your own but RAPIDAPI_KEY is unset: set the key (any text, if the "
+                    f"endpoint needs none), or unset {name} to use the sample API"
+                )
         return self
 
     @classmethod
@@ -253,15 +270,8 @@ class Settings(BaseModel):
 
     @property
     def source(self) -> str:
-        """What `archive.json` calls the source: `sample`, or the endpoint's host and path."""
-        parts = urlsplit(self.api_url)
-        return SAMPLE_SOURCE if self.uses_sample else f"{parts.netloc}{parts.path}".rstrip("/").lower()
-
-    @property
-    def api_host(self) -> str | None:
-        """The `X-RapidAPI-Host` header, or None for an endpoint outside RapidAPI, which needs only the key."""
-        host = urlsplit(self.api_url).hostname or ""
-        return self.rapidapi_host or (host if host.endswith(".rapidapi.com") else None)
+        """What `archive.json` calls the source: `VENDOR` or `SAMPLE`."""
+        return SAMPLE if self.uses_sample else VENDOR
 
     @property
     def retry_policy(self) -> RetryPolicy:

@@ -9,8 +9,9 @@ from ncaa_assets.backends.local.store import SQLITE_NAME
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.day.fetch import fetch
 from ncaa_assets.day.rows import write_rows
-from ncaa_assets.ports import FirstPage, HighlightTable, ObjectStore, Source
-from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.failures import SourceError
+from ncaa_assets.ports import HighlightTable, ObjectStore, Page, Source
+from ncaa_assets.record.fetch import Fetch, Matches
 from ncaa_assets.settings import Settings
 
 
@@ -36,17 +37,17 @@ class _Answers(Source):
     def trusted_origin(self) -> None:
         return None
 
-    def fetch_day(self, day: str) -> Fetch:
+    def fetch_day(self, day: str, module: str, *, first: Page | None = None) -> Fetch:
         return self._answer
 
-    def requests_left(self, day: str) -> int | None:
+    def first_page(self, day: str, module: str, *, size: int = 40) -> Page:
         raise NotImplementedError
 
-    def first_page(self, day: str) -> FirstPage:
-        raise NotImplementedError
+    def matches(self, day: str, module: str) -> Matches:
+        raise SourceError("no matches here")
 
 
 def fetch_and_write_rows(store: ObjectStore, table: HighlightTable, day: str, answer: Fetch) -> None:
     """The first two steps of a day for which the API gives this answer."""
-    with archive_in(store, table).lease(day, owner="a test") as held:
+    with archive_in(store, table, api_module="basketball").lease(day, owner="a test") as held:
         write_rows(held, fetch(held, _Answers(answer)).document)

@@ -45,7 +45,9 @@ def back_up(settings: Settings, day: str = DAY, *, force: bool = False) -> Whole
     with open_services(archive) as services, archive.lease(day, owner="a test") as held:
         done = whole.back_up(held, services, force=force)
     assert reconcile_day(archive.store, archive.table, day).findings == []
-    assert still_listed(done.fetched.document).findings == []
+    identity = archive.any_identity()
+    assert identity is not None
+    assert still_listed(done.fetched.document, identity.founding_module).findings == []
     return done
 
 

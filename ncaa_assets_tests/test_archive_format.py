@@ -15,7 +15,7 @@ from ncaa_assets.archive.lease import Holder
 from ncaa_assets.backends.aws.dynamodb import _REVISION, _TEXT
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, LedgerEntry
 from ncaa_assets.backends.aws.minutes import MINUTES, MinutesOfDate
-from ncaa_assets.backends.local.table import _SCHEMA
+from ncaa_assets.backends.local.table import _LATER_COLUMNS, _SCHEMA
 from ncaa_assets.commands.range_mark import _Began
 from ncaa_assets.media.facts import Facts, Picture, Sound
 from ncaa_assets.record import models
@@ -36,7 +36,7 @@ from ncaa_assets.record.models import (
     SkippedVideo,
     VideosDay,
 )
-from ncaa_assets.record.rows import rows_of
+from ncaa_assets.record.rows import _OF_GAME, rows_of
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 PAGE = (PROJECT / "docs" / "archive-format.md").read_text("utf-8")
@@ -103,7 +103,8 @@ def test_every_field_of_a_row_is_described() -> None:
     day = HighlightsDay(date=DAY, data=[{"id": 1, "long": long}], backup=Backup(records={"1": entry}))
     [row] = rows_of(day)
     assert set(row) - {"long"} <= fields_told_after("## Rows")
-    for column in re.findall(r"^    (\w+) TEXT", _SCHEMA, re.MULTILINE):
+    assert set(_LATER_COLUMNS) == set(_OF_GAME) <= fields_told_after("## Rows")
+    for column in (*re.findall(r"^    (\w+) TEXT", _SCHEMA, re.MULTILINE), *_LATER_COLUMNS):
         assert f"`{column}`" in PAGE
     assert f"`{_REVISION}`" in PAGE
     assert f"`{_TEXT}`" in PAGE

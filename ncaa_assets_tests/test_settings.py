@@ -10,7 +10,7 @@ import pytest
 
 from ncaa_assets import settings
 from ncaa_assets.failures import SettingsError
-from ncaa_assets.settings import DEFAULT_API_URL, Settings, load_dotenv
+from ncaa_assets.settings import Settings, load_dotenv
 
 KEY = "5f0c-a-secret-9e1d"
 
@@ -22,7 +22,10 @@ def read(**environ: str) -> Settings:
 # The names and defaults that people and their scripts depend on.
 CONTRACT: dict[str, Any] = {
     "NCAA_DEPLOYMENT": "local",
-    "API_URL": "https://sport-highlights-api.p.rapidapi.com/basketball/highlights",
+    "API_MODULE": "auto",
+    "API_BASE": None,
+    "API_URL": None,
+    "MATCHES": True,
     "RAPIDAPI_HOST": None,
     "RAPIDAPI_KEY": None,
     "LEAGUE_NAME": "NCAA",
@@ -202,37 +205,27 @@ def test_the_key_is_not_shown_with_the_settings() -> None:
 def test_an_endpoint_of_ones_own_needs_a_key() -> None:
     with pytest.raises(SettingsError, match=r"^API_URL names an endpoint .*set the key .*or unset API_URL"):
         read(API_URL="https://basketball.highlightly.net/highlights")
-    assert read(API_URL=DEFAULT_API_URL).uses_sample
+    with pytest.raises(SettingsError, match=r"^API_BASE names an endpoint .*set the key .*or unset API_BASE"):
+        read(API_BASE="http://127.0.0.1:8080")
+    seeds = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
+    assert read(API_URL=seeds).uses_sample, "the address in the seed's .env asks for nothing of its own"
+
+
+def test_the_source_is_the_same_through_every_door_and_never_the_sample_s() -> None:
+    assert read().source == "sample"
+    for environ in ({}, {"API_URL": "http://127.0.0.1:8080/x"}, {"API_BASE": "https://nba.highlightly.net"}):
+        assert read(RAPIDAPI_KEY=KEY, **environ).source == "highlightly"
 
 
 @pytest.mark.parametrize(
-    ("environ", "source", "host"),
-    [
-        ({}, "sample", "sport-highlights-api.p.rapidapi.com"),
-        (
-            {"RAPIDAPI_KEY": KEY},
-            "sport-highlights-api.p.rapidapi.com/basketball/highlights",
-            "sport-highlights-api.p.rapidapi.com",
-        ),
-        (
-            {"RAPIDAPI_KEY": KEY, "API_URL": "https://Basketball.Highlightly.net/highlights/"},
-            "basketball.highlightly.net/highlights",
-            None,
-        ),
-        (
-            {"RAPIDAPI_KEY": KEY, "API_URL": "http://127.0.0.1:8080/x", "RAPIDAPI_HOST": "other.p.rapidapi.com"},
-            "127.0.0.1:8080/x",
-            "other.p.rapidapi.com",
-        ),
-        ({"RAPIDAPI_KEY": KEY, "API_URL": "https://evilrapidapi.com/x"}, "evilrapidapi.com/x", None),
-    ],
+    ("name", "good"), [("nba", True), ("american-football", True), ("NBA/x", False), ("../x", False)]
 )
-def test_the_source_and_the_host_header_follow_from_the_address(
-    environ: dict[str, str], source: str, host: str | None
-) -> None:
-    settings = read(**environ)
-    assert settings.source == source
-    assert settings.api_host == host
+def test_a_module_is_a_plain_name(name: str, good: bool) -> None:
+    if good:
+        assert read(API_MODULE=name).api_module == name
+        return
+    with pytest.raises(SettingsError, match="API_MODULE"):
+        read(API_MODULE=name)
 
 
 @pytest.mark.parametrize("folder", ["data", "deep/er/archive", "/srv/ncaa", "~/ncaa", "."])
@@ -324,9 +317,7 @@ def test_a_day_before_the_first_partition_is_refused_with_the_setting_that_admit
 
 def test_pages_without_their_extra_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "find_spec", lambda name: None)
-    with pytest.raises(
-        SettingsError, match=r"VIDEO_PAGES: yt-dlp is not installed: pip install 'ncaa-assets\[pages\]'"
-    ):
+    with pytest.raises(SettingsError, match=r"VIDEO_PAGES: yt-dlp is not installed: run `make install EXTRAS=pages`"):
         Settings.from_environment({"VIDEO_PAGES": "yt-dlp"})
 
 
@@ -362,7 +353,7 @@ def test_an_aws_deployment_never_uses_the_sample_and_says_when_it_has_no_key() -
     settings = read(**AWS)
     assert not settings.uses_sample
     assert settings.lacks_key
-    assert settings.source == "sport-highlights-api.p.rapidapi.com/basketball/highlights"
+    assert settings.source == "highlightly"
     assert settings.archive_dir.name == "data"
     assert not read(**AWS, RAPIDAPI_KEY=KEY).lacks_key
     assert not read(**AWS, RAPIDAPI_SECRET_ID="ncaa/key").lacks_key
@@ -377,7 +368,7 @@ def test_a_secret_is_no_key_on_a_local_deployment() -> None:
 
 def test_an_endpoint_of_ones_own_may_take_its_key_from_the_secret_on_aws() -> None:
     settings = read(**AWS, RAPIDAPI_SECRET_ID="ncaa/key", API_URL="https://basketball.highlightly.net/highlights")
-    assert settings.source == "basketball.highlightly.net/highlights"
+    assert settings.api_url == "https://basketball.highlightly.net/highlights"
 
 
 @pytest.mark.parametrize(("text", "prefix"), [("", ""), ("/", ""), ("ncaa", "ncaa"), ("/a/b//c/", "a/b/c")])

@@ -4,6 +4,7 @@
 locals {
   archive_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}*"
   listing_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}highlights/*"
+  identity_object = "${aws_s3_bucket.archive.arn}/${local.prefix}archive.json"
   lease_objects   = "${aws_s3_bucket.archive.arn}/${local.prefix}.leases/*"
   log_objects     = "${aws_s3_bucket.archive.arn}/${local.logs_prefix}*"
 
@@ -180,7 +181,7 @@ resource "aws_iam_role_policy" "service" {
         Sid      = "ReadTheListings"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = local.listing_objects
+        Resource = [local.listing_objects, local.identity_object]
       },
       local.compute_log_statement,
       local.lease_statement,

@@ -49,9 +49,18 @@ class Archive:
         """Where a person finds the archive: a folder or an `s3://` address, with a slash at its end."""
         return self.store.uri(IDENTITY_KEY).removesuffix(IDENTITY_KEY)
 
+    def stored_identity(self) -> Identity | None:
+        """What the archive is a record of, None where nothing is backed up here yet; refuses one of another source,
+        module, league or timezone (`Identity.stored`)."""
+        return self.identity.stored(self.store)
+
+    def any_identity(self) -> Identity | None:
+        """The same of an archive of any module, for what only looks."""
+        return self.identity.stored(self.store, any_module=True)
+
     def exists(self) -> bool:
-        """Whether anything was backed up here, by this very source, league and timezone (`Identity.check`)."""
-        return self.identity.check(self.store)
+        """Whether anything was backed up here, by this very source, module, league and timezone."""
+        return self.stored_identity() is not None
 
     def load(self, kind: type[D], day: str) -> D:
         """A day's document.
@@ -85,9 +94,10 @@ class Archive:
         """Removes the lease that a dead run left; False where another process removed it first."""
         return leases.remove_lease_of(self.store, day, owner=owner)
 
-    def state(self, day: str) -> DayState:
-        """What is stored of a day, compared with what the settings ask for."""
-        return day_state.state_of(self.store, self.table, day, self.settings)
+    def state(self, day: str, *, identity: Identity | None = None) -> DayState:
+        """What is stored of a day, compared with what the settings ask for. `identity` is the archive's, for who has
+        read it already."""
+        return day_state.state_of(self.store, self.table, day, self.settings, identity or self.any_identity())
 
     def last_whole_fetch(self, day: str) -> datetime | None:
         """When a day's listing was last read whole, None where it never was.
@@ -95,7 +105,7 @@ class Archive:
         Raises:
             StoreError: the day's document cannot be read.
         """
-        return day_state.last_whole_fetch(self.store, day, self.settings)
+        return day_state.last_whole_fetch(self.store, day, self.settings, self.any_identity())
 
 
 @dataclass(frozen=True)
@@ -143,11 +153,11 @@ class HeldDay:
         self.check()
         return self.archive.table.merge(rows, merge_row)
 
-    def claim(self) -> None:
-        """Makes an empty store this archive (`Identity.claim`).
+    def claim(self, module: str | None) -> Identity:
+        """Makes an empty store this archive, or an undecided one that of a module (`Identity.claim`).
 
         Raises:
             LeaseLost: this run no longer holds the day.
         """
         self.check()
-        self.archive.identity.claim(self.archive.store)
+        return self.archive.identity.claim(self.archive.store, module)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ncaa_assets.archive import documents
+from ncaa_assets.archive.identity import Identity
 from ncaa_assets.archive.standing import Output, Wanted, clips, plan, still_to_copy
 from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.ports import HighlightTable, ObjectStore
@@ -26,7 +27,7 @@ class DayState:
     """What a day's documents, objects and rows say.
 
     `undone` names in a few words the first work that is not done, or is None where all is. `fetched_at` is when the
-    listing was last read whole, or None where it never was.
+    listing of the archive's module was last read whole, or None where it never was.
     """
 
     undone: str | None
@@ -47,8 +48,10 @@ class DayState:
         return self.undone is None and self.fetched_at is not None and self.fetched_at >= start
 
 
-def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Settings) -> DayState:
-    """The state of a day, compared with what the settings ask for.
+def state_of(
+    store: ObjectStore, table: HighlightTable, day: str, settings: Settings, identity: Identity | None
+) -> DayState:
+    """The state of a day of the archive `identity`, compared with what the settings ask for.
 
     A document that cannot be read counts as undone work: the day's next run reports in full what is wrong with it.
     """
@@ -58,7 +61,7 @@ def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Sett
         return DayState("missing: it was never backed up", None)
     except StoreError as error:
         return DayState(f"failed: {error}", None)
-    fetched_at = _last_whole_fetch(highlights.backup.fetches, settings.limit)
+    fetched_at = _last_whole_fetch(highlights.backup.fetches, settings.limit, identity)
     try:
         undone = next(_undone(store, table, highlights, settings), None)
     except ObjectMissing:
@@ -68,14 +71,15 @@ def state_of(store: ObjectStore, table: HighlightTable, day: str, settings: Sett
     return DayState(undone, fetched_at)
 
 
-def last_whole_fetch(store: ObjectStore, day: str, settings: Settings) -> datetime | None:
-    """When a day's listing was last read whole, or None where it never was.
+def last_whole_fetch(store: ObjectStore, day: str, settings: Settings, identity: Identity | None) -> datetime | None:
+    """When the listing of a day of the archive `identity` was last read whole, or None where it never was.
 
     Raises:
         StoreError: the day's document cannot be read.
     """
     try:
-        return _last_whole_fetch(documents.load(store, HighlightsDay, day).backup.fetches, settings.limit)
+        fetches = documents.load(store, HighlightsDay, day).backup.fetches
+        return _last_whole_fetch(fetches, settings.limit, identity)
     except ObjectMissing:
         return None
 
@@ -106,8 +110,10 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
         yield f"incomplete: {plural(waiting, 'video')} to encode on another day (ENCODE_MINUTES_A_DAY)"
 
 
-def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None) -> datetime | None:
+def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None, identity: Identity | None) -> datetime | None:
+    """When the archive's module was last read whole. What another module listed before a move does not count."""
+    module, founding = (identity.module, identity.founding_module) if identity else (None, None)
     for fetch in reversed(fetches):
-        if fetch.is_whole(limit):
+        if fetch.is_whole(limit) and module in (None, fetch.module or founding):
             return calendar.parse_stamp(fetch.at)
     return None

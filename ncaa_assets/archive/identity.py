@@ -1,59 +1,135 @@
 """What an archive is a record of: `archive.json`, compared with the settings before anything is written.
 
 Settings that disagree are refused. So sample data never meet real ones, and one league's days never overwrite
-another's."""
+another's. The door to the API is no part of it: a record and its id are the same through every door. The module is, and
+an archive may be moved from one to another."""
 
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field, model_validator
 
 from ncaa_assets.failures import ObjectMissing, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
+from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
+from ncaa_assets.settings import SAMPLE, VENDOR, Settings
+from ncaa_assets.source.doors import module_of
+from ncaa_assets.source.open import asked_module
+from ncaa_assets.stored import Stored
 from ncaa_assets.text import visible
-
-if TYPE_CHECKING:
-    from ncaa_assets.settings import Settings
 
 IDENTITY_KEY = "archive.json"
 
-_SET_BY = {"source": "API_URL and RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timezone": "TIMEZONE"}
+# What every archive was of that was begun before the sample had modules.
+_SAMPLE_MODULE = "basketball"
+_SET_BY = {"source": "RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timezone": "TIMEZONE"}
+
+
+class Move(Stored):
+    """One move of an archive to another module of its source: when, and from which to which."""
+
+    at: str
+    before: str
+    after: str
 
 
 class Identity(Versioned):
-    """The source, league and timezone that an archive is a record of."""
+    """The source, module, league and timezone that an archive is a record of. `module` is None while no module has
+    listed anything; `moves` are those between modules, oldest first."""
 
     model_config = ConfigDict(frozen=True)
 
     source: str
+    module: str | None
     league: str
     timezone: str
+    moves: list[Move] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _module_of_its_address(cls, given: Any) -> Any:
+        """Until archives knew modules, the source of a real one was the address of its highlights."""
+        if not isinstance(given, dict) or "module" in given or not isinstance(given.get("source"), str):
+            return given
+        source = given["source"]
+        if source == SAMPLE:
+            return {**given, "module": _SAMPLE_MODULE}
+        return {**given, "source": VENDOR, "module": module_of(source)}
 
     @classmethod
-    def of(cls, settings: "Settings") -> Self:
-        """The identity that these settings ask for."""
-        return cls(source=settings.source, league=settings.league_name, timezone=settings.timezone)
+    def of(cls, settings: Settings) -> Self:
+        """The identity that these settings ask for; its module is None where they leave it to the archive.
 
-    def check(self, store: ObjectStore) -> bool:
-        """Returns whether `store` holds an archive already, and makes sure that it is this one.
+        Raises:
+            SettingsError: they name two modules.
+        """
+        return cls(
+            source=settings.source,
+            module=asked_module(settings),
+            league=settings.league_name,
+            timezone=settings.timezone,
+        )
+
+    @property
+    def founding_module(self) -> str | None:
+        """The module of records that name none: the one that the archive began with."""
+        return self.moves[0].before if self.moves else self.module
+
+    def stored(self, store: ObjectStore, *, any_module: bool = False) -> "Identity | None":
+        """What `store` is an archive of, None where it holds none yet. Makes sure that it is what these settings ask
+        for; with `any_module`, whatever module it is of.
 
         Raises:
             SettingsError: the archive is another's; the message says how to keep both.
             StoreError: `archive.json` cannot be read.
         """
-        try:
-            data, _ = store.read(IDENTITY_KEY)
-        except ObjectMissing:
-            return False
-        try:
-            stored = parse_document(Identity, data)
-        except NewerVersion as error:
-            raise SettingsError(f"{store.uri(IDENTITY_KEY)}: {error}") from error
-        except ValueError as error:
-            raise StoreError(
-                f"{store.uri(IDENTITY_KEY)} is damaged ({visible(error)}); put back an earlier version of it"
-            ) from error
+        found = self._read(store)
+        if found is None:
+            return None
+        self._compare(found[0], store, any_module=any_module)
+        return found[0]
+
+    def claim(self, store: ObjectStore, module: str | None) -> "Identity":
+        """Makes an empty store this archive, of a module (None: still undecided), and an undecided archive that of the
+        module; any other stays as it is. Returns what it is then.
+
+        It is called once a source has answered: a mistyped address must not give its name to an archive.
+
+        Raises:
+            SettingsError: the archive is another's.
+        """
+        while True:
+            found = self._read(store)
+            if found is not None:
+                self._compare(found[0], store, any_module=False)
+                if found[0].module is not None or module is None:
+                    return found[0]
+            begun = (found[0] if found else self).model_copy(update={"module": module})
+            try:
+                begun._write(store, expect=found[1] if found else Expect.NOTHING)
+            except WriteConflict:
+                continue  # another run was first; it must have meant the same archive
+            return begun
+
+    def move(self, store: ObjectStore, module: str) -> "Identity":
+        """Moves the archive to a module, which begins it where the store holds none, and returns what it is then.
+
+        Raises:
+            SettingsError: the archive is another's.
+            WriteConflict: another process changed `archive.json` at the same moment.
+        """
+        found = self._read(store)
+        if found is not None:
+            self._compare(found[0], store, any_module=True)
+        before = found[0] if found else self
+        was = before.module if found else None
+        moves = [*before.moves, Move(at=now(), before=was, after=module)] if was not in (None, module) else before.moves
+        after = before.model_copy(update={"module": module, "moves": moves})
+        after._write(store, expect=found[1] if found else Expect.NOTHING)
+        return after
+
+    def _compare(self, stored: "Identity", store: ObjectStore, *, any_module: bool) -> None:
         for name, variable in _SET_BY.items():
             theirs, ours = getattr(stored, name), getattr(self, name)
             if theirs != ours:
@@ -62,16 +138,28 @@ class Identity(Versioned):
                     f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (on aws, "
                     f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )
-        return True
+        if not any_module and stored.module is not None and self.module not in (None, stored.module):
+            raise SettingsError(
+                f"this archive is of the module {visible(stored.module)!r} but the settings ask for {self.module!r}: "
+                f"nothing was written. To move it, run `ncaa-assets source --use {self.module}`; to go on with it, "
+                "unset what names the other (API_MODULE, API_BASE or API_URL); to keep a second archive, set DATA_DIR "
+                f"(on aws, S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
+            )
 
-    def claim(self, store: ObjectStore) -> None:
-        """Makes an empty store this archive; elsewhere the same as `check`.
+    def _write(self, store: ObjectStore, *, expect: str | Expect) -> None:
+        store.write(IDENTITY_KEY, json_text.dumps(self.model_dump(), indent=1) + b"\n", expect=expect)
 
-        It is called once a source has answered: a mistyped address must not give its name to an archive.
-        """
-        if self.check(store):
-            return
+    @staticmethod
+    def _read(store: ObjectStore) -> "tuple[Identity, str] | None":
         try:
-            store.write(IDENTITY_KEY, json_text.dumps(self.model_dump(), indent=1) + b"\n", expect=Expect.NOTHING)
-        except WriteConflict:
-            self.check(store)  # another run was first; it must have meant the same archive
+            data, version = store.read(IDENTITY_KEY)
+        except ObjectMissing:
+            return None
+        try:
+            return parse_document(Identity, data), version
+        except NewerVersion as error:
+            raise SettingsError(f"{store.uri(IDENTITY_KEY)}: {error}") from error
+        except ValueError as error:
+            raise StoreError(
+                f"{store.uri(IDENTITY_KEY)} is damaged ({visible(error)}); put back an earlier version of it"
+            ) from error

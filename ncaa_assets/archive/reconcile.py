@@ -13,12 +13,14 @@ import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 from ncaa_assets.archive import documents
 from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
@@ -42,7 +44,13 @@ from ncaa_assets.record.models import (
 )
 from ncaa_assets.record.rows import Row, differing_fields, merge_row, rows_of
 from ncaa_assets.settings import Settings
+from ncaa_assets.source.doors import COLLEGE_BASKETBALL
+from ncaa_assets.source.open import asked_module, naming
+from ncaa_assets.source.season import LEAGUE, should_have_games
 from ncaa_assets.text import visible
+from ncaa_assets.video.address import absolute
+from ncaa_assets.video.plan import PAGES
+from ncaa_assets.video.runtime import COPY_PAGES, INSTALL
 
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.
 # It takes the newest first, so what the run itself copied is always among it unless that alone is more.
@@ -52,6 +60,7 @@ KINDS: tuple[type[Document], ...] = (HighlightsDay, VideosDay, ProcessedDay)
 
 _CHUNK = 1024**2
 _LATEST = "9999"  # later than any time
+_SEASON_DAYS, _SEASON_FEWEST = 7, 3  # days that are looked at, and how few of them tell nothing
 _NEIGHBOURS = 8  # days whose rows are kept in memory: two days that list the same clip are close together
 
 
@@ -98,6 +107,15 @@ class ListingEvidence:
     kept: int
     listed_last: int | None
     at: str | None
+
+
+@dataclass(frozen=True)
+class SeasonEvidence:
+    """How many days that should have games and were fetched were looked at, from this one back to the first that has
+    some, for a week at most; and how many highlights they keep."""
+
+    days: int
+    highlights: int
 
 
 @dataclass(frozen=True)
@@ -243,27 +261,102 @@ def records(day: HighlightsDay) -> Comparison[RecordsEvidence]:
     return Comparison(findings, [RecordsEvidence(came, came - len(findings))])
 
 
-def still_listed(day: HighlightsDay) -> Comparison[ListingEvidence]:
-    """Whether the API's latest answer lists any of a day's highlights; nothing is lost where it does not."""
+def still_listed(day: HighlightsDay, founding: str | None) -> Comparison[ListingEvidence]:
+    """Whether the API's latest answer lists any of a day's highlights; nothing is lost where it does not. A module that
+    never listed one of them is not expected to. `founding` is the module of what names none."""
     last = day.backup.fetches[-1] if day.backup.fetches else None
     evidence = ListingEvidence(len(day.data), last.received if last else None, last.at if last else None)
-    if not day.data or last is None or last.received:
+    if last is None or last.received:
+        return Comparison([], [evidence])
+    module, first = last.module or founding, [] if founding is None else [founding]
+    if not any(module in (entry.modules or first) for entry in day.backup.records.values()):
         return Comparison([], [evidence])
     problem = f"{len(day.data)} kept, and the API lists none any more ({last.at})"
     remedy = "nothing was removed here; see whether the API lists the day again tomorrow"
     return Comparison([Finding(day.date, "highlights", day.date, problem, remedy, Severity.WARN)], [evidence])
 
 
+def season(store: ObjectStore, day: str, settings: Settings, module: str | None) -> Comparison[SeasonEvidence]:
+    """Whether the days of a week that ends with `day`, and that should have college basketball, have any: a module that
+    does not list it answers each with an empty list. `module` is the archive's, None while it has none."""
+    last, league = calendar.parse(day), settings.league_name
+    module = module or asked_module(settings)
+    if league.casefold() != LEAGUE or module not in (None, *COLLEGE_BASKETBALL) or not should_have_games(last):
+        return Comparison()
+    looked_at = kept = 0
+    for back in range(_SEASON_DAYS):
+        one = last - timedelta(days=back)
+        if kept or not should_have_games(one):
+            continue
+        with suppress(StoreError):  # what is missing or damaged tells nothing here
+            document = documents.load(store, HighlightsDay, one.isoformat())
+            looked_at += bool(document.backup.fetches)
+            kept += len(document.data) + len(document.backup.rejected)
+    evidence = SeasonEvidence(looked_at, kept)
+    if kept or looked_at < _SEASON_FEWEST:
+        return Comparison([], [evidence])
+    problem = f"{looked_at} days of the last week that should have games list none"
+    if module is None:
+        remedy = f"the next run asks {' and '.join(COLLEGE_BASKETBALL)} again; check LEAGUE_NAME ({league})"
+    else:
+        problem += f" in the module {module}"
+        named, other = naming(settings), other_module(module)
+        remedy = f"unset {named} first; then " if named else ""
+        remedy += f"`ncaa-assets source` shows what each module lists, and `ncaa-assets source --use {other}` moves"
+    return Comparison([Finding(day, "highlights", day, problem, remedy, Severity.WARN)], [evidence])
+
+
+def other_module(module: str | None) -> str | None:
+    """The other module that may list college basketball; None where there is none, or the archive has none yet."""
+    return next((one for one in COLLEGE_BASKETBALL if one != module), None) if module in COLLEGE_BASKETBALL else None
+
+
 def some_copied(manifest: VideosDay) -> Comparison[CopyingEvidence]:
-    """Whether a day with videos has at least one copy; where it has none, the findings say why."""
+    """Whether a day with videos has at least one copy; where it has none, the findings say why: one for a day of web
+    pages, else one for each clip."""
     evidence = CopyingEvidence(len(manifest.videos), len(manifest.skipped))
     if manifest.videos:
         return Comparison([], [evidence])
+    if (pages := all_pages(manifest)) is not None:
+        finding = Finding(
+            manifest.date, "videos", manifest.date, pages, _remedy_for_pages(manifest), severity=Severity.WARN
+        )
+        return Comparison([finding], [evidence])
     remedy = "nothing to mend here: the source has no video file to copy"
     return Comparison(
         [Finding(manifest.date, "videos", skip.id, skip.reason, remedy, Severity.WARN) for skip in manifest.skipped],
         [evidence],
     )
+
+
+def all_pages(manifest: VideosDay) -> str | None:
+    """That all clips of a day are web pages and none was copied, in a sentence; None for any other day."""
+    if manifest.videos or not manifest.skipped or any(skip.kind not in PAGES for skip in manifest.skipped):
+        return None
+    hosts = [host for host, _ in Counter(_host(skip.source_url or "") for skip in manifest.skipped).most_common()]
+    names = ", ".join(hosts[:3]) + (" and others" if len(hosts) > 3 else "")
+    if len(manifest.skipped) == 1:
+        return f"the day's only clip is a web page ({names}), not a file: nothing was copied"
+    return f"all {len(manifest.skipped)} clips of the day are web pages ({names}), not files: nothing was copied"
+
+
+def _host(url: str) -> str:
+    try:
+        host = urlsplit(absolute(url)).hostname
+    except ValueError:
+        host = None
+    return visible((host or "no host").removeprefix("www."), most=60)
+
+
+def _remedy_for_pages(manifest: VideosDay) -> str:
+    """What a person can do about a day of web pages, by what became of them."""
+    kinds = Counter(skip.kind for skip in manifest.skipped)
+    again = f"then run `ncaa-assets backup --date {manifest.date}`"
+    if kinds["page"]:
+        return f"{COPY_PAGES}; {again}"
+    if kinds["runtime"]:
+        return f"{kinds['runtime']} of them need a JavaScript runtime: {INSTALL}; {again}"
+    return f"nothing to mend here: {manifest.skipped[0].reason}"
 
 
 RowsOfDay = Callable[[str], dict[str, Row]]

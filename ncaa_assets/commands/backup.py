@@ -30,7 +30,7 @@ from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
-from ncaa_assets.text import plural, visible_lines
+from ncaa_assets.text import visible_lines
 
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
@@ -89,7 +89,7 @@ def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: boo
         if settings.lacks_key:
             raise SettingsError(NO_KEY)
         archive = Archive.open(settings)
-        archive.exists()  # refuses an archive of another source, league or timezone before anything starts
+        archive.exists()  # refuses an archive of something else before anything starts
         if len(days) > 1:
             return _back_up_range(archive, days, log, force=force, debug=debug)
         click.echo(f"Backing up {days[0]} …", err=True)
@@ -169,8 +169,8 @@ def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
     if not ended.errors and not ended.failed_checks and ended.reported is not None:
         click.secho(f"ncaa-assets: {ended.reported}", fg="red", err=True)
     if ended.result(set(ASSETS), was_held=False) is Result.INCOMPLETE:
-        more = plural(ended.left_to_do, "more video")
-        click.secho(f"{day_label} incomplete: run the same command again, it takes up {more}", fg="red", err=True)
+        text = f"{day_label} incomplete: run the same command again, it {ended.what_is_left}"
+        click.secho(text, fg="red", err=True)
         return
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
     click.secho(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", fg="red", err=True)
@@ -190,7 +190,9 @@ def _say_where(archive: Archive) -> None:
         return
     click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
     if settings.uses_sample:
-        click.echo("Next:   put your RAPIDAPI_KEY into .env (cp .env.example .env) and run the same command again")
+        is_new = Path(".env.example").exists() and not Path(".env").exists()
+        how = " (cp .env.example .env)" if is_new else ""
+        click.echo(f"Next:   put your RAPIDAPI_KEY into .env{how} and run the same command again")
     click.echo("Daily:  no server needed; add this line with `crontab -e`:")
     click.echo(f"        {_cron_line()}")
 

@@ -80,10 +80,10 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     if settings.lacks_key:
         raise SettingsError(NO_KEY)
     archive = Archive.open(settings)
-    archive.exists()  # refuses an archive of another source, league or timezone before anything starts
+    identity = archive.stored_identity()  # refuses an archive of something else before anything starts
     newest, now = settings.parse_day(None), datetime.now(UTC)
     days = [day for back in range(count) if (day := newest - timedelta(days=back)) >= settings.start_date]
-    states = {day: archive.state(day.isoformat()) for day in days}
+    states = {day: archive.state(day.isoformat(), identity=identity) for day in days}
     todo = sorted((day for day in days if states[day].why_now(now)), key=lambda day: _need(states[day]))
     for day in todo:
         click.echo(visible(f"{day} {states[day].why_now(now)}", most=SENTENCE), err=True)
@@ -99,7 +99,7 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
         worker = DayByDay(instance, archive, trigger=NAME, alerts_by=NAME)
 
         def needless(day: date) -> str | None:
-            return _done_meanwhile(archive.state(day.isoformat()))
+            return _done_meanwhile(archive.state(day.isoformat(), identity=identity))
 
         with bar_over(len(todo), log) as advance:
             for result in worker.back_up(todo, needless=needless, report=report_details(debug=debug)):

@@ -7,7 +7,7 @@ keeps only a table's line of each day, so a range of years takes no more memory 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,7 @@ from ncaa_assets.failures import SourceError
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.names import SENSOR
 from ncaa_assets.runs.results import Result
-from ncaa_assets.settings import Settings
-from ncaa_assets.text import plural, visible
+from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -88,12 +87,16 @@ class DayByDay:
         Raises:
             KeyboardInterrupt: a run was ended from outside. Its day and the days after it have no result.
         """
-        settings = self.archive.settings
+        archive, settings = self.archive, self.archive.settings
         reserve = settings.quota_reserve
-        left = _requests_left(settings, days) if len(days) > 1 and not settings.uses_sample else None
+        left = _requests_left(archive, days) if len(days) > 1 and not settings.uses_sample else None
+        if left is not None and settings.matches and left - reserve < 3 * len(days):
+            click.secho("no match context is asked for: the API requests are kept for the days", fg="yellow", err=True)
+            settings = settings.model_copy(update={"matches": False})
+            archive = replace(archive, settings=settings)
         from ncaa_assets.definitions import build_defs  # noqa: PLC0415 - Dagster takes seconds to import
 
-        defs = build_defs(settings, archive=self.archive)
+        defs = build_defs(settings, archive=archive)
         for position, day in enumerate(days):
             if left is not None and left <= reserve:
                 why = f"stopped before {day}: {left} API requests are left today and QUOTA_RESERVE keeps {reserve}"
@@ -145,7 +148,9 @@ def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
     if result is Result.SKIPPED:
         why = "another run holds the day; nothing was done here"
     elif result is Result.INCOMPLETE:
-        why = f"the next run takes up {plural(ended.left_to_do, 'more video')}: {ended.summaries['processed_videos']}"
+        why = f"the next run {ended.what_is_left}"
+        if ended.not_whole is None:
+            why += f": {ended.summaries['processed_videos']}"
     elif result is not Result.BACKED_UP:
         why = ended.what_went_wrong() or "the run ended before all of its assets were there"
     return DayResult(
@@ -162,17 +167,19 @@ def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
     )
 
 
-def _requests_left(settings: Settings, days: Sequence[date]) -> int | None:
+def _requests_left(archive: Archive, days: Sequence[date]) -> int | None:
     """How many API requests are left today, or None where the API does not say.
 
     Warns where they are too few for the days, since each day takes at least one.
     """
     from ncaa_assets.backends.deployments import read_secret  # noqa: PLC0415
-    from ncaa_assets.source.open import open_source  # noqa: PLC0415
+    from ncaa_assets.source.open import modules_to_try, open_source  # noqa: PLC0415
 
+    settings, stored = archive.settings, archive.stored_identity()
+    module = (stored.module if stored else None) or modules_to_try(settings)[0]
     try:
         with open_source(settings, read_secret=read_secret) as source:
-            left = source.requests_left(days[0].isoformat())
+            left = source.first_page(days[0].isoformat(), module, size=1).quota_remaining
     except SourceError as error:
         click.secho(f"the API did not say how many requests are left: {visible(error)}", fg="yellow", err=True)
         return None

@@ -1,7 +1,8 @@
 """`ncaa-assets doctor`: says whether a backup would work here and now, and what to do where it would not.
 
-The report is one screen, with a line for each thing that is examined. The command makes at most one request of the API.
-It creates nothing but, on aws, a probe object that it removes. A problem with one thing never hides the next."""
+The report is one screen, with a line for each thing that is examined. The command makes one request of the API, and one
+more where another module may list what the archive's does not. It creates nothing but, on aws, a probe object that it
+removes. A problem with one thing never hides the next."""
 
 import functools
 import importlib.metadata
@@ -12,29 +13,44 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import yaml
 
 from ncaa_assets import __version__, child
+from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands import ending
-from ncaa_assets.failures import BackupError, EncodeFailed, ObjectMissing, SettingsError, one_line
-from ncaa_assets.ports import FirstPage
+from ncaa_assets.failures import (
+    BackupError,
+    EncodeFailed,
+    ObjectMissing,
+    SettingsError,
+    SourceDenied,
+    SourceError,
+    StoreError,
+    one_line,
+)
+from ncaa_assets.ports import Page
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source import shape as api_shape
-from ncaa_assets.source.client import A_DAY_WITH_GAMES
-from ncaa_assets.source.open import open_source
+from ncaa_assets.source.open import asked_module, fixed_module, modules_to_try, open_source
+from ncaa_assets.source.season import day_with_games
 from ncaa_assets.text import SENTENCE, plural, size, visible
+from ncaa_assets.video.runtime import COPY_PAGES, INSTALL
+from ncaa_assets.video.runtime import find as find_runtime
 
 PYTHONS = ((3, 11), (3, 15))  # the first, and the first that is too new, as in pyproject.toml
 
 _LITTLE_SPACE = 200 * 10**6  # bytes; with less, even one day may not fit
+_LAST_DAYS = 7  # whose clips are counted
 _ALIVE_SECONDS = 120  # a daemon's heartbeats are 30 s apart
 
 
@@ -101,7 +117,9 @@ def lines() -> Iterator[Line]:
         yield from _each(("archive", lambda: _archive(opened())))
     yield from _each(("instance", lambda: _instance(settings)))
     yield from _each(("yesterday", lambda: _yesterday(opened())))
-    yield from _each(("api", lambda: _api(settings)))
+    yield from _each(("clips", lambda: _clips(opened())))
+    yield from _each(("api", lambda: _api(opened())))
+    yield from _each(("season", lambda: _season(opened())))
 
 
 def _each(*examinations: tuple[str, Callable[[], Iterator[Line]]]) -> Iterator[Line]:
@@ -137,6 +155,7 @@ def _settings(settings: Settings) -> Iterator[Line]:
     if settings.video_pages is not None:  # where it is not installed, the settings are refused
         version = importlib.metadata.version(settings.video_pages)
         yield Line(Mark.OK, "pages", f"videos of web pages by {settings.video_pages} {version}")
+        yield from _runtime()
     if settings.lacks_key:
         yield Line(Mark.FAIL, "key", NO_KEY)
     elif settings.uses_sample:
@@ -146,11 +165,35 @@ def _settings(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.WARN, "key", text)
 
 
+def _runtime() -> Iterator[Line]:
+    """The JavaScript runtime for the scripts of web pages."""
+    program = find_runtime()
+    if program is None:
+        text = f"no JavaScript runtime: pages that need one, as YouTube's do, are listed and not copied; {INSTALL}"
+        yield Line(Mark.WARN, "runtime", text)
+        return
+    try:
+        ended = child.run([program, "--version"], bounds=child.Bounds(seconds=30), check=False)
+        trouble = ended.trouble
+    except OSError as error:
+        trouble = one_line(error)
+    if trouble is not None:
+        text = f"{program} does not run ({trouble}): pages that need it are listed and not copied; {INSTALL}"
+        yield Line(Mark.WARN, "runtime", text)
+        return
+    version = re.match(r"deno (\S+)", ended.stdout.decode("utf-8", "replace"))
+    number = version[1] if version else None
+    yield Line(Mark.OK, "runtime", f"deno {number or 'of unknown version'} at {program}", {"version": number})
+
+
 def _archive(archive: Archive) -> Iterator[Line]:
     settings = archive.settings
-    text = f"{archive.place} is of {settings.source}, {settings.league_name}, {settings.timezone}"
-    if not archive.exists():
+    identity = archive.stored_identity()
+    if identity is None:
         text = f"none in {archive.place} yet; the first backup makes it"
+    else:
+        module = f"the module {identity.module}" if identity.module else "no module yet"
+        text = f"{archive.place} is of {module}, {settings.league_name}, {settings.timezone}"
     if settings.ncaa_deployment == "local":
         place = _nearest(settings.archive_dir)
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
@@ -241,25 +284,56 @@ def _yesterday(archive: Archive) -> Iterator[Line]:
     last = highlights.backup.fetches[-1] if highlights.backup.fetches else None
     if archive.store.info(VideosDay.key(day)) is None or archive.store.info(ProcessedDay.key(day)) is None:
         yield Line(Mark.WARN, "yesterday", f"{day} was begun and not finished; {remedy}")
-    elif last is None or not last.complete:
+    elif last is None or not last.is_whole(archive.settings.limit):
         why = "; ".join(last.problems) if last else "it was never fetched"
-        yield Line(Mark.WARN, "yesterday", f"{day} is backed up, but its listing was not complete ({why}); {remedy}")
+        yield Line(Mark.WARN, "yesterday", f"{day} is backed up, but its listing was not read whole ({why}); {remedy}")
     else:
         count = len(highlights.data)
-        text = f"{day} is backed up: {plural(count, 'highlight')} ({last.at})"
+        text = f"{day} is backed up: {plural(count, 'highlight')} ({'; '.join([last.at, *last.problems])})"
         yield Line(Mark.OK, "yesterday", text, {"day": day, "highlights": count, "fetched_at": last.at})
 
 
-def _api(settings: Settings) -> Iterator[Line]:
+def _clips(archive: Archive) -> Iterator[Line]:
+    """How many of the clips of the last days are files and how many web pages, by their addresses: without a
+    request."""
+    records: list[Any] = []
+    for days_ago in range(1, _LAST_DAYS + 1):
+        day = (archive.settings.today() - timedelta(days=days_ago)).isoformat()
+        with suppress(ObjectMissing, StoreError):  # a damaged day is reported where a day is looked at
+            records += [record for record in archive.load(HighlightsDay, day).data if record.get("url")]
+    if not records:
+        return
+    files = api_shape.video_files(records)
+    pages = len(records) - files
+    evidence = {"clips": len(records), "files": files, "pages": pages}
+    text = f"of {plural(len(records), 'clip')} in the last {_LAST_DAYS} days, {files} lead to video files and {pages} "
+    text += "to web pages"
+    if not files and archive.settings.video_pages is None:
+        yield Line(Mark.WARN, "clips", f"{text}, which are listed and not copied; {COPY_PAGES}", evidence)
+    else:
+        yield Line(Mark.OK, "clips", text, evidence)
+
+
+def _api(archive: Archive) -> Iterator[Line]:
+    settings = archive.settings
     if settings.lacks_key:
         return  # the line `key` says so
     if settings.uses_sample:
         yield Line(Mark.OK, "api", "not asked: without a key the sample answers")
         return
-    once = settings.model_copy(update={"retry_count": 0})
-    with open_source(once, read_secret=read_secret) as source:
-        page = source.first_page(A_DAY_WITH_GAMES)
-    text = f"{settings.api_url} takes the key and answers in {page.seconds:.1f} s"
+    identity = archive.any_identity()
+    decided = asked_module(settings) or (identity.module if identity else None)
+    module, *others = [decided] if decided else modules_to_try(settings)
+    day = day_with_games(module) or (settings.today() - timedelta(days=1)).isoformat()
+    try:
+        page = _ask(settings, day, module)
+    except SourceDenied as error:
+        if not others:
+            raise
+        yield Line(Mark.WARN, "api", f"the module {module} cannot be asked: {error}")
+        module, others = others[0], []
+        page = _ask(settings, day, module)
+    text = f"{page.address} takes the key and answers in {page.seconds:.1f} s"
     yield Line(Mark.OK, "api", text, {"seconds": page.seconds})
     if page.restriction:
         yield Line(Mark.WARN, "plan", f"{page.plan or 'unnamed'}: it limits the answer ({page.restriction})")
@@ -267,7 +341,42 @@ def _api(settings: Settings) -> Iterator[Line]:
         yield Line(Mark.OK, "plan", page.plan or "the answer does not name it")
     if page.quota_remaining is not None:
         yield _quota(page.quota_remaining, page.quota_limit, settings.quota_reserve)
-    yield from _shape(page, settings)
+    if not page.records:
+        text = f"the module {module} lists nothing for {day}"
+        if others:  # the archive becomes that of the one that lists
+            text += f"; {_what_it_lists(settings, day, others[0])}"
+        elif day_with_games(module):
+            text += f", a day with games: check LEAGUE_NAME ({settings.league_name}), or see with "
+            text += f"`ncaa-assets source --date {day}` whether another module lists it"
+        yield Line(Mark.WARN, "answer", f"{text}; no record could be compared with the shape that is expected")
+    yield from _shape(page, settings, day)
+
+
+def _what_it_lists(settings: Settings, day: str, module: str) -> str:
+    """What a module lists for a day, by one request, as a part of a sentence."""
+    try:
+        return f"{module} lists {_ask(settings, day, module).listed or 'nothing'} for {day}"
+    except SourceError as error:
+        return f"{module} cannot be asked ({error})"
+
+
+def _ask(settings: Settings, day: str, module: str) -> Page:
+    once = settings.model_copy(update={"retry_count": 0})
+    with open_source(once, read_secret=read_secret) as source:
+        return source.first_page(day, module)
+
+
+def _season(archive: Archive) -> Iterator[Line]:
+    """Whether days in season that should have games list none; if so, what the other module lists, by one request."""
+    settings, identity = archive.settings, archive.any_identity()
+    yesterday = (settings.today() - timedelta(days=1)).isoformat()
+    compared = reconcile.season(archive.store, yesterday, settings, identity.module if identity else None)
+    for finding in compared.findings:
+        text = f"{finding.problem}; {finding.remedy}"
+        other = reconcile.other_module(identity.module if identity else None)
+        if other is not None and fixed_module(settings) is None and not settings.lacks_key:
+            text = f"{finding.problem}; {_what_it_lists(settings, yesterday, other)}; {finding.remedy}"
+        yield Line(Mark.WARN, "season", text)
 
 
 def _quota(left: int, limit: int | None, reserve: int) -> Line:
@@ -281,20 +390,15 @@ def _quota(left: int, limit: int | None, reserve: int) -> Line:
     return Line(Mark.OK, "quota", text, evidence)
 
 
-def _shape(page: FirstPage, settings: Settings) -> Iterator[Line]:
-    if not page.records:
-        text = f"nothing is listed for {A_DAY_WITH_GAMES}, a day with games: check LEAGUE_NAME ({settings.league_name})"
-        yield Line(Mark.WARN, "answer", f"{text}; no record could be compared with the shape that is expected")
-    mismatches = api_shape.mismatches(
-        page, day=A_DAY_WITH_GAMES, timezone=settings.timezone, league=settings.league_name
-    )  # fmt: skip
+def _shape(page: Page, settings: Settings, day: str) -> Iterator[Line]:
+    mismatches = api_shape.mismatches(page, day=day, timezone=settings.timezone, league=settings.league_name)
     for mismatch in mismatches:
         yield Line(Mark.WARN, "answer", mismatch)
     if mismatches:
         yield Line(Mark.WARN, "answer", "the API's documentation describes another shape; please report it")
-    files = api_shape.video_files(page)
+    files = api_shape.video_files(page.records)
     read, listed = len(page.records), page.total or len(page.records)
-    kinds = f"{A_DAY_WITH_GAMES}: {listed} listed; of the first {read}, {files} lead to video files, "
+    kinds = f"{day}: {listed} listed; of the first {read}, {files} lead to video files, "
     kinds += "the others to web pages"
     if not mismatches and page.records:
         evidence = {"listed": listed, "read": read, "video_files": files}

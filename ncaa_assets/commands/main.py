@@ -8,6 +8,7 @@ from ncaa_assets.commands.backup import backup
 from ncaa_assets.commands.catch_up import catch_up
 from ncaa_assets.commands.doctor import doctor
 from ncaa_assets.commands.forget import forget
+from ncaa_assets.commands.source import source
 from ncaa_assets.commands.ui import ui
 from ncaa_assets.commands.verify import verify
 
@@ -18,5 +19,5 @@ def main() -> None:
     """Keeps NCAA basketball highlights: each day's JSON, a row a highlight, the video, and its web encode."""
 
 
-for command in (backup, catch_up, verify, forget, doctor, ui):
+for command in (backup, catch_up, verify, forget, source, doctor, ui):
     main.add_command(command)

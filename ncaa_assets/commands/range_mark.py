@@ -30,12 +30,13 @@ class RangeMark:
         self._archive = archive
         self._key = f".ranges/{days[0]}_{days[-1]}.json"
         self._began = self._read()
+        self._identity = archive.any_identity()
 
     def done_before(self, day: date) -> str | None:
         """Why the day needs no run, or None where it needs one."""
         if self._began is None:
             return None
-        state = self._archive.state(day.isoformat())
+        state = self._archive.state(day.isoformat(), identity=self._identity)
         return f"done already ({state.fetched_at:%Y-%m-%d %H:%M} UTC)" if state.is_done_since(self._began) else None
 
     def start(self) -> None:

@@ -48,7 +48,25 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         """If the API once listed highlights for the day, its latest answer lists some too; nothing is lost if not."""
         day = archive.load(HighlightsDay, context.partition_key)
         good = f"{day.backup.fetches[-1].received} listed" if day.data else "the day has no highlights"
-        return _result(reconcile.still_listed(day), good)
+        identity = archive.any_identity()
+        return _result(reconcile.still_listed(day, identity.founding_module if identity else None), good)
+
+    @dg.asset_check(asset="highlights", partitions_def=partitions)
+    def season_has_games(
+        context: dg.AssetCheckExecutionContext, archive: dg.ResourceParam[Archive]
+    ) -> dg.AssetCheckResult:
+        """In season, the last days that should have games have some. Where none has, the archive may be of a module of
+        the API that does not list its league."""
+        identity = archive.any_identity()
+        compared = reconcile.season(
+            archive.store,
+            context.partition_key,
+            archive.settings,
+            identity.module if identity else None,
+        )
+        looked_at = compared.evidence[0] if compared.evidence else None
+        good = f"{plural(looked_at.highlights, 'highlight')} in the last days" if looked_at else "not in season"
+        return _result(compared, good)
 
     @dg.asset_check(asset="backup_rows", partitions_def=partitions)
     def rows_match_json(
@@ -114,6 +132,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         ids_are_unique,
         records_are_as_recorded,
         day_is_still_listed,
+        season_has_games,
         rows_match_json,
         copies_are_intact,
         some_video_could_be_copied,

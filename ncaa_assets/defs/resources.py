@@ -122,7 +122,7 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
         day: Day
         try:
             _check_home(context.instance, is_sample=is_sample)
-            archive.exists()  # refuses an archive of another source, league or timezone
+            archive.exists()  # refuses an archive of something else
             day = lease.enter_context(archive.lease(name, owner=run.run_id))
         except LeaseHeld as held:
             day = TakenDay(name, str(held))

@@ -1,9 +1,10 @@
 """How a day's document grows: the answer of one fetch is merged into what is stored. Pure functions, no I/O.
 
-Nothing is ever taken out of a day's `data`. Only a complete fetch, asked with the same query as the one before it, may
-mark a record as removed upstream.
+Nothing is ever taken out of a day's `data`. Only a complete fetch, asked with the same query as its module's before it,
+may mark a record as removed upstream, and only one that this module had listed.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,12 @@ from ncaa_assets.record.models import (
     RecordHistory,
     Rejected,
     content_hash,
+    id_of,
 )
 
 # JSON can be read only some 950 levels deep, and a document wraps each record in a few more. The deepest record seen
 # had five; what is far deeper is kept as text, so that a document can always be read again.
-_DEEPEST = 400
+DEEPEST = 400
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class Growth:
         return ", ".join(parts)
 
 
-def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Growth]:
-    """The day's document after a fetch, and what that changed. `stored` is left as it is.
+def merge_fetch(stored: HighlightsDay, fetch: Fetch, *, founding: str | None) -> tuple[HighlightsDay, Growth]:
+    """The day's document after a fetch, and what that changed. `stored` is left as it is. `founding` is the module of
+    what names none.
 
     Order of `data`: a complete fetch puts its records first, in the API's order, then those that it no longer listed;
     an incomplete one keeps the stored order and appends what is new.
@@ -64,11 +67,15 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
     rejected = {content_hash(entry.record): entry.model_copy() for entry in stored.backup.rejected}
     refused = new = changed = returned = 0
 
+    for text, reason in fetch.rejected:
+        refused += 1
+        fresh = Rejected(first_seen=fetch.at, last_seen=fetch.at, reason=reason, record=text)
+        rejected.setdefault(content_hash(text), fresh).last_seen = fetch.at
     for record in fetch.records:
-        too_deep = json_text.is_deeper(record, _DEEPEST)
+        too_deep = json_text.is_deeper(record, DEEPEST)
         try:
             if too_deep:
-                raise ValueError(f"it is nested more than {_DEEPEST} levels deep; it is kept as text")
+                raise ValueError(f"it is nested more than {DEEPEST} levels deep; it is kept as text")
             view = Highlight.parse(record)
             answered.setdefault(view.id, []).append((view, record))
         except ValueError as error:
@@ -89,6 +96,8 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
             entry = bookkeeping[key] = RecordHistory(first_seen=fetch.at, last_seen=fetch.at, content_hash=digest)
         returned += entry.removed_upstream is not None
         entry.last_seen, entry.removed_upstream = fetch.at, None
+        modules = _modules(entry, founding if key in known else None)
+        entry.modules = modules if fetch.module in modules else [*modules, fetch.module]
         if entry.content_hash != digest:
             changed += 1
             if key in known:
@@ -97,16 +106,19 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
         for _, record in by_hash.values():
             _keep_repeat(entry, record, fetch.at)
 
-    removed = _mark_removed(bookkeeping, listed, fetch) if _may_mark(stored, fetch) else 0
+    removed = _mark_removed(bookkeeping, listed, fetch, founding) if _may_mark(stored, fetch, founding) else 0
     first, then = (listed, known) if fetch.complete else (known, listed)
     records = [(views[key], listed.get(key) or known[key]) for key in {**first, **then}]
     this = FetchRecord(
         at=fetch.at,
+        module=fetch.module,
+        whole=fetch.whole,
+        is_short=fetch.is_short,
         complete=fetch.complete,
         limited=fetch.limited,
         query=fetch.query,
         total_count=fetch.total_count,
-        received=len(fetch.records),
+        received=len(fetch.records) + len(fetch.rejected),
         problems=list(fetch.problems),
     )
     # Copies, and not new objects: fields that a newer version wrote go with them.
@@ -122,20 +134,41 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch) -> tuple[HighlightsDay, Gro
     )
 
 
-def _may_mark(stored: HighlightsDay, fetch: Fetch) -> bool:
-    before = stored.backup.fetches[-1].query if stored.backup.fetches else fetch.query
-    return fetch.complete and fetch.query == before
+def listed_alike(stored: HighlightsDay, fetch: Fetch, *, founding: str | None) -> bool:
+    """Whether the module's fetch before fell short alike: the same query, as many records announced, the same ids."""
+    last = next((one for one in reversed(stored.backup.fetches) if (one.module or founding) == fetch.module), None)
+    if last is None or not last.is_short or (last.query, last.total_count) != (fetch.query, fetch.total_count):
+        return False
+    return fetch.ids == {key for key, entry in stored.backup.records.items() if entry.last_seen == last.at}
 
 
-def _mark_removed(bookkeeping: dict[str, RecordHistory], listed: dict[str, dict[str, Any]], fetch: Fetch) -> int:
+def _may_mark(stored: HighlightsDay, fetch: Fetch, founding: str | None) -> bool:
+    earlier = [one.query for one in stored.backup.fetches if (one.module or founding) == fetch.module]
+    return fetch.complete and fetch.query == (earlier[-1] if earlier else fetch.query)
+
+
+def _mark_removed(
+    bookkeeping: dict[str, RecordHistory], listed: dict[str, dict[str, Any]], fetch: Fetch, founding: str | None
+) -> int:
     count = 0
     # A record that came in a shape that cannot be understood is still listed under its id.
-    named = {str(record["id"]).strip() for record in fetch.records if isinstance(record, dict) and "id" in record}
+    named = set(map(_id_of, fetch.records))
     for key, entry in bookkeeping.items():
-        if key not in listed and key not in named and entry.removed_upstream is None:
+        is_gone = key not in listed and key not in named and fetch.module in _modules(entry, founding)
+        if is_gone and entry.removed_upstream is None:
             entry.removed_upstream = fetch.at
             count += 1
     return count
+
+
+def _id_of(record: object) -> str | None:
+    with suppress(ValueError):
+        return id_of(record) if isinstance(record, dict) else None
+    return None
+
+
+def _modules(entry: RecordHistory, founding: str | None) -> list[str]:
+    return entry.modules or ([founding] if founding is not None else [])
 
 
 def _keep_repeat(entry: RecordHistory, record: dict[str, Any], at: str) -> None:

@@ -29,6 +29,6 @@ def log_finished_day(day: str, ended: DayRun, *, result: Result, seconds: float,
         "encoded": ended.number("processed_videos", "encoded"),
         "seconds": round(seconds, 1),
         "sample": is_sample,
-        "error": ended.what_went_wrong(debug=True),
+        "error": ended.what_went_wrong(debug=True) or ended.what_is_left,
     }
     log.info(json.dumps(line))

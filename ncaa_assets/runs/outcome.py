@@ -14,10 +14,11 @@ from ncaa_assets.failures import BackupError
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.dagster_private import SerializableErrorInfo
 from ncaa_assets.runs.results import Result
-from ncaa_assets.text import SENTENCE, visible
+from ncaa_assets.text import SENTENCE, plural, visible
 
 REQUESTS_LEFT = "api_requests_left_today"  # the name of a number in the metadata of `highlights`
-LEFT_TO_DO = "left_to_do"  # likewise of `processed_videos`: the videos that the day's next run takes up
+NOT_WHOLE = "listing_not_whole"  # likewise of a sentence: why the day's listing is not whole
+LEFT_TO_DO = "left_to_do"  # of a number in that of `processed_videos`: the videos that the day's next run takes up
 
 _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -75,12 +76,14 @@ def _kind(error: SerializableErrorInfo) -> type[BackupError] | None:
 @dataclass
 class DayRun:
     """How a day's run ended: its assets' summaries in order, the numbers in their metadata, its failed checks and its
-    errors. `reported` is the message with which the run was reported as failed."""
+    errors. `not_whole` says why the listing is not whole, None where it is or was not fetched. `reported` is the
+    message with which the run was reported as failed."""
 
     run_id: str
     succeeded: bool = False
     cancelled: bool = False
     summaries: dict[str, str] = field(default_factory=dict)
+    not_whole: str | None = None
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -100,15 +103,23 @@ class DayRun:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the day is backed up: every asset is there, no check of ERROR severity failed, and the next run has
-        nothing to take up."""
+        """Whether the day is backed up: every asset is there, no check of ERROR severity failed, its listing was read
+        whole, and the next run has nothing to take up."""
         is_there = self.succeeded and not self.failed_checks and all(name in self.summaries for name in ASSETS)
-        return is_there and not self.left_to_do
+        return is_there and self.what_is_left is None
 
     @property
     def left_to_do(self) -> int:
         """How many videos the day's next run takes up, although no step of this one failed."""
         return self.number("processed_videos", LEFT_TO_DO) or 0
+
+    @property
+    def what_is_left(self) -> str | None:
+        """What the day's next run takes up, in a few words, although no step of this one failed; None where nothing
+        is."""
+        if self.not_whole is not None:
+            return f"asks again for the whole listing: {self.not_whole}"
+        return f"takes up {plural(self.left_to_do, 'more video')}" if self.left_to_do else None
 
     @property
     def was_held_by_another(self) -> bool:
@@ -133,7 +144,7 @@ class DayRun:
             return Result.FAILED
         if planned > self.summaries.keys():
             return Result.ENDED
-        if self.left_to_do:
+        if self.what_is_left is not None:
             return Result.INCOMPLETE
         return Result.BACKED_UP if planned >= set(ASSETS) else Result.PARTIAL
 
@@ -181,6 +192,9 @@ class DayRun:
         asset = materialization.asset_key.to_user_string()
         summary = materialization.metadata.get("summary")
         self.summaries[asset] = visible(summary.value, most=SENTENCE) if summary else ""
+        not_whole = materialization.metadata.get(NOT_WHOLE)
+        if isinstance(not_whole, dg.TextMetadataValue):
+            self.not_whole = visible(not_whole.value, most=SENTENCE)
         self.numbers[asset] = {
             name: cast("float", value.value)
             for name, value in materialization.metadata.items()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ncaa_assets import USER_AGENT
-from ncaa_assets.failures import QuotaSpent, SourceError
-from ncaa_assets.ports import FirstPage, Source
+from ncaa_assets.failures import QuotaSpent, SourceDenied, SourceError
+from ncaa_assets.ports import Page, Source
 from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
-from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.fetch import Fetch, Matches
 from ncaa_assets.retry import (
     RetryPolicy,
     is_transient,
@@ -24,8 +24,11 @@ from ncaa_assets.retry import (
     retry_after_seconds,
     status_is_transient,
 )
-from ncaa_assets.source.listing import PAGE, Listing, quota_limit, quota_remaining, read_page
-from ncaa_assets.text import visible
+from ncaa_assets.source.doors import US_MODULES, Door, Kind, is_rapidapi_key, kind_of_key
+from ncaa_assets.source.listing import PAGE, Listing, read_page
+from ncaa_assets.source.matches import PAGE as MATCHES_PAGE
+from ncaa_assets.source.matches import MatchPages
+from ncaa_assets.text import plural, visible
 
 if TYPE_CHECKING:
     import requests
@@ -34,22 +37,18 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = 64 * 10**6
 MOST_SECONDS = 120.0
-# A Sunday at the end of a regular season: suggested to a newcomer whose first day has no games, and what the doctor
-# asks for.
-A_DAY_WITH_GAMES = "2025-03-09"
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds between two pieces of an answer
 
 
 @dataclass(frozen=True)
 class HighlightsApi(Source):
-    """One endpoint of the API with its key.
+    """The API behind one door, with the key for it.
 
     `limit` is the most highlights of a day that are asked for (None: all), `quota_reserve` how many API requests are
     never spent.
     """
 
-    url: str
-    host: str | None
+    door: Door
     key: str = field(repr=False)
     league: str
     timezone: str
@@ -58,72 +57,105 @@ class HighlightsApi(Source):
     retry: RetryPolicy = RetryPolicy()
     trusted_origin: tuple[str, int] | None = None
 
-    def fetch_day(self, day: str) -> Fetch:
-        query = self._query(day)
-        listing = Listing(limit=self.limit)
+    def fetch_day(self, day: str, module: str, *, first: Page | None = None) -> Fetch:
+        listing, requests, error = Listing(limit=self.limit, check=self.door.check), 0, None
         with self._session() as session:
             while not listing.ended:
                 if not listing.may_spend(reserve=self.quota_reserve):
-                    listing.problems.append(
-                        f"stopped after {listing.pages} pages: {listing.quota_remaining} API requests are left today "
-                        f"and QUOTA_RESERVE keeps {self.quota_reserve}"
+                    left = plural(listing.quota_remaining or 0, "API request")
+                    listing.gaps.append(
+                        f"stopped after {plural(listing.pages, 'page')}: {left} left today, and QUOTA_RESERVE keeps "
+                        f"{self.quota_reserve}; tomorrow there are more"
                     )
                     break
-                page = {"limit": str(listing.next_size()), "offset": str(listing.offset)}
+                requests += 1
                 try:
-                    listing.add(self._get(session, {**query, **page}), without_key=self._without_key)
-                except SourceError as error:
-                    if not listing.records:
+                    size, offset = listing.next_size(), listing.offset
+                    page = first if first and requests == 1 else self._page(session, day, module, size, offset)
+                    listing.add(page)
+                except SourceError as failure:
+                    if not listing.records and not listing.rejected:
                         raise
-                    listing.error = error
-                    listing.problems.append(f"page {listing.pages + 1} did not come: {error}")
+                    listing.gaps.append(f"page {requests} did not come: {failure}")
+                    error = failure
                     break
-        kept = list(listing.records.values())[: self.limit]
-        limited = self.limit is not None and not listing.problems
+        listing.close()
+        kept = dict(list(listing.records.items())[: self.limit])
+        notes, query = [], self._query(day)
         if self.limit is not None:
             query["limit"] = str(self.limit)
-            listing.problems.append(
-                f"LIMIT={self.limit}: only that many highlights are asked for; unset it to keep all"
-            )
-        elif listing.reached_end and listing.total is not None and len(kept) != listing.total:
-            listing.problems.append(f"the API announced {listing.total} highlights and listed {len(kept)}")
-        for problem in listing.problems:
+            notes.append(f"LIMIT={self.limit}: only that many highlights are asked for; unset it to keep all")
+        problems = [*notes, *listing.gaps, *listing.doubts]
+        for problem in problems:
             log.warning("%s: %s", day, problem)
+        has_no_doubt = not listing.gaps and not listing.doubts
         return Fetch(
             at=now(),
-            records=[record for contents in kept for record in contents.values()],
+            module=module,
+            records=[record for contents in kept.values() for record in contents.values()],
             query=query,
-            complete=listing.reached_end and not listing.problems,
-            limited=limited,
+            whole=not listing.gaps,
+            complete=has_no_doubt and self.limit is None,
+            limited=has_no_doubt and self.limit is not None,
+            is_short=listing.is_short,
+            ids=listing.ids & kept.keys(),
+            rejected=listing.rejected,
             total_count=listing.total,
-            requests=listing.answers,
+            requests=requests,
             quota_limit=listing.quota_limit,
-            quota_remaining=listing.quota_remaining,
-            problems=listing.problems,
-            error=listing.error,
+            quota_remaining=0 if isinstance(error, QuotaSpent) else listing.quota_remaining,
+            problems=problems,
+            gaps=listing.gaps,
         )
 
-    def requests_left(self, day: str) -> int | None:
+    def first_page(self, day: str, module: str, *, size: int = PAGE) -> Page:
         with self._session() as session:
-            return quota_remaining(self._get(session, {**self._query(day), "limit": "1", "offset": "0"}))
+            page = self._page(session, day, module, size, 0)
+        Listing(limit=None, check=self.door.check).add(page)  # it may be no listing at all
+        return page
 
-    def first_page(self, day: str) -> FirstPage:
-        started = time.monotonic()
+    def matches(self, day: str, module: str) -> Matches:
+        url = self.door.matches(module)
+        if url is None:
+            return Matches(at=now(), records=[], requests=0)
+        league = "league" if module in US_MODULES else "leagueName"
+        query = {"date": day, "timezone": self.timezone, league: self.league, "limit": str(MATCHES_PAGE)}
+        listing, requests, error = MatchPages(self.door.check), 0, None
         with self._session() as session:
-            answer = self._get(session, {**self._query(day), "limit": str(PAGE), "offset": "0"})
-        seconds = time.monotonic() - started
-        page = read_page(answer, without_key=self._without_key)
-        plan = page.body.get("plan")
-        tier = plan.get("tier") if isinstance(plan, dict) else None
-        return FirstPage(
-            body=page.body,
-            records=page.records,
-            total=page.total,
-            restriction=page.restriction,
-            plan=visible(self._without_key(tier), most=40) if isinstance(tier, str) else None,
-            quota_limit=quota_limit(answer),
-            quota_remaining=quota_remaining(answer),
-            seconds=seconds,
+            while listing.wants_more(reserve=self.quota_reserve):
+                requests += 1
+                parameters = {**query, "offset": str(listing.offset)}
+                try:
+                    listing.add(self._read(session, url, parameters, what=f"matches of {day} from {listing.offset}"))
+                except SourceError as failure:
+                    if not listing.pages:
+                        raise
+                    listing.failed(failure)
+                    error = failure
+        listing.close()
+        for problem in listing.problems:
+            log.warning("%s: %s", day, problem)
+        return Matches(
+            at=now(),
+            records=list(listing.records.values()),
+            requests=requests,
+            quota_remaining=0 if isinstance(error, QuotaSpent) else listing.quota_remaining,
+            problems=listing.problems,
+        )
+
+    def _page(self, session: "requests.Session", day: str, module: str, size: int, offset: int) -> Page:
+        parameters = {**self._query(day), "limit": str(size), "offset": str(offset)}
+        return self._read(session, self.door.highlights(module), parameters, what=f"highlights of {day} from {offset}")
+
+    def _read(self, session: "requests.Session", url: str, parameters: dict[str, str], *, what: str) -> Page:
+        started = time.monotonic()
+        answer = self._get(session, url, parameters, what=what)
+        return read_page(
+            answer,
+            address=url,
+            seconds=time.monotonic() - started,
+            check=self.door.check,
+            without_key=self._without_key,
         )
 
     def _query(self, day: str) -> dict[str, str]:
@@ -145,55 +177,52 @@ class HighlightsApi(Source):
     def _headers(self) -> dict[str, str]:
         headers = {"X-RapidAPI-Key": self.key, "User-Agent": USER_AGENT, "Accept": "application/json"}
         # The direct hosts take the key alone; RapidAPI's gateway also wants the name of the API that is meant.
-        if self.host:
-            headers["X-RapidAPI-Host"] = self.host
+        if self.door.host:
+            headers["X-RapidAPI-Host"] = self.door.host
         return headers
 
-    def _get(self, session: "requests.Session", parameters: dict[str, str]) -> "requests.Response":
-        what = f"highlights of {parameters['date']} from {parameters['offset']}"
+    def _get(
+        self, session: "requests.Session", url: str, parameters: dict[str, str], *, what: str
+    ) -> "requests.Response":
         retry = self.retry.loop(what=what, log=log)
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
         try:
-            return retry(self._get_once, session, parameters)
+            return retry(self._get_once, session, url, parameters)
         except requests.exceptions.InvalidHeader as error:
             if isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
-                raise SourceError(f"the API's answer cannot be read ({error}); check API_URL") from error
+                raise SourceError(f"the API's answer cannot be read ({error}); {self.door.check}") from error
             # Its message, and so the log, would hold the key.
             raise SourceError("the key cannot be sent as a header; copy RAPIDAPI_KEY again") from None
         except urllib3.exceptions.InvalidHeader as error:
-            raise SourceError(f"the API's answer cannot be read ({error}); check API_URL") from error
+            raise SourceError(f"the API's answer cannot be read ({error}); {self.door.check}") from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise self._connection_error(error) from error
+            raise self._connection_error(url, error) from error
 
-    def _get_once(self, session: "requests.Session", parameters: dict[str, str]) -> "requests.Response":
+    def _get_once(self, session: "requests.Session", url: str, parameters: dict[str, str]) -> "requests.Response":
         # A redirect would carry the key to another host; the API has no reason to send one.
-        answer = session.get(self.url, params=parameters, timeout=TIMEOUT, allow_redirects=False, stream=True)
+        answer = session.get(url, params=parameters, timeout=TIMEOUT, allow_redirects=False, stream=True)
         with answer:
-            answer._content = _body(answer)
+            answer._content = _body(answer, self.door.check)
         if answer.status_code != 200:
-            raise self._refusal(answer)
+            raise self._refusal(url, answer)
         return answer
 
-    def _refusal(self, answer: "requests.Response") -> SourceError:
+    def _refusal(self, url: str, answer: "requests.Response") -> SourceError:
         status, message = answer.status_code, _message(answer, self._without_key)
         transient = status_is_transient(status, message)
         why = f" ({message})" if message else ""
         if status in (301, 302, 303, 307, 308):
-            text = f"the API at {self.url} redirects elsewhere; set API_URL to the address it means"
+            text = f"the API at {url} redirects elsewhere; set API_BASE or API_URL to the address it means"
         elif status == 400:
             text = (
                 f"the API refused the query{why}; check LEAGUE_NAME and TIMEZONE, or report it: its interface changed"
             )
-        elif status == 401:
-            text = (
-                f"the API does not accept the key{why}; check RAPIDAPI_KEY, or whether this endpoint needs a paid plan"
-            )
-        elif status == 403:
-            text = f"the API denied access{why}; subscribe the key to the Sport Highlights API, or check RAPIDAPI_HOST"
+        elif status in (401, 403):
+            text = self._denial(url, status, why)
         elif status == 404:
-            text = f"there is nothing at {self.url}{why}; check API_URL"
+            text = f"there is nothing at {url}{why}; {self.door.check}"
         elif status == 429 and not transient:
             text = f"today's API requests are used up{why}; run the day again tomorrow, or upgrade the plan"
         elif status == 429:
@@ -202,20 +231,44 @@ class HighlightsApi(Source):
             text = f"the API is down (status {status}){why}; try again later"
         else:
             text = f"the API answered with status {status}{why}"
-        kind = QuotaSpent if status == 429 and not transient else SourceError
+        kind = SourceDenied if status in (401, 403, 404) and not transient else SourceError
+        kind = QuotaSpent if status == 429 and not transient else kind
         return kind(text, transient=transient, retry_after=retry_after_seconds(answer.headers))
 
-    def _connection_error(self, error: Exception) -> SourceError:
+    def _denial(self, url: str, status: int, why: str) -> str:
+        """Why a key was refused: it is another door's, or it is not subscribed, or it is no key at all."""
+        host, door = urlsplit(url).netloc, self.door
+        of_key = kind_of_key(self.key)
+        if of_key is Kind.DIRECT and door.kind is Kind.RAPIDAPI:
+            return (
+                f"the key is one of the vendor's own (a UUID), which RapidAPI does not take{why}; {door.unset}, so "
+                "that the key's own door is asked, or set RAPIDAPI_KEY to a key of RapidAPI's"
+            )
+        if is_rapidapi_key(self.key) and door.kind is Kind.DIRECT:
+            return (
+                f"the key is RapidAPI's, which the vendor's own {host} does not take{why}; {door.unset}, so that the "
+                "key's own door is asked, or set RAPIDAPI_KEY to a direct key (a UUID)"
+            )
+        if status == 401:
+            return f"the API does not accept the key{why}; check RAPIDAPI_KEY, or whether this needs a paid plan"
+        if door.kind is Kind.OTHER:
+            shapes = {"one of the vendor's own": of_key is Kind.DIRECT, "RapidAPI's": is_rapidapi_key(self.key)}
+            shape = next((name for name, is_it in shapes.items() if is_it), "of no door that is known")
+            return (
+                f"the API denied access{why}; the key is {shape} by its shape: subscribe the key to this API, or set "
+                f"RAPIDAPI_KEY to one that {host} takes"
+            )
+        return f"the key is not subscribed to the API at {host}{why}; subscribe it there, or check RAPIDAPI_KEY"
+
+    def _connection_error(self, url: str, error: Exception) -> SourceError:
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
-        host = urlsplit(self.url).netloc
+        host, check = urlsplit(url).netloc, self.door.check
         if isinstance(error, requests.exceptions.SSLError):
-            text = (
-                f"the certificate of {host} cannot be trusted; check API_URL, and this machine's clock and certificates"
-            )
+            text = f"the certificate of {host} cannot be trusted; {check}, and this machine's clock and certificates"
         elif is_unreachable(error):
-            text = f"{host} cannot be reached (unknown name or refused connection); check API_URL and the network"
+            text = f"{host} cannot be reached (unknown name or refused connection); {check} and the network"
         elif isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
             text = f"{host} does not answer in time; try again later"
         else:
@@ -229,8 +282,9 @@ class HighlightsApi(Source):
         return visible(text.replace(self.key, "[key]") if len(self.key) >= 8 else text)
 
 
-def _body(answer: "requests.Response") -> bytes:
-    """An answer's body, bounded in size and time. A page of forty records has about 40 kB.
+def _body(answer: "requests.Response", check: str) -> bytes:
+    """An answer's body, bounded in size and time. A page of forty records has about 40 kB. `check` says what to look at
+    where it is too large.
 
     Raises:
         SourceError: it is larger than `MOST_BYTES`, or takes longer than `MOST_SECONDS`.
@@ -241,7 +295,7 @@ def _body(answer: "requests.Response") -> bytes:
     while piece := answer.raw.read1(64 * 1024, decode_content=True):
         body += piece
         if len(body) > MOST_BYTES:
-            raise SourceError(f"the API's answer is larger than {MOST_BYTES // 10**6} MB; check API_URL")
+            raise SourceError(f"the API's answer is larger than {MOST_BYTES // 10**6} MB; {check}")
         if time.monotonic() - started > MOST_SECONDS:
             raise SourceError(f"the API's answer took longer than {MOST_SECONDS:.0f} s; try again later")
     return bytes(body)

@@ -1,17 +1,21 @@
 """A day's listing while its pages come in: what each page holds, and whether another one has to be asked for.
 
-No I/O: `client.py` makes the requests and hands each answer over. Reading is lenient; facts about the API come from its
+No I/O: `client.py` makes the requests and hands each page over. Reading is lenient; facts about the API come from its
 documentation, and where a comment says "seen", a live answer showed it.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ncaa_assets.failures import SourceError
+from ncaa_assets.ports import Page
 from ncaa_assets.record import json_text
+from ncaa_assets.record.merge import DEEPEST
 from ncaa_assets.record.models import Highlight
+from ncaa_assets.text import plural, visible
 
 if TYPE_CHECKING:
     import requests
@@ -21,37 +25,34 @@ MOST_PAGES = 250  # whatever `totalCount` says: 10,000 records are ten times a b
 STALE_PAGES = 3  # in a row without anything new: a quota of 100 requests a day is not for reading one page repeatedly
 
 
-@dataclass(frozen=True)
-class Page:
-    """One page of a listing: the whole body, its records, the announced total (None: not announced), and what the
-    answer says where the plan withholds something."""
-
-    body: dict[str, Any]
-    records: list[Any]
-    total: int | None
-    restriction: str | None
-
-
 @dataclass
 class Listing:
-    """What has come of a day's listing so far. At most `limit` highlights are wanted (None: all).
+    """What has come of a day's listing so far. At most `limit` highlights are wanted (None: all). `check` says what to
+    look at where the answers are no listing.
 
-    `answers` counts what came, `pages` those answers that could be read. `ended` says that no further page has to be
-    asked for, `reached_end` that the API has no further one.
+    `offset` counts the records that came, repeats with them. `gaps` says why the listing is not whole, `doubts` why
+    what it does not list may be there all the same; `is_short`: it was read to its end, and the API had announced more.
+    `ended` says that no further page has to be asked for.
     """
 
     limit: int | None
-    records: dict[object, dict[bytes, Any]] = field(default_factory=dict)  # each highlight's distinct contents
-    problems: list[str] = field(default_factory=list)
+    check: str
+    records: dict[bytes | str, dict[bytes, Any]] = field(default_factory=dict)  # each highlight's distinct contents
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     offset: int = 0
-    answers: int = 0
     pages: int = 0
     total: int | None = None
     quota_limit: int | None = None
     quota_remaining: int | None = None
-    error: SourceError | None = None
     ended: bool = False
-    reached_end: bool = False
+    is_short: bool = False
+    _is_restricted: bool = False
+    _tells_pagination: bool = False
+    _repeats: int = 0
+    _not_understood: int = 0
+    _named_twice: int = 0
     _stale: int = 0
 
     def next_size(self) -> int:
@@ -63,95 +64,195 @@ class Listing:
         are left today."""
         return not self.pages or self.quota_remaining is None or self.quota_remaining > reserve
 
-    def add(self, answer: "requests.Response", *, without_key: Callable[[str], str]) -> None:
-        """Takes in one answer and decides whether its page was the last to ask for.
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the records that have one."""
+        return frozenset(key for key in self.records if isinstance(key, str))
+
+    def add(self, page: Page) -> None:
+        """Takes in one page and decides whether it was the last to ask for.
 
         Raises:
-            SourceError: the answer is no listing.
+            SourceError: its body says that it is an error. What it lists all the same was taken in.
         """
-        self.answers += 1
-        self.quota_limit = quota_limit(answer, self.quota_limit)
-        self.quota_remaining = quota_remaining(answer, self.quota_remaining)
-        page = read_page(answer, without_key=without_key)
+        asked = self.next_size()
         self.pages += 1
+        self.quota_limit = page.quota_limit if page.quota_limit is not None else self.quota_limit
+        self.quota_remaining = page.quota_remaining if page.quota_remaining is not None else self.quota_remaining
         self.total = self.total if page.total is None else page.total
         if page.restriction:
-            restriction = f"the API's plan limits the answer: {page.restriction}"
-            if restriction not in self.problems:
-                self.problems.append(restriction)
-        before = len(self.records)
+            self._is_restricted = True
+            self._doubt(f"the API's plan limits the answer: {page.restriction}")
+        for note in page.notes:
+            self._doubt(note)
+        self.rejected += [entry for entry in page.rejected if entry not in self.rejected]
+        before = len(self.records) + len(self.rejected)
+        of_earlier_pages = set(self.records)
         for record in page.records:
             content = json_text.dumps(record, sort_keys=True)
-            self.records.setdefault(_identity(record, content), {}).setdefault(content, record)
-        self.offset += len(page.records)
-        self._stale = 0 if len(self.records) > before else self._stale + 1
-        self.reached_end = not page.records or (self.total is not None and self.offset >= self.total)
-        self.ended = self.reached_end or (self.limit is not None and len(self.records) >= self.limit)
-        if not self.ended and self._stale == STALE_PAGES:
-            self.problems.append(
-                f"stopped after {self.pages} pages: the last {STALE_PAGES} only repeated what others held"
+            identity = _identity(record)
+            self._not_understood += identity is None and content not in self.records
+            key = content if identity is None else identity
+            self._repeats += key in of_earlier_pages
+            self.records.setdefault(key, {}).setdefault(content, record)
+        self.offset += page.count
+        unread = page.count - len(page.records)
+        self._not_understood += unread
+        self._named_twice += len(page.rejected) - unread  # they are among the records too
+        if page.error is not None and page.count == 0:
+            raise SourceError(page.error, transient=True)
+        if page.error is not None:
+            self.gaps.append(page.error)
+        if page.cut:
+            self.ended = True
+            return
+        if page.count == 0 and not page.tells_pagination and (self.pages == 1 or self._tells_pagination):
+            raise SourceError(
+                "the API's answer lists nothing and does not count it (`pagination.totalCount`), so it is no empty "
+                f"day; {self.check}, or report it: its shape changed",
+                transient=True,
             )
+        self._tells_pagination = self._tells_pagination or page.tells_pagination
+        is_new = len(self.records) + len(self.rejected) > before or bool(page.rejected)
+        self._stale = 0 if is_new else self._stale + 1
+        self._decide_end(page.count, asked)
+
+    def _decide_end(self, count: int, asked: int) -> None:
+        announced = self.total is not None and self.offset >= self.total
+        if announced and self.offset > (self.total or 0) and count >= asked:
+            announced = False  # more came than was announced, so the announcement does not tell the end
+        if self.limit is not None and len(self.records) >= self.limit:
             self.ended = True
-        if not self.ended and self.pages == MOST_PAGES:
-            self.problems.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
+        elif count == 0 or announced:
+            self.ended = True
+            if self.total is not None and self.offset < self.total:
+                self._fall_short(f"the API announced {self.total} highlights and listed {self.offset}")
+        elif self._stale == STALE_PAGES:
+            self.gaps.append(f"stopped after {self.pages} pages: the last {STALE_PAGES} only repeated what others held")
+            self.ended = True
+        elif self.pages == MOST_PAGES:
+            self.gaps.append(f"stopped after {MOST_PAGES} pages: the API's listing has no end")
             self.ended = True
 
+    def _fall_short(self, why: str) -> None:
+        self.ended = True
+        # Of nothing at all, no reading twice shows that it is all.
+        self.is_short = not self.gaps and bool(self.records)
+        # What the plan withholds does not come however often it is asked for.
+        (self.doubts if self._is_restricted else self.gaps).append(why)
 
-def read_page(answer: "requests.Response", *, without_key: Callable[[str], str]) -> Page:
+    def close(self) -> None:
+        """Judges what came, once no page is asked for any more."""
+        listed = len(self.records)
+        if unread := self._not_understood:
+            self._doubt(f"{plural(unread, 'record')} could not be understood and {_are(unread)} kept under `rejected`")
+            if not any(isinstance(key, str) for key in self.records):
+                self.gaps.append("nothing that the API listed could be understood")
+        if twice := self._named_twice:
+            self._doubt(f"{plural(twice, 'record')} named a field twice; what came is kept under `rejected` too")
+        if self.gaps or self.is_short or self.limit is not None:
+            return
+        if self._repeats:
+            counts = f": it announced {self.total} and listed {listed} different ones" if self.total is not None else ""
+            self._doubt(f"the API's pages repeat {plural(self._repeats, 'record')}{counts}")
+        elif self.total is not None and self.total != self.offset:
+            self._doubt(f"the API announced {self.total} highlights and listed {self.offset}")
+
+    def _doubt(self, why: str) -> None:
+        if why not in self.doubts:
+            self.doubts.append(why)
+
+
+def read_page(
+    answer: "requests.Response", *, address: str, seconds: float, check: str, without_key: Callable[[str], str]
+) -> Page:
     """A page of a listing, from an answer with status 200.
 
     Args:
+        address: what was asked.
+        seconds: how long the answer took.
+        check: what to look at where it is no listing, as the middle of a sentence.
         without_key: removes the API key from a text that the server sent, before the text goes anywhere else.
 
     Raises:
         SourceError: the answer is no listing.
     """
     try:
-        body = json_text.loads(answer.content)
+        read = json_text.read_answer(answer.content)
     except ValueError:
         kind = without_key(answer.headers.get("Content-Type", "no type").split(";")[0])
         raise SourceError(
-            f"the API answered something that is not JSON ({kind}, {len(answer.content)} bytes); check API_URL"
+            f"the API answered something that is not JSON ({kind}, {len(answer.content)} bytes); {check}"
         ) from None
+    body = read.body
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         shape = "no object"
         if isinstance(body, dict):
+            if says := _error(body, without_key):
+                raise SourceError(says)
             shape = f"an object with {without_key(', '.join(sorted(map(str, body))[:5])) or 'nothing'}"
         raise SourceError(
-            f'the API\'s answer has no list under "data" ({shape}); check API_URL, or report it: its shape changed'
+            f'the API\'s answer has no list under "data" ({shape}); {check}, or report it: its shape changed'
         )
-    pagination = body.get("pagination")
+    pagination, plan = body.get("pagination"), body.get("plan")
     total = pagination.get("totalCount") if isinstance(pagination, dict) else None
     is_count = isinstance(total, int) and not isinstance(total, bool) and total >= 0
-    plan = body.get("plan")
-    message = plan.get("message") if isinstance(plan, dict) else None
+    plan = {"message": plan} if isinstance(plan, str) else plan
+    message, tier = (plan.get(name) if isinstance(plan, dict) else None for name in ("message", "tier"))
     # A restricted answer comes with a 200 too; the only unrestricted wording seen starts like this.
     is_restricted = isinstance(message, str) and not message.lower().startswith("all data available")
+    cut = "the API's answer is cut off" if read.cut else None
     return Page(
+        address=address,
         body=body,
         records=body["data"],
+        rejected=read.rejected,
+        notes=[without_key(note) for note in read.notes],
+        count=read.elements,
+        understood=sum(_identity(record) is not None for record in body["data"]),
         total=total if is_count else None,
+        tells_pagination=is_count,
         restriction=without_key(str(message)) or None if is_restricted else None,
+        error=cut or _error(body, without_key),
+        cut=read.cut,
+        plan=visible(without_key(tier), most=40) if isinstance(tier, str) else None,
+        quota_limit=_number(answer.headers.get("x-ratelimit-requests-limit")),
+        quota_remaining=_number(answer.headers.get("x-ratelimit-requests-remaining")),
+        seconds=seconds,
     )
 
 
-def quota_limit(answer: "requests.Response", otherwise: int | None = None) -> int | None:
-    """How many API requests a day the plan allows by an answer's headers; `otherwise` where they do not say."""
-    return _number(answer.headers.get("x-ratelimit-requests-limit"), otherwise)
+def _error(body: dict[str, Any], without_key: Callable[[str], str]) -> str | None:
+    """What a body with status 200 says where it is an error all the same; None where it is none."""
+    told = next((body[name] for name in ("error", "errors") if body.get(name)), None)
+    status, code = body.get("status"), body.get("statusCode")
+    is_error = (
+        told is not None
+        or str(body.get("success", True)).lower() in ("false", "0")
+        or (isinstance(status, str) and status.lower() in ("error", "fail", "failed", "failure"))
+        or (isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST)
+        or ("data" not in body and isinstance(body.get("message"), str))
+    )
+    if not is_error:
+        return None
+    message = told if isinstance(told, str) else body.get("message")
+    if isinstance(told, dict):
+        message = told.get("message", message)
+    why = f": {without_key(visible(message, most=300))}" if isinstance(message, str) and message.strip() else ""
+    return f"the API's answer says that it is an error{why}; try again later"
 
 
-def quota_remaining(answer: "requests.Response", otherwise: int | None = None) -> int | None:
-    """How many API requests are left today by an answer's headers; `otherwise` where they do not say."""
-    return _number(answer.headers.get("x-ratelimit-requests-remaining"), otherwise)
-
-
-def _identity(record: object, content: bytes) -> object:
-    """What makes two listed records the same: their id, or for those without one, their content."""
+def _identity(record: object) -> str | None:
+    """What makes two listed records the same: their id; None where a record cannot be understood."""
     try:
-        return Highlight.parse(record).id
+        return None if json_text.is_deeper(record, DEEPEST) else Highlight.parse(record).id
     except ValueError:
-        return content
+        return None
 
 
-def _number(text: str | None, otherwise: int | None) -> int | None:
-    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else otherwise
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None

@@ -1,12 +1,14 @@
-"""Which source a deployment's settings mean: the real API with its key, or the sample API that stands in for it."""
+"""Which source a deployment's settings mean: the real API behind a door, with its key, or the sample API that stands in
+for it; and which of its modules."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.ports import Source
-from ncaa_assets.settings import NO_KEY, Settings
+from ncaa_assets.settings import AUTO, NO_KEY, Settings
 from ncaa_assets.source.client import HighlightsApi
+from ncaa_assets.source.doors import COLLEGE_BASKETBALL, Door
 
 
 @contextmanager
@@ -26,9 +28,67 @@ def open_source(settings: Settings, *, read_secret: Callable[[str], str] | None 
         from ncaa_assets.source.sample_api import SAMPLE_KEY, serve_sample  # noqa: PLC0415 - only needed without a key
 
         with serve_sample(settings.archive_dir) as server:
-            yield _api(settings, url=server.url, key=SAMPLE_KEY, trusted_origin=server.origin)
+            door = Door.of(key=SAMPLE_KEY, api_base=server.base_url)
+            yield _api(settings, door, key=SAMPLE_KEY, trusted_origin=server.origin)
     else:
-        yield _api(settings, url=settings.api_url, key=_key(settings, read_secret))
+        key = _key(settings, read_secret)
+        yield _api(settings, door_of(settings, key), key=key)
+
+
+def door_of(settings: Settings, key: str) -> Door:
+    """The door that settings and key name."""
+    return Door.of(
+        key=key, api_base=settings.api_base, api_url=settings.api_url, rapidapi_host=settings.rapidapi_host
+    )  # fmt: skip
+
+
+def fixed_module(settings: Settings) -> str | None:
+    """The module of a door that has no other; None where any can be asked.
+
+    The key tells no such door, so it need not be known.
+    """
+    if settings.uses_sample:
+        return None
+    return Door.of(
+        key=None, api_base=settings.api_base, api_url=settings.api_url, rapidapi_host=settings.rapidapi_host
+    ).only
+
+
+def asked_module(settings: Settings) -> str | None:
+    """The module that the settings name, by its name or by the address of a door that has no other; None where the
+    archive decides (`API_MODULE=auto`).
+
+    Raises:
+        SettingsError: they name two.
+    """
+    fixed = fixed_module(settings)
+    named = None if settings.api_module == AUTO else settings.api_module
+    if settings.api_url is None and fixed is not None and named not in (None, fixed):
+        raise SettingsError(
+            f"API_MODULE={named} but API_BASE or RAPIDAPI_HOST names a host that has the module {fixed} alone; set "
+            f"API_MODULE={fixed}, or unset the other"
+        )
+    return fixed or named
+
+
+def naming(settings: Settings) -> str | None:
+    """The settings that name a module, as the end of a sentence; None where the archive decides."""
+    if asked_module(settings) is None:
+        return None
+    by_host = settings.api_url is None and fixed_module(settings) is not None
+    given = {
+        "API_MODULE": settings.api_module != AUTO,
+        "API_URL": settings.api_url is not None,
+        "API_BASE": settings.api_base is not None and by_host,
+        "RAPIDAPI_HOST": settings.rapidapi_host is not None and by_host,
+    }
+    return " and ".join(name for name, is_given in given.items() if is_given)
+
+
+def modules_to_try(settings: Settings) -> tuple[str, ...]:
+    """The modules one of which an archive that begins becomes the archive of."""
+    named = asked_module(settings)
+    return COLLEGE_BASKETBALL if named is None else (named,)
 
 
 def _key(settings: Settings, read_secret: Callable[[str], str] | None) -> str:
@@ -41,10 +101,9 @@ def _key(settings: Settings, read_secret: Callable[[str], str] | None) -> str:
     return read_secret(settings.rapidapi_secret_id)
 
 
-def _api(settings: Settings, *, url: str, key: str, trusted_origin: tuple[str, int] | None = None) -> HighlightsApi:
+def _api(settings: Settings, door: Door, *, key: str, trusted_origin: tuple[str, int] | None = None) -> HighlightsApi:
     return HighlightsApi(
-        url=url,
-        host=settings.api_host,
+        door=door,
         key=key,
         league=settings.league_name,
         timezone=settings.timezone,

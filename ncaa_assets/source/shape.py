@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from ncaa_assets.ports import FirstPage
-from ncaa_assets.record.models import Highlight
+from ncaa_assets.ports import Page
+from ncaa_assets.record.models import Highlight, name_of
 from ncaa_assets.source.listing import PAGE
 from ncaa_assets.text import visible
 
@@ -23,7 +23,7 @@ _FILES = (".mp4", ".mov", ".m4v", ".webm", ".ts")
 KNOWN_FIELDS = {"id", "type", "title", "url", "match", *_TEXT_OR_NULL}
 
 
-def mismatches(page: FirstPage, *, day: str, timezone: str, league: str) -> list[str]:
+def mismatches(page: Page, *, day: str, timezone: str, league: str) -> list[str]:
     """How a first page differs from what the client reads: a sentence for each difference, with what it means. Empty
     where nothing differs. `page` is a full first page, asked for `day` in `timezone` and for `league`."""
     return [
@@ -34,23 +34,23 @@ def mismatches(page: FirstPage, *, day: str, timezone: str, league: str) -> list
     ]
 
 
-def new_fields(page: FirstPage) -> list[str]:
+def new_fields(page: Page) -> list[str]:
     """The fields of the records that no documentation names. They are kept like all others; a person may want to
     know."""
     return sorted({name for record in page.records if isinstance(record, dict) for name in record} - KNOWN_FIELDS)
 
 
-def video_files(page: FirstPage) -> int:
-    """How many of the page's URLs lead, by their ending, to a file of a kind that can be copied. The others lead to web
-    pages, or to files without an ending."""
+def video_files(records: Sequence[Any]) -> int:
+    """How many of the records' URLs lead, by their ending, to a file of a kind that can be copied. The others lead to
+    web pages, or to files without an ending."""
     return sum(
         urlsplit(record["url"]).path.lower().endswith(_FILES)
-        for record in page.records
+        for record in records
         if isinstance(record, dict) and isinstance(record.get("url"), str) and _is_url(record["url"])
     )
 
 
-def _envelope(page: FirstPage) -> Iterator[str]:
+def _envelope(page: Page) -> Iterator[str]:
     pagination = page.body.get("pagination")
     if not isinstance(pagination, dict):
         yield "there is no `pagination`: a day's end is only found by an empty page, which costs a request more"
@@ -85,7 +85,7 @@ def _records(records: Sequence[Any]) -> Iterator[str]:
         yield f"{_of(repeated, records)} repeat an id within one page"
     expected: list[tuple[str, str, Callable[[Any], bool]]] = [
         ("id", "a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-        ("type", "VERIFIED or UNVERIFIED", lambda value: value in _TYPES),
+        ("type", "VERIFIED or UNVERIFIED", lambda value: isinstance(value, str) and value in _TYPES),
         ("title", "text", lambda value: isinstance(value, str)),
         ("url", "an http or https address", lambda value: isinstance(value, str) and _is_url(value)),
         ("match", "an object", lambda value: isinstance(value, dict)),
@@ -113,9 +113,9 @@ def _game_days(records: Sequence[Any], day: str, timezone: str) -> Iterator[str]
 
 
 def _leagues(records: Sequence[Any], league: str) -> Iterator[str]:
-    leagues = [record["match"].get("league") for record in records if isinstance(record, dict) and _has_match(record)]
-    names = [name.get("name") if isinstance(name, dict) else name for name in leagues]
-    if other := [name for name in names if isinstance(name, str) and name.casefold() != league.casefold()]:
+    matches = [record["match"] for record in records if isinstance(record, dict) and _has_match(record)]
+    names = [name_of(match.get("league")) for match in matches]
+    if other := [name for name in names if name is not None and name.casefold() != league.casefold()]:
         yield f"{_of(len(other), records)} are of another league ({_short(other[0])}): LEAGUE_NAME means more than one"
 
 
@@ -126,9 +126,12 @@ def _has_match(record: dict[str, Any]) -> bool:
 def _moment(value: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(value))
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    is_near = 1900 < moment.year < 9999  # what lies beyond cannot be told in each timezone
+    return moment if is_near else None
 
 
 def _is_url(text: str) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from ncaa_assets.archive import documents
+from ncaa_assets.archive import documents, standing
 from ncaa_assets.archive.day_state import DayState, state_of
+from ncaa_assets.archive.identity import Identity, Move
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.record import calendar
@@ -47,9 +48,12 @@ class Day:
         records = [record(number, url(number)) for number in (1, 2, 3)]
         text = calendar.stamp(at)
         given: dict[str, Any] = {
-            "at": text, "records": records, "query": {"date": DAY}, "complete": True, "total_count": 3, "requests": 1,
+            "at": text, "module": "basketball", "records": records, "query": {"date": DAY}, "complete": True,
+            "total_count": 3, "requests": 1,
         }  # fmt: skip
-        fetch_and_write_rows(self.store, self.table, DAY, Fetch(**{**given, **values}))
+        given |= values
+        whole = given["complete"] or given.get("limited", False)
+        fetch_and_write_rows(self.store, self.table, DAY, Fetch(**{"whole": whole, **given}))
 
     def save(self) -> None:
         documents.save(self.store, self.videos)
@@ -79,10 +83,17 @@ class Day:
         entry = SkippedVideo(id=str(number), title=None, source_url=url(number), kind=kind, reason="…", at=at)
         self.videos.skipped.append(entry)
 
-    def state(self, *, count: int | None = 1, limit: int | None = None, pages: str | None = None) -> DayState:
+    def state(
+        self,
+        *,
+        count: int | None = 1,
+        limit: int | None = None,
+        pages: str | None = None,
+        identity: Identity | None = None,
+    ) -> DayState:
         wanted = "all" if count is None else count
         given = {"video_count": wanted, "limit": limit, "video_pages": pages}
-        return state_of(self.store, self.table, DAY, Settings.model_validate(given))
+        return state_of(self.store, self.table, DAY, Settings.model_validate(given), identity)
 
     def why(self, **asked: Any) -> str | None:
         return self.state(**asked).why_now(NOW)
@@ -101,7 +112,7 @@ def test_a_day_that_is_whole_and_fresh_needs_nothing(day: Day) -> None:
 
 def test_a_day_that_was_never_backed_up_is_missing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "archive")
-    state = state_of(store, SqliteTable(tmp_path / "archive" / "highlights.sqlite"), DAY, Settings())
+    state = state_of(store, SqliteTable(tmp_path / "archive" / "highlights.sqlite"), DAY, Settings(), None)
     assert state.why_now(NOW) == "missing: it was never backed up"
     assert not (tmp_path / "archive").exists(), "looking makes nothing"
 
@@ -175,6 +186,17 @@ def test_a_page_is_to_do_where_pages_are_read_now_until_one_has_no_video(day: Da
     assert day.why(count=None, pages="yt-dlp") is None
 
 
+def test_a_page_that_needs_a_runtime_is_to_do_once_there_is_one(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    day.skip(2, "runtime")
+    day.skip(3, "gone")
+    day.save()
+    monkeypatch.setattr(standing, "find", lambda: None)
+    assert day.why(count=None, pages="yt-dlp") is None
+    monkeypatch.setattr(standing, "find", lambda: "/usr/bin/deno")
+    assert day.why(count=None) is None
+    assert day.why(count=None, pages="yt-dlp") == "failed: 1 video not copied"
+
+
 def test_videos_that_nobody_got_to_are_to_do(day: Day) -> None:
     assert day.why(count=2) == "failed: 1 video not copied"
     assert day.why(count=None) == "failed: 2 videos not copied"
@@ -208,3 +230,19 @@ def test_a_damaged_document_is_to_do_and_said(day: Day, kind: str) -> None:
     why = str(day.why())
     assert why.startswith("failed: ")
     assert f"{kind}/{DAY}.json is damaged" in why
+
+
+def test_what_another_module_listed_before_a_move_is_not_this_archives_listing(day: Day) -> None:
+    """The day was fetched from `basketball`."""
+
+    def of(module: str | None, *moves: Move) -> Identity:
+        where = {"source": "highlightly", "league": "NCAA", "timezone": "America/New_York"}
+        return Identity(**where, module=module, moves=list(moves))
+
+    there = Move(at="2025-03-12T00:00:00Z", before="basketball", after="nba")
+    assert day.why(identity=of("basketball")) is None
+    assert day.why(identity=of(None)) is None
+    assert day.why(identity=of("nba", there)) == "its listing was never read whole"
+    assert day.state(identity=of("nba", there)).undone is None
+    back = Move(at="2025-03-13T00:00:00Z", before="nba", after="basketball")
+    assert day.why(identity=of("basketball", there, back)) is None

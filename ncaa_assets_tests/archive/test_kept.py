@@ -23,12 +23,13 @@ from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import back_up, settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
-from ncaa_assets_tests.loopback.listing import API_PATH
+from ncaa_assets_tests.loopback.listing import API_PATH, game
 
 if TYPE_CHECKING:
     from ncaa_assets_tests.loopback.aws import Cloud
 
 KEPT = Path(__file__).parent / "kept" / "v1"
+MATCHES_PATH = "/basketball/matches"
 API = f"http://api.example{API_PATH}"
 CHANGED, TWO_DAYS, LIMITED = DAYS = ("2025-03-08", "2025-03-09", "2025-03-10")
 SOON = datetime(2025, 3, 11, 4, tzinfo=UTC)  # a few hours after its runs
@@ -106,6 +107,8 @@ def api(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, li
 
     monkeypatch.setattr(socket, "getaddrinfo", on_loopback)
     server.on(API_PATH, page)
+    matches = {"data": [game(1), game(2)], "pagination": {"totalCount": 2}}
+    server.on(MATCHES_PATH, Reply(json_text.dumps(matches), content_type="application/json"))
     for day in DAYS:
         document = json_text.loads((KEPT / "folder" / "highlights" / f"{day}.json").read_bytes())
         entries = document["backup"]["records"]
@@ -134,8 +137,7 @@ def test_each_document_is_read_as_this_version_writes_it(archive: Archive) -> No
 
 def test_it_verifies_to_the_last_byte(archive: Archive) -> None:
     settings = archive.settings(CHANGED)
-    identity = Identity(source=settings.source, league=settings.league_name, timezone=settings.timezone)
-    assert identity.check(archive.store)
+    assert Identity.of(settings).stored(archive.store)
     days: set[str] = set()
     assert list(strays(archive.store, days)) == []
     assert days == set(DAYS)
@@ -146,9 +148,9 @@ def test_it_verifies_to_the_last_byte(archive: Archive) -> None:
 
 def test_its_days_are_done_by_the_settings_that_they_were_made_with(archive: Archive) -> None:
     for day in DAYS:
-        state = state_of(archive.store, archive.table, day, archive.settings(day))
+        state = state_of(archive.store, archive.table, day, archive.settings(day), None)
         assert (state.undone, state.why_now(SOON)) == (None, None)
-    without_limit = state_of(archive.store, archive.table, LIMITED, archive.settings(CHANGED))
+    without_limit = state_of(archive.store, archive.table, LIMITED, archive.settings(CHANGED), None)
     assert without_limit.undone == "incomplete: the last fetch did not read the whole listing"
 
 
@@ -156,6 +158,7 @@ def test_it_is_gone_on_with_and_nothing_is_copied_or_encoded_again(
     archive: Archive, api: dict[str, list[Any]], server: ScriptedServer, tmp_path: Path
 ) -> None:
     before = {kind: archive.store.read(kind.key(CHANGED))[0] for kind in (HighlightsDay, VideosDay, ProcessedDay)}
+    assert "home_score" not in archive.table.get(["1"])["1"]
     api[CHANGED].append({"id": 9, "title": "A late one", "match": {"odds": [0.5]}})
     for day in DAYS:
         back_up(archive.settings(day), day)
@@ -170,12 +173,15 @@ def test_it_is_gone_on_with_and_nothing_is_copied_or_encoded_again(
     assert later["backup"]["records"]["1"]["history"] == earlier["backup"]["records"]["1"]["history"]
     assert later["backup"]["rejected"] == earlier["backup"]["rejected"]
     assert archive.table.get(["9"])["9"]["title"] == "A late one"
+    assert later["matches"] == [game(1), game(2)]
+    of_game = archive.table.get(["1"])["1"]
+    assert (of_game["home_team"], of_game["home_score"], of_game["away_score"]) == ("Team 1", 81, 69)
     for kind, data in before.items():
         stored = json.loads(archive.store.read(kind.key(CHANGED))[0])
         assert stored["schema_version"] == 2
         if kind is not HighlightsDay:
             assert has_all_of(stored, {**json.loads(data), "schema_version": 2})
-    assert {asked.path for asked in server.asked} == {API_PATH}, "no video was asked for"
+    assert {asked.path for asked in server.asked} == {API_PATH, MATCHES_PATH}, "no video was asked for"
     if archive.cloud is not None:
         assert archive.cloud.times("CreateJob") == 0
     test_it_verifies_to_the_last_byte(archive)

@@ -28,7 +28,7 @@ from ncaa_assets.record.models import SCHEMA_VERSION, parse_document
 
 DAY = "2025-03-09"
 LEASE = f".leases/{DAY}.json"
-OURS = Identity(source="sample", league="NCAA", timezone="America/New_York")
+OURS = Identity(source="sample", module=None, league="NCAA", timezone="America/New_York")
 FORK = multiprocessing.get_context("fork")  # quick, and no thread of ours runs where it is used
 
 
@@ -43,15 +43,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 def test_an_empty_store_is_nobodys_and_becomes_ours_only_when_claimed(store: LocalStore) -> None:
-    assert OURS.check(store) is False
+    assert OURS.stored(store) is None
     assert not store.root.exists()
-    OURS.claim(store)
-    assert OURS.check(store) is True
+    OURS.claim(store, "nba")
+    assert OURS.stored(store) == OURS.model_copy(update={"module": "nba"})
     assert json.loads((store.root / "archive.json").read_text(encoding="utf-8")) == {
         "schema_version": SCHEMA_VERSION,
         "source": "sample",
+        "module": "nba",
         "league": "NCAA",
         "timezone": "America/New_York",
+        "moves": [],
     }
 
 
@@ -66,10 +68,10 @@ def test_an_empty_store_is_nobodys_and_becomes_ours_only_when_claimed(store: Loc
 def test_settings_that_differ_in_one_field_are_refused_and_nothing_is_written(
     store: LocalStore, field: str, value: str, variable: str
 ) -> None:
-    OURS.claim(store)
+    OURS.claim(store, "nba")
     before = (store.root / "archive.json").read_bytes()
     other = OURS.model_copy(update={field: value})
-    for act in (other.check, other.claim):
+    for act in (other.stored, lambda store: other.claim(store, None), lambda store: other.move(store, "basketball")):
         with pytest.raises(SettingsError) as refusal:
             act(store)
         for part in (repr(value), repr(getattr(OURS, field)), variable, "DATA_DIR", store.uri(IDENTITY_KEY)):
@@ -80,9 +82,9 @@ def test_settings_that_differ_in_one_field_are_refused_and_nothing_is_written(
 
 def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
     newer = OURS.model_copy(update={"schema_version": SCHEMA_VERSION + 1})
-    newer.claim(store)
+    newer.claim(store, "nba")
     with pytest.raises(SettingsError, match="newer"):
-        OURS.check(store)
+        OURS.stored(store)
 
 
 @pytest.mark.parametrize("version", ["3", '"9"', "9.0"])
@@ -90,7 +92,7 @@ def test_a_newer_version_is_refused_however_it_is_written(store: LocalStore, ver
     data = f'{{"schema_version": {version}, "of": "another shape"}}'.encode()
     store.write(IDENTITY_KEY, data)
     with pytest.raises(SettingsError, match="newer ncaa-assets"):
-        OURS.claim(store)
+        OURS.claim(store, "nba")
     assert store.read(IDENTITY_KEY)[0] == data
 
 
@@ -99,22 +101,22 @@ def test_a_version_that_is_none_is_damage_that_is_said(store: LocalStore, versio
     text = f'{{"schema_version": {version}, "source": "sample", "league": "NCAA", "timezone": "America/New_York"}}'
     store.write(IDENTITY_KEY, text.encode())
     with pytest.raises(StoreError, match=r"is damaged .schema_version: .* not a whole number"):
-        OURS.check(store)
+        OURS.stored(store)
 
 
 def test_an_identity_of_version_1_is_read_and_what_is_not_known_of_it_is_kept(store: LocalStore) -> None:
     stored = {"schema_version": 1, "source": "sample", "league": "NCAA", "timezone": "America/New_York", "new": [1]}
     store.write(IDENTITY_KEY, json.dumps(stored).encode())
-    assert OURS.check(store)
+    assert OURS.stored(store)
     read = parse_document(Identity, store.read(IDENTITY_KEY)[0])
-    assert read.model_dump() == stored | {"schema_version": SCHEMA_VERSION}
+    assert read.model_dump() == stored | {"schema_version": SCHEMA_VERSION, "module": "basketball", "moves": []}
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"source": "sample"}', b"\xff\xfe"])
 def test_a_damaged_identity_is_said_and_never_overwritten(store: LocalStore, data: bytes) -> None:
     store.write(IDENTITY_KEY, data)
     with pytest.raises(StoreError, match="damaged"):
-        OURS.claim(store)
+        OURS.claim(store, "nba")
     assert store.read(IDENTITY_KEY)[0] == data
 
 
@@ -126,12 +128,12 @@ def test_of_two_that_claim_an_empty_store_at_once_the_second_is_checked(
 
     def other_first(key: str, data: bytes, **options: Any) -> str:
         monkeypatch.undo()
-        OURS.model_copy(update={"league": "NBA"}).claim(store)
+        OURS.model_copy(update={"league": "NBA"}).claim(store, "nba")
         return write(key, data, **options)
 
     monkeypatch.setattr(store, "write", other_first)
     with pytest.raises(SettingsError, match="league"):
-        OURS.claim(store)
+        OURS.claim(store, "nba")
     assert b"NBA" in store.read(IDENTITY_KEY)[0]
 
 

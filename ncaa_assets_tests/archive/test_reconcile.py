@@ -2,29 +2,35 @@
 
 import hashlib
 import random
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from ncaa_assets.archive import documents
 from ncaa_assets.archive.reconcile import (
     Hash,
+    Severity,
     copies,
     durations,
     outputs,
     reconcile_day,
     rows,
     rows_of_days,
+    season,
     still_listed,
 )
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import StoreError
+from ncaa_assets.record import calendar
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, Poster, ProcessedDay, ProcessedVideo, VideosDay
 from ncaa_assets.record.rows import Row, merge_row, rows_of
+from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import fetch_and_write_rows
 from ncaa_assets_tests.days import DAY
 from ncaa_assets_tests.loopback.listing import record
@@ -37,6 +43,8 @@ def fetched(records: list[Any], minute: int) -> Fetch:
         at=f"2025-03-11T06:{minute:02}:00Z",
         records=records,
         query={},
+        module="basketball",
+        whole=True,
         complete=True,
         total_count=len(records),
         requests=1,
@@ -82,10 +90,12 @@ class LateIndex(SqliteTable):
 
 def test_an_index_that_lags_behind_is_no_difference_and_the_row_itself_decides(store: LocalStore) -> None:
     table = LateIndex(store.root / SQLITE_NAME)
-    first, _ = merge_fetch(HighlightsDay(date=DAY), fetched([record(1, None, title="a"), record(2, None)], 0))
+    first, _ = merge_fetch(
+        HighlightsDay(date=DAY), fetched([record(1, None, title="a"), record(2, None)], 0), founding="basketball"
+    )
     table.merge(rows_of(first), merge_row)
     table.earlier = SqliteTable(table.path).day(DAY)
-    later, _ = merge_fetch(first, fetched([record(1, None, title="b"), record(2, None)], 1))
+    later, _ = merge_fetch(first, fetched([record(1, None, title="b"), record(2, None)], 1), founding="basketball")
     table.merge(rows_of(later), merge_row)
     assert rows(later, table, rows_of_day=rows_of_days(store)).findings == []
     table.earlier = [{**row, "title": "as in the JSON"} for row in table.earlier[:1]]
@@ -181,9 +191,76 @@ def test_a_day_of_which_there_is_nothing_was_never_backed_up_and_is_no_differenc
 
 
 def test_a_day_without_games_is_there_and_equal(store: LocalStore) -> None:
-    merged, _ = merge_fetch(HighlightsDay(date=DAY), fetched([], 1))
+    merged, _ = merge_fetch(HighlightsDay(date=DAY), fetched([], 1), founding="basketball")
     for document in (merged, VideosDay(date=DAY), ProcessedDay(date=DAY)):
         documents.save(store, document)
     report = reconcile_day(store, SqliteTable(store.root / SQLITE_NAME), DAY)
     assert (report.findings, report.is_there) == ([], True)
-    assert still_listed(merged).findings == []
+    assert still_listed(merged, "basketball").findings == []
+
+
+# ---- The season ------------------------------------------------------------------------------------------------------
+
+
+def keep_days(store: LocalStore, last: str, *highlights: int) -> None:
+    """Days up to `last`, each with so many highlights; -1 is a day that was never backed up."""
+    end = calendar.parse(last)
+    for back, count in enumerate(reversed(highlights)):
+        if count < 0:
+            continue
+        day = str(end - timedelta(days=back))
+        listed = fetched([record(number, None) for number in range(count)], 0)
+        documents.save(store, merge_fetch(HighlightsDay(date=day), listed, founding="basketball")[0])
+
+
+@pytest.mark.parametrize(
+    ("last", "highlights", "module", "warns"),
+    [
+        ("2026-01-10", (0, 0, 0), "basketball", True),
+        ("2026-01-10", (0, 0, 0), "nba", True),
+        ("2026-01-10", (0, 0, 0), None, True),
+        ("2025-11-10", (0, 0, 0), "basketball", True),
+        ("2026-04-03", (0,) * 7, "basketball", True),
+        ("2026-01-10", (0, 0), "basketball", False),
+        ("2026-01-10", (0, -1, 0, -1, 0), "basketball", True),
+        ("2026-01-10", (1, 0, 0, 0, 0, 0, 0), "basketball", False),
+        ("2026-01-10", (1, 0, 0, 0, 0, 0, 0, 0), "basketball", True),
+        ("2026-01-10", (0, 0, 5), "basketball", False),
+        ("2026-07-10", (0,) * 7, "basketball", False),
+        ("2026-04-10", (0,) * 7, "basketball", False),
+        ("2025-11-05", (0,) * 7, "basketball", False),
+        ("2025-12-25", (0,) * 7, "basketball", False),
+        ("2026-01-10", (0,) * 7, "american-football", False),
+    ],
+)
+def test_days_in_season_without_games_are_a_reason_to_look(
+    store: LocalStore, last: str, highlights: tuple[int, ...], module: str | None, warns: bool
+) -> None:
+    keep_days(store, last, *highlights)
+    found = season(store, last, Settings(), module).findings
+    assert len(found) == warns
+    if warns:
+        assert found[0].severity is Severity.WARN
+        other = {"basketball": "nba", "nba": "basketball"}.get(module or "")
+        if other:
+            assert f"`ncaa-assets source --use {other}` moves" in found[0].remedy
+        else:
+            assert "the next run asks nba and basketball again" in found[0].remedy
+
+
+def test_another_league_has_no_season_and_what_names_the_module_is_said(store: LocalStore) -> None:
+    keep_days(store, "2026-01-10", 0, 0, 0)
+    assert season(store, "2026-01-10", Settings(league_name="NBA"), "nba").findings == []
+    named = Settings(rapidapi_key=SecretStr("key"), api_url="http://h/basketball/highlights")
+    (finding,) = season(store, "2026-01-10", named, "basketball").findings
+    assert finding.remedy.startswith("unset API_URL first; then `ncaa-assets source` shows")
+    undecided = Settings(rapidapi_key=SecretStr("key"), api_module="nba")
+    (finding,) = season(store, "2026-01-10", undecided, None).findings
+    assert "that should have games list none in the module nba" in finding.problem
+
+
+def test_a_neighbour_that_is_damaged_tells_nothing_of_the_season(store: LocalStore) -> None:
+    keep_days(store, "2026-01-10", 0, 0, 0, 0)
+    (store.root / "highlights/2026-01-08.json").write_text("{")
+    (evidence,) = season(store, "2026-01-10", Settings(), "nba").evidence
+    assert (evidence.days, evidence.highlights) == (3, 0)

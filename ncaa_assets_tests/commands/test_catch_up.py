@@ -17,9 +17,9 @@ import pytest
 from click.testing import Result
 
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.ports import Copier, FirstPage, Source, Transcoder
+from ncaa_assets.ports import Copier, Page, Source, Transcoder
 from ncaa_assets.record.calendar import now
-from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.fetch import Fetch, Matches
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import KEY, command
@@ -302,20 +302,29 @@ class NothingListed(Source):
 
     trusted_origin = None
 
-    def fetch_day(self, day: str) -> Fetch:
-        return Fetch(at=now(), records=[], query={"date": day}, complete=True, limited=False, total_count=0, requests=1)
+    def fetch_day(self, day: str, module: str, *, first: Page | None = None) -> Fetch:
+        return Fetch(
+            at=now(),
+            records=[],
+            query={"date": day},
+            module=module,
+            whole=True,
+            complete=True,
+            total_count=0,
+            requests=1,
+        )
 
-    def requests_left(self, day: str) -> int | None:
-        return None
+    def first_page(self, day: str, module: str, *, size: int = 40) -> Page:
+        raise NotImplementedError
 
-    def first_page(self, day: str) -> FirstPage:
+    def matches(self, day: str, module: str) -> Matches:
         raise NotImplementedError
 
 
 class NothingToDo(Copier, Transcoder):
     """A copier and an encoder for days without videos."""
 
-    reads_pages = False
+    searched_pages = frozenset[str]()
 
     def copy(self, *_: Any, **__: Any) -> Generator[Any, None, None]:
         yield from ()

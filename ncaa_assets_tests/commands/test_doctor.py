@@ -1,10 +1,11 @@
 """`ncaa-assets doctor`: what it says where a backup would work, and about each thing that would stop one."""
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,21 +16,27 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from dagster._daemon.types import DaemonHeartbeat
 
+from ncaa_assets.archive import documents
 from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.aws.probe import topic
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.checkup import Line, Mark
-from ncaa_assets.commands.doctor import examine, lines
+from ncaa_assets.commands.doctor import _clips, examine, lines
 from ncaa_assets.definitions import build_defs
+from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.merge import merge_fetch
+from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.runs.execute import job_origin
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.archives import lease_of
+from ncaa_assets_tests.archives import archive_in, fetch_and_write_rows, lease_of
 from ncaa_assets_tests.days import KEY, command, run_day, settings_for
 from ncaa_assets_tests.loopback.aws import Cloud, error
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
-from ncaa_assets_tests.loopback.listing import API_PATH
+from ncaa_assets_tests.loopback.listing import API_PATH, serve_api, us_record
+from ncaa_assets_tests.loopback.listing import record as listed_record
 from ncaa_assets_tests.loopback.sample_page import QUOTA, page_of, record, serve
 
 YESTERDAY = (datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)).isoformat()
@@ -192,7 +199,8 @@ def test_what_would_stop_a_backup_here_fails_with_what_to_do(
 
 
 def test_an_archive_of_another_league_would_stop_a_backup(doctor: Doctor) -> None:
-    Identity(source="sample", league="NBA", timezone="America/New_York").claim(LocalStore(Path("data-sample")))
+    other = Identity(source="sample", module=None, league="NBA", timezone="America/New_York")
+    other.claim(LocalStore(Path("data-sample")), "nba")
     said = doctor()
     assert said.code == 1
     assert "this archive's league is 'NBA'" in said.line("archive", "fail")
@@ -217,6 +225,48 @@ def test_limit_is_pointed_out(doctor: Doctor) -> None:
 def test_what_copies_the_videos_of_pages_is_named_where_it_is_asked_for(doctor: Doctor) -> None:
     assert "videos of web pages by yt-dlp 2" in doctor(VIDEO_PAGES="yt-dlp").line("pages", "ok")
     assert "pages" not in doctor(VIDEO_PAGES="").marks
+
+
+def test_the_runtime_of_pages_is_named_or_missed(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "runtime" not in doctor().marks
+    said = doctor(VIDEO_PAGES="yt-dlp")
+    assert re.search(r"deno \d+\.\d+\.\d+ at /", said.line("runtime", "ok"))
+    monkeypatch.setattr("ncaa_assets.commands.doctor.find_runtime", lambda: None)
+    assert "`make install EXTRAS=pages` installs deno" in doctor().line("runtime", "warn")
+    monkeypatch.setattr("ncaa_assets.commands.doctor.find_runtime", lambda: "/bin/false")
+    said = doctor()
+    assert "/bin/false does not run (it ended with status 1)" in said.line("runtime", "warn")
+    assert said.code == 0
+
+
+def test_the_clips_of_the_last_days_are_counted_as_files_and_pages(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "archive")
+
+    def listed(days_ago: int, *urls: str) -> None:
+        day = archive_in(store).settings.today() - timedelta(days=days_ago)
+        records = [listed_record(number, url) for number, url in enumerate(urls)]
+        answer = Fetch(
+            at="2025-03-12T09:00:00Z", module="basketball", records=records, query={"date": str(day)}, complete=True,
+            whole=True, total_count=len(urls), requests=1,
+        )  # fmt: skip
+        fetch_and_write_rows(store, SqliteTable(tmp_path / "rows"), str(day), answer)
+
+    def told(**settings: Any) -> list[tuple[Mark, str]]:
+        return [(line.mark, line.text) for line in _clips(archive_in(store, **settings))]
+
+    listed(9, "https://example.com/old.mp4")
+    assert told() == []
+    listed(2, "https://www.youtube.com/watch?v=1", "https://example.com/watch")
+    listed(4, "https://www.youtube.com/watch?v=2.mp4")
+    pages = "of 3 clips in the last 7 days, 0 lead to video files and 3 to web pages"
+    ((mark, text),) = told()
+    assert mark is Mark.WARN
+    assert text.startswith(f"{pages}, which are listed and not copied; `make install EXTRAS=pages` and VIDEO_PAGES=yt")
+    assert told(video_pages="yt-dlp") == [(Mark.OK, pages)]
+    listed(3, "https://example.com/clip.mp4")
+    assert told() == [(Mark.OK, "of 4 clips in the last 7 days, 1 lead to video files and 3 to web pages")]
+    store.write(f"highlights/{archive_in(store).settings.today() - timedelta(days=3)}.json", b"{")
+    assert told(video_pages="yt-dlp") == [(Mark.OK, pages)]
 
 
 def test_an_instance_that_cannot_be_opened_would_stop_a_backup(doctor: Doctor) -> None:
@@ -267,17 +317,18 @@ def test_yesterday_is_told_as_it_is(
     said = doctor(**environment)
     assert said.code == 0
     assert f"{YESTERDAY} is backed up: 1 highlight" in said.line("yesterday", "ok")
+    assert "of 1 clip in the last 7 days, 1 lead to video files" in said.line("clips", "ok")
     assert f"last run: {YESTERDAY}, success" in said.line("instance", "ok")
-    assert "is of 127.0.0.1" in said.line("archive", "ok")
+    assert "is of the module " in said.line("archive", "ok")
 
     with lease_of(LocalStore(Path("data")), YESTERDAY, "a-run-of-another"):
         assert "is being backed up by run a-run-of" in doctor().line("yesterday", "ok")
 
     document = Path("data/highlights", f"{YESTERDAY}.json")
     changed = json.loads(document.read_text())
-    changed["backup"]["fetches"][-1].update(complete=False, problems=["page 2 did not come"])
+    changed["backup"]["fetches"][-1].update(whole=False, complete=False, problems=["page 2 did not come"])
     document.write_text(json.dumps(changed))
-    assert "not complete (page 2 did not come)" in doctor().line("yesterday", "warn")
+    assert "not read whole (page 2 did not come)" in doctor().line("yesterday", "warn")
 
     Path("data/videos", f"{YESTERDAY}.json").unlink()
     assert "was begun and not finished" in doctor().line("yesterday", "warn")
@@ -461,3 +512,98 @@ def test_the_facts_behind_the_doctors_words_are_values(monkeypatch: pytest.Monke
     }
     assert {name: set(evidence[name]) for name in expected} == expected
     assert evidence["quota"] == {"left": 77, "limit": 100, "reserve": 5}
+
+
+# ---- Modules ---------------------------------------------------------------------------------------------------------
+
+
+def without_games(folder: Path, module: str | None, *days: str) -> None:
+    """An archive of a module with days that list nothing."""
+    store = LocalStore(folder)
+    identity = Identity(source="highlightly", module=module, league="NCAA", timezone="America/New_York")
+    identity.claim(store, module)
+    for day in days:
+        answer = Fetch(
+            at=f"{day}T23:00:00Z", module=module or "nba", records=[], query={"date": day}, whole=True, complete=True,
+            total_count=0, requests=1,
+        )  # fmt: skip
+        document, _ = merge_fetch(HighlightsDay(date=day), answer, founding=module)
+        documents.save(store, document)
+
+
+@pytest.mark.parametrize(("module", "requests"), [("basketball", (1, 1)), (None, (1, 0))])
+def test_a_season_without_games_is_noticed_with_what_the_other_module_lists(
+    doctor: Doctor,
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str | None,
+    requests: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(Settings, "today", lambda _: date(2026, 1, 11))
+    without_games(Path("data"), module, "2026-01-08", "2026-01-09", "2026-01-10")
+    api = serve_api(server)
+    api.highlights["nba"] = [us_record(number, None) for number in range(7)]
+    said = doctor(API_BASE=api.base_url, RAPIDAPI_KEY=KEY)
+    line = said.line("season", "warn")
+    if module:
+        assert (
+            "3 days of the last week that should have games list none in the module basketball; nba lists 7 for" in line
+        )
+        assert "`ncaa-assets source --use nba` moves" in line
+        assert "the module basketball lists nothing for 2025-03-09, a day with games" in said.line("answer", "warn")
+    else:
+        assert "the next run asks nba and basketball again" in line
+    assert (len(api.asked("nba")), len(api.asked("basketball"))) == requests
+
+
+def test_where_the_archive_has_no_module_yet_the_other_is_asked_if_the_first_lists_nothing(
+    doctor: Doctor, server: ScriptedServer
+) -> None:
+    api = serve_api(server)
+    api.highlights["basketball"] = [listed_record(1, None)]
+    said = doctor(API_BASE=api.base_url, RAPIDAPI_KEY=KEY)
+    assert "the module nba lists nothing for 2025-03-09; basketball lists 1" in said.line("answer", "warn")
+    assert f"{api.url('nba')} takes the key" in said.line("api", "ok")
+    assert "season" not in said.marks
+
+
+def test_football_is_asked_for_a_day_of_its_own_season(doctor: Doctor, server: ScriptedServer) -> None:
+    api = serve_api(server)
+    api.highlights["american-football"] = [us_record(1, None)]
+    doctor(API_BASE=api.base_url, RAPIDAPI_KEY=KEY, API_MODULE="american-football")
+    assert [query["date"] for query in api.asked("american-football")] == ["2025-09-06"]
+
+
+def test_another_module_that_cannot_be_asked_stops_nothing(
+    doctor: Doctor, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "today", lambda _: date(2026, 1, 11))
+    without_games(Path("data"), "basketball", "2026-01-08", "2026-01-09", "2026-01-10")
+    api = serve_api(server)
+    api.highlights["nba"] = Reply(b'{"message":"no"}', 403)
+    said = doctor(API_BASE=api.base_url, RAPIDAPI_KEY=KEY)
+    assert "nba cannot be asked (the API denied access (no)" in said.line("season", "warn")
+    assert said.code == 0
+
+
+def test_a_module_that_the_key_may_not_ask_is_no_failure_before_there_is_an_archive(
+    doctor: Doctor, server: ScriptedServer
+) -> None:
+    api = serve_api(server)
+    api.highlights["nba"] = Reply(b'{"message":"no"}', 403)
+    api.highlights["basketball"] = [listed_record(1, None)]
+    said = doctor(API_BASE=api.base_url, RAPIDAPI_KEY=KEY)
+    assert "the module nba cannot be asked" in said.line("api", "warn")
+    assert f"{api.url('basketball')} takes the key" in said.line("api", "ok")
+    assert said.code == 0
+
+
+def test_a_limit_of_ones_own_is_no_listing_that_was_not_read(
+    doctor: Doctor, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPIDAPI_KEY", KEY)
+    environment = real(server, page_of([{**record(1), "url": None}, {**record(2), "url": None}]))
+    settings = settings_for(environment["API_URL"], limit=1)
+    assert run_day(settings, tmp_path / ".dagster", YESTERDAY).succeeded
+    assert f"{YESTERDAY} is backed up: 1 highlight" in doctor(**environment, LIMIT="1").line("yesterday", "ok")
+    assert "its listing was not read whole" in doctor(**environment, LIMIT="2").line("yesterday", "warn")

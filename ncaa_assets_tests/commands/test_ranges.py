@@ -203,9 +203,10 @@ def test_elsewhere_there_are_plain_lines_and_one_for_machines_a_day(server: Scri
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert "━" not in done.stderr
-    assert max(map(len, done.stdout.splitlines()[:10])) <= 120
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    assert [(line["event"], line["day"], line["result"]) for line in lines] == [
+    lines = [line for line in done.stdout.splitlines()[:10] if "season_has_games" not in line]
+    assert max(map(len, lines)) <= 120
+    events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [(event["event"], event["day"], event["result"]) for event in events] == [
         ("ncaa_assets_day", day, "backed_up") for day in (FIRST, SECOND, THIRD)
     ]
 

@@ -93,14 +93,14 @@ def test_a_person_sees_the_graph_with_what_each_asset_is_and_that_its_checks_pas
     page.goto(f"{ui}/asset-groups")
     sees(page, "highlights", "backup_rows", "videos", "processed_videos")
     sees(page, "json", "Table", "SQLite", "mp4", "h264", "File", "sample")
-    sees(page, "3 / 3 Passed", "1 / 1 Passed", "2 / 2 Passed")
+    sees(page, "4 / 4 Passed", "1 / 1 Passed", "2 / 2 Passed")
 
 
 def test_a_person_sees_the_run_its_day_its_assets_and_its_checks(ui: str, page: "Page") -> None:
     page.goto(f"{ui}/runs")
     sees(page, "daily_backup", "Success")
     page.locator("a[href^='/runs/']").first.click()
-    sees(page, "Success", f"partition: {DAY}", "4 assets", "8 checks", "RUN_SUCCESS")
+    sees(page, "Success", f"partition: {DAY}", "4 assets", "9 checks", "RUN_SUCCESS")
     page.get_by_text("4 assets", exact=True).hover()
     page.get_by_text("View lineage", exact=True).click()
     page.wait_for_url("**/asset-groups**")
@@ -120,7 +120,7 @@ def test_a_person_sees_which_days_are_there_and_what_is_in_one(ui: str, page: "P
     sees(page, "Materialized (1)", "Failed (0)", DAY)
     page.get_by_text("[Show Markdown]").click()
     listing = page.get_by_role("dialog")
-    listing.get_by_text("Sample Highlights").first.wait_for()
+    listing.get_by_text("Sample Full Game Highlights").first.wait_for()
     assert listing.locator("a[href*='/clips/']").count() > 0
 
 

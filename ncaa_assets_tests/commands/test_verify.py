@@ -70,7 +70,7 @@ def good(clip: Path, silent_clip: Path, tmp_path_factory: pytest.TempPathFactory
 def verify(good: Good, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
     """Copies the good archive to `data` and runs the command's body on it. Gives its exit code and what it printed."""
     shutil.copytree(good.folder, "data")
-    monkeypatch.setenv("API_URL", good.settings.api_url)
+    monkeypatch.setenv("API_URL", str(good.settings.api_url))
     monkeypatch.setenv("RAPIDAPI_KEY", KEY)
     monkeypatch.setenv("START_DATE", "2025-03-01")
 

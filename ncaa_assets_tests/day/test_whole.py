@@ -79,7 +79,7 @@ def test_a_day_is_backed_up_without_dagster_being_imported(archive: Archive, tmp
     )
     settings = archive.settings
     environment = {
-        "PATH": "", "API_URL": settings.api_url, "RAPIDAPI_KEY": "a-key", "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
+        "PATH": "", "API_URL": str(settings.api_url), "RAPIDAPI_KEY": "a-key", "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
         "DATA_DIR": str(tmp_path / "elsewhere"), "PYTHONPATH": str(Path(__file__).parents[2]),
     }  # fmt: skip
     done = subprocess.run(
@@ -88,7 +88,7 @@ def test_a_day_is_backed_up_without_dagster_being_imported(archive: Archive, tmp
     assert (done.stdout.strip(), done.returncode) == ("1 set()", 0), done.stderr
 
 
-def test_an_answer_that_breaks_off_is_kept_and_fails_the_day(
+def test_an_answer_that_breaks_off_is_kept_and_is_not_whole(
     archive: Archive, services: Services, server: ScriptedServer, records: list[Any]
 ) -> None:
     records[:] = [record(number, None) for number in range(45)]
@@ -102,11 +102,13 @@ def test_an_answer_that_breaks_off_is_kept_and_fails_the_day(
             Reply(json.dumps(body).encode()).send(handler)
 
     server.on("/basketball/highlights", page)
-    with archive.lease(DAY, owner="a run") as held, pytest.raises(SourceError, match="the API is down"):
-        fetch(held, services.source)
+    with archive.lease(DAY, owner="a run") as held:
+        fetched = fetch(held, services.source)
+    assert "page 2 did not come: the API is down" in fetched.fetch.gaps[0]
     stored = archive.load(HighlightsDay, DAY)
     assert len(stored.data) == 40
-    assert stored.backup.fetches[-1].complete is False
+    assert (stored.backup.fetches[-1].whole, stored.backup.fetches[-1].complete) == (False, False)
+    assert "did not read the whole listing" in str(archive.state(DAY).undone)
 
 
 def test_a_run_that_lost_its_day_writes_nothing_more(
@@ -194,6 +196,6 @@ def test_without_a_key_the_sample_answers_for_as_long_as_the_services_are_open(t
     archive = Archive.open(Settings.model_validate({"data_dir": tmp_path / "data"}))
     with open_services(archive) as services:
         assert services.source.trusted_origin is not None
-        assert services.source.fetch_day(DAY).complete
+        assert services.source.fetch_day(DAY, "nba").complete
     with pytest.raises(SourceError, match="cannot be reached"):
-        services.source.fetch_day(DAY)
+        services.source.fetch_day(DAY, "nba")

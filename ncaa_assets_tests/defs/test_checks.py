@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ncaa_assets.archive.reconcile import all_pages, some_copied
 from ncaa_assets.definitions import build_defs
+from ncaa_assets.record.models import SkippedVideo, VideosDay
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.days import DAY, back_up, run_day, settings_for
+from ncaa_assets_tests.days import DAY, KEY, back_up, command, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer, scripted_server
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 
@@ -42,7 +44,7 @@ def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
             tags={"dagster/partition": DAY}, instance=instance, raise_on_error=False
         )
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 8
+    assert len(evaluations) == 9
     assert all(evaluation.partition == DAY for evaluation in evaluations)
     return {evaluation.check_name: evaluation for evaluation in evaluations}
 
@@ -151,6 +153,50 @@ def test_a_day_whose_videos_could_none_of_them_be_copied_is_a_warning_that_says_
     assert "some_video_could_be_copied" in warning
     assert "1: the host answers with status 404" in warning
     assert "2: the record has no url" in warning
+
+
+@pytest.mark.parametrize(
+    ("kinds", "says", "remedy"),
+    [
+        (["page"] * 12, "all 12 clips of the day are web pages", "`make install EXTRAS=pages` and VIDEO_PAGES=yt-dlp"),
+        (["runtime", "unresolved"], "all 2 clips of the day", "1 of them need a JavaScript runtime: `make install"),
+        (["unresolved"], "the day's only clip is a web page", "nothing to mend here: why unresolved"),
+    ],
+)
+def test_a_day_of_web_pages_is_one_sentence_that_says_what_to_do(kinds: list[str], says: str, remedy: str) -> None:
+    manifest = VideosDay(date=DAY, skipped=[skip(number, kind) for number, kind in enumerate(kinds)])
+    ((finding,), _) = vars(some_copied(manifest)).values()
+    assert finding.problem.startswith(says)
+    assert "(youtube.com), not " in finding.problem
+    assert finding.remedy.startswith(remedy)
+    assert ("backup --date" in finding.remedy) is (kinds != ["unresolved"])
+
+
+def test_a_day_of_which_one_clip_is_no_page_gives_a_reason_for_each() -> None:
+    manifest = VideosDay(date=DAY, skipped=[skip(1, "page"), skip(2, "gone"), skip(3, "page")])
+    assert all_pages(manifest) is None
+    assert len(some_copied(manifest).findings) == 3
+    manifest.skipped[1].kind = "page"
+    assert all_pages(manifest) is not None
+
+
+def skip(number: int, kind: str) -> SkippedVideo:
+    return SkippedVideo(
+        id=str(number), title=None, source_url=f"https://www.youtube.com/watch?v={number}", kind=kind,
+        reason=f"why {kind}", at="2025-03-12T09:00:00Z",
+    )  # fmt: skip
+
+
+def test_the_command_says_once_that_a_day_has_only_web_pages(server: ScriptedServer) -> None:
+    page = Reply(b"<!doctype html><title>Watch</title>", content_type="text/html")
+    records = [record(number, server.on(f"/watch/{number}", page)) for number in range(1, 13)]
+    listing = serve_listing(server, lambda: records)
+    done = command("backup", "--date", DAY, API_URL=listing, RAPIDAPI_KEY=KEY, VIDEO_ALLOW_PRIVATE_HOSTS="1")
+    assert done.returncode == 0, done.stderr
+    told = "all 12 clips of the day are web pages (127.0.0.1), not files: nothing was copied"
+    summary, warning = (line for line in done.stdout.splitlines() if "web page" in line)
+    assert summary == f"  videos            {told}"
+    assert warning.startswith(f"  warning           videos: some_video_could_be_copied: {DAY}: {told}. What to do: `ma")
 
 
 def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_graph_has_four_assets_with_these_dependencies_partitions_kinds_and_
         assert node.description
         assert node.code_version
         assert node.tags["deployment"] == "local"
-        assert node.tags["source"] == "api.example_highlights"
+        assert node.tags["source"] == "highlightly"
 
 
 def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Definitions) -> None:
@@ -71,6 +71,7 @@ def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Defini
         ("highlights", "day_is_still_listed"),
         ("highlights", "ids_are_unique"),
         ("highlights", "records_are_as_recorded"),
+        ("highlights", "season_has_games"),
         ("processed_videos", "outputs_are_stored"),
         ("processed_videos", "outputs_last_as_long_as_their_sources"),
         ("videos", "copies_are_intact"),

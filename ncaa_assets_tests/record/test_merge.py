@@ -37,10 +37,12 @@ def at(hour: int) -> str:
     return f"2025-03-{10 + hour // 24:02d}T{hour % 24:02d}:00:00Z"
 
 
-def fetch(hour: int, *records: Any, complete: bool = True, query: dict[str, str] | None = None) -> Fetch:
+def fetch(
+    hour: int, *records: Any, complete: bool = True, query: dict[str, str] | None = None, module: str = "basketball"
+) -> Fetch:
     return Fetch(
-        at=at(hour), records=list(records), query=query or QUERY, complete=complete, total_count=len(records),
-        requests=1, problems=[] if complete else ["cut short"],
+        at=at(hour), module=module, records=list(records), query=query or QUERY, whole=complete, complete=complete,
+        total_count=len(records), requests=1, problems=[] if complete else ["cut short"],
     )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def merged(*fetches: Fetch) -> tuple[HighlightsDay, Growth]:
     """The day after these fetches, and what the last fetch did."""
     day, growth = HighlightsDay(date=DAY), Growth(0, 0, 0, 0, 0, 0)
     for one in fetches:
-        day, growth = merge_fetch(day, one)
+        day, growth = merge_fetch(day, one, founding="basketball")
     return day, growth
 
 
@@ -71,7 +73,7 @@ def test_a_first_fetch_is_kept_word_for_word_in_the_apis_order() -> None:
 
 def test_the_same_answer_twice_changes_only_last_seen_and_the_list_of_fetches() -> None:
     once, _ = merged(fetch(0, A, B, "junk"))
-    twice, growth = merge_fetch(once, fetch(1, A, B, "junk"))
+    twice, growth = merge_fetch(once, fetch(1, A, B, "junk"), founding="basketball")
     assert growth == Growth(listed=2, new=0, changed=0, removed=0, returned=0, rejected=1)
     expected = once.model_dump()
     for entry in (*expected["backup"]["records"].values(), *expected["backup"]["rejected"]):
@@ -122,9 +124,9 @@ def test_an_incomplete_fetch_marks_nothing() -> None:
 def test_another_query_than_the_one_before_marks_nothing_and_the_next_like_it_does() -> None:
     day, growth = merged(fetch(0, A, B), fetch(1, B, query=OTHER_QUERY))
     assert growth.removed == 0
-    day, growth = merge_fetch(day, fetch(2, B))
+    day, growth = merge_fetch(day, fetch(2, B), founding="basketball")
     assert growth.removed == 0, "the query changed back; what it lists cannot be compared either"
-    day, growth = merge_fetch(day, fetch(3, B))
+    day, growth = merge_fetch(day, fetch(3, B), founding="basketball")
     assert growth.removed == 1
     assert day.backup.records["1"].removed_upstream == at(3)
 
@@ -181,7 +183,7 @@ def test_an_id_that_one_answer_lists_twice_counts_once_and_loses_no_content() ->
     assert day.data == [early, B]
     assert growth.listed == 2
     assert [change.record for change in day.backup.records["1"].history] == [late]
-    again, growth = merge_fetch(day, fetch(1, early, B, late, early))
+    again, growth = merge_fetch(day, fetch(1, early, B, late, early), founding="basketball")
     assert growth.changed == 0
     assert again.backup.records["1"].history == day.backup.records["1"].history
 
@@ -207,13 +209,13 @@ def test_a_record_that_comes_back_malformed_has_not_vanished() -> None:
 def test_the_stored_day_is_left_as_it_is() -> None:
     stored, _ = merged(fetch(0, A, B, "junk"), fetch(1, record(1, "Half"), "junk"))
     before = copy.deepcopy(stored.model_dump())
-    merge_fetch(stored, fetch(2, record(1, "Final"), record(1, "Other"), C, "junk", None))
+    merge_fetch(stored, fetch(2, record(1, "Final"), record(1, "Other"), C, "junk", None), founding="basketball")
     assert stored.model_dump() == before
 
 
 def test_a_merged_day_replaces_the_version_that_was_read(store: LocalStore) -> None:
     documents.save(store, merged(fetch(0, A))[0])
-    day, _ = merge_fetch(documents.load(store, HighlightsDay, DAY), fetch(1, B))
+    day, _ = merge_fetch(documents.load(store, HighlightsDay, DAY), fetch(1, B), founding="basketball")
     documents.save(store, day)
     assert documents.load(store, HighlightsDay, DAY).data == [B, A]
 
@@ -322,7 +324,9 @@ def test_no_sequence_of_answers_loses_a_content_or_marks_what_was_not_shown_to_b
     removed_at: dict[str, str | None] = {}
     last: Answer | None = None
     for hour, answer in enumerate(sequence):
-        day, growth = merge_fetch(day, fetch(hour, *answer.records, complete=answer.complete, query=answer.query))
+        day, growth = merge_fetch(
+            day, fetch(hour, *answer.records, complete=answer.complete, query=answer.query), founding="basketball"
+        )
 
         seen |= {content_hash(one) for one in answer.records}
         assert every_content(day) == seen
@@ -359,7 +363,7 @@ def test_the_same_answer_once_more_changes_only_last_seen_whatever_came_before(s
     ]
     # Asked twice, so that a change of the query or of completeness is over before the two that are compared.
     once, _ = merged(*fetches, replace(fetches[-1], at=at(30)))
-    twice, growth = merge_fetch(once, replace(fetches[-1], at=at(31)))
+    twice, growth = merge_fetch(once, replace(fetches[-1], at=at(31)), founding="basketball")
     assert (growth.new, growth.changed, growth.removed, growth.returned) == (0, 0, 0, 0)
 
     def still(day: HighlightsDay) -> dict[str, Any]:
@@ -380,7 +384,11 @@ def test_the_store_and_the_table_give_back_every_record_of_any_sequence(sequence
         seen: set[str] = set()
         for hour, answer in enumerate(sequence):
             stored = documents.load_or_new(store, HighlightsDay, DAY)
-            day, _ = merge_fetch(stored, fetch(hour, *answer.records, complete=answer.complete, query=answer.query))
+            day, _ = merge_fetch(
+                stored,
+                fetch(hour, *answer.records, complete=answer.complete, query=answer.query),
+                founding="basketball",
+            )
             documents.save(store, day)
             # A document that was never stored and one that was read back are one and the same.
             loaded = documents.load(store, HighlightsDay, DAY)

@@ -10,7 +10,8 @@ from ncaa_assets.archive import documents
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import StoreError
 from ncaa_assets.record import json_text
-from ncaa_assets.record.fetch import Fetch
+from ncaa_assets.record.fetch import Fetch, Matches
+from ncaa_assets.record.matches import merge_matches
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import (
     SCHEMA_VERSION,
@@ -30,12 +31,13 @@ NEW = {"of": ["a newer", {"version": None}], "n": Decimal("1.50"), "_read_at": "
 
 def fetch(minute: int, *records: Any) -> Fetch:
     return Fetch(
-        at=f"2025-03-10T06:{minute:02}:00Z", records=list(records), query={"date": DAY}, complete=True,
+        at=f"2025-03-10T06:{minute:02}:00Z", records=list(records), query={"date": DAY}, module="basketball",
+        whole=True, complete=True,
         total_count=len(records), requests=1,
     )  # fmt: skip
 
 
-def with_new_fields(value: Any, records: tuple[str, ...] = ("data", "record", "query")) -> Any:
+def with_new_fields(value: Any, records: tuple[str, ...] = ("data", "matches", "record", "query")) -> Any:
     """A document as a newer version may write it: a field that nobody knows in each object of ours."""
     if isinstance(value, list):
         return [with_new_fields(one) for one in value]
@@ -61,9 +63,12 @@ def count_of(value: Any) -> int:
 
 
 def a_day() -> HighlightsDay:
-    """Two fetches: record 1 changed, record 2 vanished, and something is no record."""
-    first, _ = merge_fetch(HighlightsDay(date=DAY), fetch(0, {"id": 1, "title": "Half"}, {"id": 2}, "junk"))
-    return merge_fetch(first, fetch(1, {"id": 1, "title": "Final"}))[0]
+    """Two fetches: record 1 changed, record 2 vanished, something is no record, and there is one match."""
+    first, _ = merge_fetch(
+        HighlightsDay(date=DAY), fetch(0, {"id": 1, "title": "Half"}, {"id": 2}, "junk"), founding="basketball"
+    )
+    day, _ = merge_fetch(first, fetch(1, {"id": 1, "title": "Final"}), founding="basketball")
+    return merge_matches(day, Matches(at="2025-03-10T06:01:00Z", records=[{"id": 7}], requests=1))
 
 
 VIDEOS: dict[str, Any] = {
@@ -130,7 +135,9 @@ def test_a_fetch_keeps_at_every_level_what_it_does_not_know(store: LocalStore) -
     before = with_new_fields(a_day().model_dump())
     store.write(HighlightsDay.key(DAY), json_text.dumps(before))
     day, growth = merge_fetch(
-        documents.load(store, HighlightsDay, DAY), fetch(2, {"id": 1, "title": "Final 2"}, {"id": 2}, {"id": 3}, "junk")
+        documents.load(store, HighlightsDay, DAY),
+        fetch(2, {"id": 1, "title": "Final 2"}, {"id": 2}, {"id": 3}, "junk"),
+        founding="basketball",
     )
     assert (growth.changed, growth.returned, growth.new, growth.rejected) == (1, 1, 1, 1)
     documents.save(store, day)

@@ -256,14 +256,16 @@ def test_a_run_without_a_partition_fails_and_says_what_to_choose(
     assert not Path("data").exists()
 
 
-def test_what_came_before_a_page_that_failed_is_kept_and_the_day_has_failed(
+def test_what_came_before_a_page_that_failed_is_kept_and_the_day_is_incomplete(
     settings: Settings, server: ScriptedServer, home: Path
 ) -> None:
     first = {"data": [record(1, None)], "pagination": {"totalCount": 2}}
     server.on(API_PATH, Reply(json.dumps(first).encode()), Reply(status=404))
     ended = run_day(settings, home)
-    assert not ended.succeeded
-    assert "there is nothing at" in why(ended)
+    assert ended.succeeded
+    assert not ended.is_whole
+    assert ended.result(set(ASSETS), was_held=False) is Result.INCOMPLETE
+    assert "page 2 did not come: there is nothing at" in str(ended.what_is_left)
     assert [one["id"] for one in stored()["data"]] == [1]
     assert stored()["backup"]["fetches"][0]["complete"] is False
 

@@ -11,6 +11,7 @@ from ncaa_assets.ports import Source
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
 from ncaa_assets.source.client import HighlightsApi
+from ncaa_assets.source.doors import Door
 from ncaa_assets.source.open import open_source
 
 AWS = {"ncaa_deployment": "aws", "s3_bucket_name": "bucket", "mediaconvert_role_arn": "arn"}
@@ -31,7 +32,7 @@ def test_a_key_opens_the_real_api_as_the_settings_say() -> None:
     )
     with open_source(given) as source:
         assert facts(source) == {
-            "url": given.api_url, "host": "sport-highlights-api.p.rapidapi.com", "key": "a-key", "league": "NBA",
+            "door": asdict(Door.of(key="a-key")), "key": "a-key", "league": "NBA",
             "timezone": "UTC", "limit": 7, "quota_reserve": 2, "retry": asdict(RetryPolicy(1, 4)),
             "trusted_origin": None,
         }  # fmt: skip
@@ -42,7 +43,7 @@ def test_a_key_opens_the_real_api_as_the_settings_say() -> None:
 def test_without_a_key_the_sample_answers_until_the_with_ends(tmp_path: Path) -> None:
     given = settings(data_dir=tmp_path / "data", retry_count=0)
     with open_source(given) as source:
-        fetch = source.fetch_day("2025-03-09")
+        fetch = source.fetch_day("2025-03-09", "nba")
         assert fetch.complete
         assert fetch.records
         assert source.trusted_origin is not None
@@ -50,7 +51,7 @@ def test_without_a_key_the_sample_answers_until_the_with_ends(tmp_path: Path) ->
         assert all(record["url"].startswith(f"http://{host}:{port}/") for record in fetch.records)
     assert given.archive_dir.is_relative_to(tmp_path)
     with pytest.raises(Exception, match="cannot be reached"):
-        source.fetch_day("2025-03-09")
+        source.fetch_day("2025-03-09", "nba")
 
 
 def test_the_key_is_read_from_the_secret_where_the_environment_has_none() -> None:

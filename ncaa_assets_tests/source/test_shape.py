@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ncaa_assets.source.client import HighlightsApi
+from ncaa_assets.source.doors import Door
 from ncaa_assets.source.shape import mismatches, new_fields, video_files
 from ncaa_assets_tests.loopback.http_server import ScriptedServer
 from ncaa_assets_tests.loopback.sample_page import DAY, page_of, record, serve
@@ -15,8 +16,10 @@ PAGED = "`pagination."
 
 def found(server: ScriptedServer, body: Any, *, headers: dict[str, str] | None = None) -> list[str]:
     url = serve(server, body, headers=headers)
-    api = HighlightsApi(url=url, host=None, key="key-of-a-test", league="NCAA", timezone="America/New_York")
-    return mismatches(api.first_page(DAY), day=DAY, timezone="America/New_York", league="NCAA")
+    api = HighlightsApi(
+        door=Door.of(key=None, api_url=url), key="key-of-a-test", league="NCAA", timezone="America/New_York"
+    )
+    return mismatches(api.first_page(DAY, "basketball"), day=DAY, timezone="America/New_York", league="NCAA")
 
 
 def test_the_documented_shape_has_no_mismatch(server: ScriptedServer) -> None:
@@ -58,6 +61,9 @@ def of_match(**fields: Any) -> Callable[[dict[str, Any]], object]:
         (each(id=None, url=None), "3 of 3 records cannot be understood (it has neither an id nor a url)"),
         (each(id=7), "2 of 3 records repeat an id within one page"),
         (each(type="OFFICIAL"), "`type` of 3 of 3 records is not VERIFIED or UNVERIFIED but OFFICIAL"),
+        (each(type=[]), "`type` of 3 of 3 records is not VERIFIED or UNVERIFIED but []"),
+        (of_match(date="0001-01-01T00:00:00+14:00"), "no `match.date` can be read"),
+        (of_match(date="9999-12-31T23:59:59-14:00"), "no `match.date` can be read"),
         (each(title=None), "`title` of 3 of 3 records is not text but missing"),
         (each(url="//cdn.example/a.mp4"), "`url` of 3 of 3 records is not an http or https address"),
         (each(match="1"), "`match` of 3 of 3 records is not an object but 1"),
@@ -93,8 +99,10 @@ def test_an_answer_without_quota_headers_is_told(server: ScriptedServer) -> None
 def test_new_fields_and_video_files_are_counted(server: ScriptedServer) -> None:
     page = {**record(1), "url": "https://www.youtube.com/watch?v=x.mp4", "duration": 12}
     url = serve(server, page_of([record(0), page, {**record(2), "url": None}, "not an object"]))
-    first = HighlightsApi(url=url, host=None, key="key", league="NCAA", timezone="UTC").first_page(DAY)
+    first = HighlightsApi(door=Door.of(key=None, api_url=url), key="key", league="NCAA", timezone="UTC").first_page(
+        DAY, "basketball"
+    )
     assert new_fields(first) == ["duration"]
-    assert video_files(first) == 1
+    assert video_files(first.records) == 1
     assert (first.plan, first.restriction, first.quota_limit, first.quota_remaining) == ("BASIC", None, 100, 77)
     assert len(server.asked) == 1

@@ -9,13 +9,14 @@ import dagster as dg
 from ncaa_assets.archive.archive import HeldDay, TakenDay
 from ncaa_assets.day.fetch import Fetched, fetch
 from ncaa_assets.defs.assets.shell import Done, materialized
-from ncaa_assets.defs.metadata import highlights_table
+from ncaa_assets.defs.metadata import escaped, highlights_table
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.ports import Source
+from ncaa_assets.record.matches import context_of
 from ncaa_assets.record.models import HighlightsDay, content_hash
-from ncaa_assets.runs.outcome import REQUESTS_LEFT
-from ncaa_assets.source.client import A_DAY_WITH_GAMES
-from ncaa_assets.text import plural
+from ncaa_assets.runs.outcome import NOT_WHOLE, REQUESTS_LEFT
+from ncaa_assets.source.season import day_with_games
+from ncaa_assets.text import SENTENCE, plural, visible
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,10 @@ def highlights(
 ) -> Iterator[dg.MaterializeResult[HighlightsDay]]:
     """The day's highlights, as the Sport Highlights API lists them.
 
-    Asks the API for every page of the game day and merges the answer into `highlights/<day>.json`. The records are kept
-    word for word under `data`. Nothing is ever removed: a record that the API no longer lists is marked
-    `removed_upstream`, and a record that changed keeps its earlier contents.
+    Asks the archive's module of the API for every page of the game day and merges the answer into
+    `highlights/<day>.json`. The records are kept word for word under `data`, and the day's games under `matches`.
+    Nothing is ever removed: a record that the API no longer lists is marked `removed_upstream`, and a record that
+    changed keeps its earlier contents. A listing that was not read to its end leaves the day incomplete.
 
     It is safe to run again at any time. Clips arrive 1 to 48 hours after a game, so each day is fetched again for a few
     days."""
@@ -42,17 +44,18 @@ def highlights(
         if held.archive.settings.uses_sample:
             log.warning("SAMPLE: made-up data from the sample API; set RAPIDAPI_KEY to back up real games")
         fetched = fetch(held, source)
-        entries = fetched.document.backup.records.values()
-        return Done(
-            fetched.document,
-            _metadata(fetched),
-            # The data version depends on contents alone, so an unchanged listing leaves what is downstream up to date.
-            content_hash([[entry.content_hash, entry.removed_upstream] for entry in entries]),
-        )
+        return Done(fetched.document, _metadata(fetched), _version(fetched.document))
 
     if isinstance(day, TakenDay):
         log.warning("skipped: %s", day.why)
     yield from materialized(day, step)
+
+
+def _version(day: HighlightsDay) -> str:
+    """The data version: it depends on contents alone, so an unchanged listing leaves what is downstream up to date."""
+    entries: list[Any] = [[entry.content_hash, entry.removed_upstream] for entry in day.backup.records.values()]
+    context = context_of(day)
+    return content_hash([entries, context] if context else entries)
 
 
 def _metadata(fetched: Fetched) -> dict[str, Any]:
@@ -64,19 +67,22 @@ def _metadata(fetched: Fetched) -> dict[str, Any]:
         "changed": growth.changed,
         "removed_upstream": sum(entry.removed_upstream is not None for entry in day.backup.records.values()),
         "rejected": growth.rejected,
+        "whole": answer.whole,
         "complete": answer.complete,
-        "api_requests": answer.requests,
+        "module": answer.module,
+        "api_requests": fetched.requests,
         "api_seconds": round(fetched.seconds, 3),
-        "listing": dg.MetadataValue.md(
-            highlights_table((view, day.backup.records[view.id]) for view, _ in day.highlights())
-        ),
+        "listing": dg.MetadataValue.md(highlights_table(day)),
     }
     if answer.quota_limit is not None:
         metadata["api_requests_a_day"] = answer.quota_limit
-    if answer.quota_remaining is not None:
-        metadata[REQUESTS_LEFT] = answer.quota_remaining
-    if answer.problems:
-        metadata["problems"] = dg.MetadataValue.md("\n".join(f"- {problem}" for problem in answer.problems))
+    if fetched.requests_left is not None:
+        metadata[REQUESTS_LEFT] = fetched.requests_left
+    if answer.gaps:
+        metadata[NOT_WHOLE] = visible("; ".join(answer.gaps), most=SENTENCE)
+    for name, sentences in (("notes", fetched.notes), ("problems", answer.problems)):
+        if sentences:
+            metadata[name] = dg.MetadataValue.md("\n".join(f"- {escaped(text, most=500)}" for text in sentences))
     return metadata
 
 
@@ -86,12 +92,12 @@ def _summary(fetched: Fetched) -> str:
         text = f"{plural(len(day.data), 'highlight')} kept: {growth}"
     else:
         text = "no games: the API lists no highlights for this day"
-        if fetched.is_first:
-            text += f" (a day with games to try: {A_DAY_WITH_GAMES})"
+        if fetched.is_first and (other := day_with_games(answer.module)):
+            text += f" (a day with games to try: {other})"
     if day.data and not growth.listed:
         text += " (it used to list some: nothing was removed)"
-    if answer.problems:
-        text += f"; {'; '.join(answer.problems)}"
-    if answer.quota_remaining is not None:
-        text += f"; {plural(answer.quota_remaining, 'API request')} left today"
+    for said in (*fetched.notes, *answer.problems):
+        text += f"; {said}"
+    if fetched.requests_left is not None:
+        text += f"; {plural(fetched.requests_left, 'API request')} left today"
     return text
