@@ -16,7 +16,7 @@ from click.testing import Result
 
 from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
-from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_api, serve_listing
 from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 Run = Callable[..., Result]
@@ -63,6 +63,19 @@ def test_a_range_that_left_a_day_undone_takes_up_that_day_and_a_range_that_is_do
 
     assert on_range().exit_code == 0
     assert asked(server) == [FIRST, SECOND, THIRD], "a day is fetched again and merged"
+
+
+def test_a_move_to_another_module_asks_every_day_of_a_range_that_was_left(run: Run, server: ScriptedServer) -> None:
+    api = serve_api(server)
+    api.highlights["basketball"] = lambda day: Reply(status=404) if day == SECOND else [record(1, None)]
+    environment = {"API_BASE": api.base_url, "RAPIDAPI_KEY": KEY, "MATCHES": "0", "API_MODULE": ""}
+    assert run(*RANGE, **{**environment, "API_MODULE": "basketball"}).exit_code == 1
+    assert run("source", "--use", "nba", "--date", FIRST, **environment).exit_code == 0
+    server.asked.clear()
+    done = run(*RANGE, **environment)
+    assert done.exit_code == 0, done.output
+    assert [query["date"] for query in api.asked("nba") if query["limit"] != "1"] == [FIRST, SECOND, THIRD]
+    assert "are done already" not in done.stderr
 
 
 def test_force_does_every_day_also_where_a_range_was_left(on_range: Run, server: ScriptedServer) -> None:
