@@ -170,7 +170,7 @@ def wrong_key(world: World) -> str:
     assert world.source.asked.count(day) == 1
     it.put_key(KEY)
     alert = it.alert_with(day)
-    assert "subscribe it to this API" in alert, alert
+    assert "subscribe the key to this API" in alert, alert
     assert WRONG_KEY not in alert, "the alert has the key"
     is_made_up_for(it, day)
     return f"asked once, then: “{sentence(alert)}”"
