@@ -10,6 +10,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from click.testing import CliRunner, Result
 
@@ -21,6 +22,10 @@ from ncaa_assets_tests.loopback.lacking import Lacking
 
 if TYPE_CHECKING:
     from ncaa_assets_tests.loopback.aws import Cloud
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("without a clock", deadline=None)
+hypothesis.settings.load_profile("without a clock")
 
 # The files that take longest, in the order in which several processes begin them: first those that mostly wait (for
 # databases, a daemon, a package index) beside one that computes, so that none of them is the last to end.

@@ -244,7 +244,7 @@ def test_retry_after_as_a_date_counts_from_now(zone: str) -> None:
     assert retry_after_seconds({"Retry-After": at}) == pytest.approx(90, abs=3)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.one_of(st.text(st.characters(max_codepoint=255)), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\d+"))
 )

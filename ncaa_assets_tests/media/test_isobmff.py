@@ -360,7 +360,7 @@ BOXES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.one_of(BOXES, BOXES.map(movie), BOXES.map(lambda body: movie(mvhd(1000), box(b"trak", body)))))
 def test_no_bytes_make_it_fail_otherwise_than_by_saying_so(data: bytes) -> None:
     outcomes = []

@@ -42,7 +42,7 @@ def shape(value: object) -> object:
     return ("number" if is_number else type(value).__name__, str(value))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(text=JSON_TEXTS, indent=st.sampled_from([None, 1]), sort_keys=st.booleans())
 def test_any_json_is_the_same_after_being_parsed_and_written_again(
     text: str, indent: int | None, sort_keys: bool
@@ -55,7 +55,7 @@ def test_any_json_is_the_same_after_being_parsed_and_written_again(
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(number=NUMBERS)
 def test_a_number_keeps_its_value_and_each_of_its_digits(number: str) -> None:
     value = json_text.loads(number)

@@ -316,7 +316,7 @@ def archive() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(answers())
 def test_no_sequence_of_answers_loses_a_content_or_marks_what_was_not_shown_to_be_gone(sequence: list[Answer]) -> None:
     day = HighlightsDay(date=DAY)
@@ -354,7 +354,7 @@ def test_no_sequence_of_answers_loses_a_content_or_marks_what_was_not_shown_to_b
         event("something changed")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(answers())
 def test_the_same_answer_once_more_changes_only_last_seen_whatever_came_before(sequence: list[Answer]) -> None:
     fetches = [
@@ -376,7 +376,7 @@ def test_the_same_answer_once_more_changes_only_last_seen_whatever_came_before(s
     assert json_text.dumps(still(twice)) == json_text.dumps(still(once))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(answers())
 def test_the_store_and_the_table_give_back_every_record_of_any_sequence(sequence: list[Answer]) -> None:
     with archive() as folder:

@@ -111,7 +111,7 @@ def test_a_plain_id_is_its_own_file_name(plain: str) -> None:
     assert safe_name(plain) == plain
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.text(st.characters(codec=None), min_size=1, max_size=200))
 def test_no_id_makes_a_file_name_that_leaves_its_folder(identifier: str) -> None:
     assert re.fullmatch(r"[a-z0-9_-]{1,80}", safe_name(identifier))

@@ -212,7 +212,7 @@ DAYS = (SATURDAY, SUNDAY, MONDAY)
 STEPS = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from([CLIP, FINAL, None])), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(steps=STEPS, order=st.permutations(DAYS))
 def test_the_table_that_grew_step_by_step_says_what_one_made_again_from_the_json_says(
     steps: list[tuple[str, dict[str, Any] | None]], order: list[str]

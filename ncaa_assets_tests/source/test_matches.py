@@ -193,7 +193,7 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, status=st.sampled_from([200, 200, 200, 200, 201, 204, 302, 400, 403, 418]), headers=HEADERS)
 def test_whatever_comes_is_an_answer_or_an_error_of_ours(
     api: ScriptedApi, body: bytes, status: int, headers: dict[str, str]
