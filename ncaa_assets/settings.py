@@ -70,7 +70,6 @@ class Settings(BaseModel):
 
     api_module: str = Field(
         AUTO,
-        pattern=r"^[a-z][a-z0-9-]{0,39}$",
         description="the API's module: `nba`, `basketball`, …; `auto`: the one that the archive is of",
     )
     api_base: str | None = Field(None, description="another door to the API: `<API_BASE>/<module>/highlights` is asked")
@@ -183,6 +182,13 @@ class Settings(BaseModel):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must be a bare address, without user name, password, query or fragment")
         return value
+
+    @field_validator("api_module")
+    @classmethod
+    def _a_module(cls, value: str) -> str:
+        if not re.fullmatch("[a-z][a-z0-9-]{0,39}", value.lower()):
+            raise ValueError(f"must be a module's name such as nba, basketball or american-football, or {AUTO}")
+        return value.lower()
 
     @field_validator("rapidapi_host")
     @classmethod

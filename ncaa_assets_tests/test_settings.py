@@ -218,14 +218,16 @@ def test_the_source_is_the_same_through_every_door_and_never_the_sample_s() -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "good"), [("nba", True), ("american-football", True), ("NBA/x", False), ("../x", False)]
+    ("given", "name"), [("nba", "nba"), ("NBA", "nba"), ("american-football", "american-football")]
 )
-def test_a_module_is_a_plain_name(name: str, good: bool) -> None:
-    if good:
-        assert read(API_MODULE=name).api_module == name
-        return
-    with pytest.raises(SettingsError, match="API_MODULE"):
-        read(API_MODULE=name)
+def test_a_module_is_a_plain_name(given: str, name: str) -> None:
+    assert read(API_MODULE=given).api_module == name
+
+
+@pytest.mark.parametrize("given", ["nba/x", "../x", "nba highlights", "1", "ñba", "a" * 41])
+def test_what_is_no_name_of_a_module_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"^API_MODULE: must be a module's name such as nba, .*, or auto$"):
+        read(API_MODULE=given)
 
 
 @pytest.mark.parametrize("folder", ["data", "deep/er/archive", "/srv/ncaa", "~/ncaa", "."])
