@@ -100,7 +100,8 @@ def _move(archive: Archive, identity: Identity | None, opened: Source, day: str,
     click.secho(_what_it_is(archive, moved), fg="green")
     click.echo(f"{module} lists for {day}: {_listed(page)}")
     if again is not None:
-        click.echo("Days that were backed up from another module keep all that they have. To ask for them again:")
+        click.echo("Days that were backed up from another module keep all that they have. To ask for them again, at a")
+        click.echo("request a day or more:")
         click.echo(f"  {again}")
     return ending.DONE
 
