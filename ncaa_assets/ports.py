@@ -232,6 +232,11 @@ class Page:
     seconds: float
 
     @property
+    def unread(self) -> int:
+        """How many of its records could not be read. One that is in `rejected` and named a field twice was."""
+        return self.count - len(self.records)
+
+    @property
     def listed(self) -> int:
         """How many highlights the day has by this page: as many as it announces, else as many as it holds, without
         those that cannot be understood. A page that holds none that can be lists none, whatever it announces."""

@@ -96,9 +96,8 @@ class Listing:
             self._repeats += key in of_earlier_pages
             self.records.setdefault(key, {}).setdefault(content, record)
         self.offset += page.count
-        unread = page.count - len(page.records)
-        self._not_understood += unread
-        self._named_twice += len(page.rejected) - unread  # they are among the records too
+        self._not_understood += page.unread
+        self._named_twice += len(page.rejected) - page.unread  # they are among the records too
         if page.error is not None and page.count == 0:
             raise SourceError(page.error, transient=True)
         if page.error is not None:

@@ -66,7 +66,7 @@ class MatchPages:
         self.offset += page.count
         self.total = self.total if page.total is None else page.total
         self.quota_remaining = self.quota_remaining if page.quota_remaining is None else page.quota_remaining
-        self._not_understood += len(page.rejected)
+        self._not_understood += page.unread
         before = len(self.records)
         for record in page.records:
             key = None if json_text.is_deeper(record, DEEPEST) else match_id(record)

@@ -119,6 +119,16 @@ def test_what_is_no_match_is_left_out_and_said(api: ScriptedApi) -> None:
     assert answer.problems == ["matches: 4 records could not be understood and are not kept"]
 
 
+def test_a_match_that_names_a_field_twice_is_kept_and_not_said_to_be_lost(
+    server: ScriptedServer, api: ScriptedApi
+) -> None:
+    body = b'{"data":[{"id":1,"round":"a","round":"b"}],"pagination":{"totalCount":1}}'
+    server.on("/basketball/matches", Reply(body))
+    answer = ask(api)
+    assert answer.records == [{"id": 1, "round": "b"}]
+    assert answer.problems == []
+
+
 @pytest.mark.parametrize(
     "reply",
     [
