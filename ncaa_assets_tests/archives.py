@@ -12,6 +12,8 @@ from ncaa_assets.day.rows import write_rows
 from ncaa_assets.failures import SourceError
 from ncaa_assets.ports import HighlightTable, ObjectStore, Page, Source
 from ncaa_assets.record.fetch import Fetch, Matches
+from ncaa_assets.record.merge import merge_fetch
+from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.settings import Settings
 
 
@@ -45,6 +47,16 @@ class _Answers(Source):
 
     def matches(self, day: str, module: str) -> Matches:
         raise SourceError("no matches here")
+
+
+def fetched_day(*records: Any, at: str) -> HighlightsDay:
+    """A day of which one fetch listed these records, complete."""
+    day = "2025-03-09"
+    answer = Fetch(
+        at=at, module="basketball", records=list(records), query={"date": day}, whole=True, complete=True,
+        total_count=len(records), requests=1,
+    )  # fmt: skip
+    return merge_fetch(HighlightsDay(date=day), answer, founding="basketball")[0]
 
 
 def fetch_and_write_rows(store: ObjectStore, table: HighlightTable, day: str, answer: Fetch) -> None:

@@ -88,10 +88,6 @@ def _move(archive: Archive, identity: Identity | None, opened: Source, day: str,
     if identity is not None and identity.module == module:
         click.echo(f"the archive is of the module {module} already; nothing was changed")
         return ending.DONE
-    if identity is not None and identity.module is not None:
-        again = f"ncaa-assets backup --from {archive.settings.start_date} --to {archive.settings.parse_day(None)}"
-    else:
-        again = None
     page = opened.first_page(day, module)  # a module that does not exist must not give its name to an archive
     try:
         moved = archive.identity.move(archive.store, module)
@@ -99,10 +95,11 @@ def _move(archive: Archive, identity: Identity | None, opened: Source, day: str,
         raise SettingsError("another process changed archive.json at this moment; run this again") from None
     click.secho(_what_it_is(archive, moved), fg="green")
     click.echo(f"{module} lists for {day}: {_listed(page)}")
-    if again is not None:
+    if identity is not None and identity.module is not None:
         click.echo("Days that were backed up from another module keep all that they have. To ask for them again, at a")
         click.echo("request a day or more:")
-        click.echo(f"  {again}")
+        newest = archive.settings.parse_day(None)
+        click.echo(f"  ncaa-assets backup --from {archive.settings.start_date} --to {newest}")
     return ending.DONE
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 
 from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.archive.identity import Identity
-from ncaa_assets.failures import QuotaSpent, SourceDenied, SourceError
+from ncaa_assets.failures import QuotaSpent, SourceDenied, SourceError, one_line
 from ncaa_assets.ports import Page, Source
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.matches import merge_matches
@@ -159,7 +159,7 @@ class _Work:
             self.requests += 1
             if isinstance(error, QuotaSpent):
                 self.requests_left = 0
-            self.notes.append(f"no match context: {visible(error, most=SENTENCE)}")
+            self.notes.append(f"no match context: {visible(one_line(error), most=SENTENCE)}")
             return document
         if not matches.requests:
             return document  # there is no address to ask at

@@ -50,9 +50,7 @@ class Fetch:
     def with_earlier(self, earlier: "Fetch") -> "Fetch":
         """The same fetch with what another one, of the same listing and just before, had and it has not."""
         contents = {json_text.dumps(record, sort_keys=True) for record in self.records}
-        also = [
-            record for record in earlier.records if json_text.dumps(record, sort_keys=True) not in contents
-        ]  # fmt: skip
+        also = [record for record in earlier.records if json_text.dumps(record, sort_keys=True) not in contents]
         return replace(
             self,
             records=[*self.records, *also],

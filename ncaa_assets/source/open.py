@@ -35,8 +35,8 @@ def open_source(settings: Settings, *, read_secret: Callable[[str], str] | None 
         yield _api(settings, door_of(settings, key), key=key)
 
 
-def door_of(settings: Settings, key: str) -> Door:
-    """The door that settings and key name."""
+def door_of(settings: Settings, key: str | None) -> Door:
+    """The door that settings and key name (None: the key is not known)."""
     return Door.of(
         key=key, api_base=settings.api_base, api_url=settings.api_url, rapidapi_host=settings.rapidapi_host
     )  # fmt: skip
@@ -47,11 +47,7 @@ def fixed_module(settings: Settings) -> str | None:
 
     The key tells no such door, so it need not be known.
     """
-    if settings.uses_sample:
-        return None
-    return Door.of(
-        key=None, api_base=settings.api_base, api_url=settings.api_url, rapidapi_host=settings.rapidapi_host
-    ).only
+    return None if settings.uses_sample else door_of(settings, None).only
 
 
 def asked_module(settings: Settings) -> str | None:

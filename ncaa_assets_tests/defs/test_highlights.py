@@ -3,10 +3,10 @@
 from typing import Any
 
 from ncaa_assets.defs.assets.highlights import _version
-from ncaa_assets.record.fetch import Fetch, Matches
+from ncaa_assets.record.fetch import Matches
 from ncaa_assets.record.matches import merge_matches
-from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import HighlightsDay, content_hash
+from ncaa_assets_tests.archives import fetched_day
 from ncaa_assets_tests.loopback.listing import game, record
 
 DAY = "2025-03-09"
@@ -14,11 +14,7 @@ SEEN = "2025-03-10T06:00:12Z"
 
 
 def a_day(*records: Any) -> HighlightsDay:
-    answer = Fetch(
-        at=SEEN, module="basketball", records=list(records), query={"date": DAY}, whole=True, complete=True,
-        total_count=len(records), requests=1,
-    )  # fmt: skip
-    return merge_fetch(HighlightsDay(date=DAY), answer, founding="basketball")[0]
+    return fetched_day(*records, at=SEEN)
 
 
 def version(*matches: Any, at: str = SEEN) -> str:

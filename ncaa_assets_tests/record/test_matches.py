@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncaa_assets.record import json_text
-from ncaa_assets.record.fetch import Fetch, Matches
+from ncaa_assets.record.fetch import Matches
 from ncaa_assets.record.matches import Match, context_of, games_of, merge_matches
-from ncaa_assets.record.merge import DEEPEST, merge_fetch
+from ncaa_assets.record.merge import DEEPEST
 from ncaa_assets.record.models import Highlight, HighlightsDay, parse_document
+from ncaa_assets_tests.archives import fetched_day
 from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
 
 DAY = "2025-03-09"
@@ -20,11 +21,7 @@ AT, LATER = "2025-03-10T06:00:00Z", "2025-03-11T06:00:00Z"
 
 
 def a_day(*records: Any) -> HighlightsDay:
-    answer = Fetch(
-        at=AT, module="basketball", records=list(records), query={"date": DAY}, whole=True, complete=True,
-        total_count=len(records), requests=1,
-    )  # fmt: skip
-    return merge_fetch(HighlightsDay(date=DAY), answer, founding="basketball")[0]
+    return fetched_day(*records, at=AT)
 
 
 def matches(*records: Any, at: str = AT) -> Matches:
