@@ -1,5 +1,6 @@
 """The rows: one for each highlight, and how the row of one day's JSON is merged into the table's row. No I/O."""
 
+import re
 from typing import Any
 
 from ncaa_assets.record import json_text
@@ -11,11 +12,14 @@ Row = dict[str, Any]
 # DynamoDB takes 400 KB an item and counts up to three bytes for a list's element where JSON needs two ("Item sizes" in
 # its documentation), so this many bytes of JSON are safe whatever they say.
 _LARGEST_ROW = 190_000
-_OURS = 20_000  # more bytes of JSON than our own fields take beside a short id, with the longest names in \uXXXX
+_OURS = 20_000  # more bytes of JSON than our own fields take beside a short id, with the longest names
 
 # These move with every fetch; a row that differs in nothing else is not written again.
 _MOVING = ("last_seen", "fetch_date")
 _MISSING = object()
+
+# SQLite's JSON functions end a text at a NUL, and make bytes of half an emoji that no client takes for text.
+_UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 # What a day's matches alone tell of a game, and all that a row says of it.
 _OF_MATCH = ("home_score", "away_score", "game_state", "score", "venue")
@@ -25,10 +29,10 @@ _OF_GAME = ("home_team", "away_team", "game", *_OF_MATCH)
 def rows_of(day: HighlightsDay) -> list[Row]:
     """One row for each record of a day.
 
-    It has the record's own fields, `id` as text, and over them ours: `game_date`, `days`, `fetch_date`, `first_seen`,
-    `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and since when), `content_hash`;
-    and what is known of its game: `home_team`, `away_team`, `game`, `home_score`, `away_score`, `game_state`, `score`,
-    `venue`.
+    It has the record's own fields (`readable`), `id` as text, and over them ours: `game_date`, `days`, `fetch_date`,
+    `first_seen`, `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and since when),
+    `content_hash`; and what is known of its game: `home_team`, `away_team`, `game`, `home_score`, `away_score`,
+    `game_state`, `score`, `venue`.
     """
     rows = []
     games = games_of(day)
@@ -46,11 +50,25 @@ def rows_of(day: HighlightsDay) -> list[Row]:
             "removed_upstream": entry.removed_upstream,
             "removed_from": {day.date: entry.removed_upstream} if entry.removed_upstream else {},
             "content_hash": entry.content_hash,
-            **games[key],
+            **readable(games[key]),
         }
         fits = all_fit and len(key) < 100
-        rows.append({**record, **ours} if fits else _fitted(record, ours, HighlightsDay.key(day.date)))
+        fields = readable(record)
+        rows.append({**fields, **ours} if fits else _fitted(fields, ours, HighlightsDay.key(day.date)))
     return rows
+
+
+def readable(value: Any) -> Any:
+    """A JSON value as a row has it: what no database's client can show, halves of emojis and NUL, is `�` in its texts
+    and names. The day's JSON has them as they came."""
+    match value:
+        case str():
+            return _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        case list():
+            return [readable(item) for item in value]
+        case dict():
+            return {readable(name): readable(item) for name, item in value.items()}
+    return value
 
 
 def _fitted(record: dict[str, Any], ours: dict[str, Any], document: str) -> Row:
@@ -114,6 +132,7 @@ def differing_fields(stored: Row, wanted: Row) -> list[str]:
     keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it;
     in a row of several days it may be any day's.
     """
+    stored = readable(stored)  # earlier versions wrote the texts as they came
     days = stored.get("days")
     of_several = isinstance(days, list) and len(days) > 1
     return sorted(
