@@ -132,7 +132,7 @@ def differing_fields(stored: Row, wanted: Row) -> list[str]:
     keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it;
     in a row of several days it may be any day's.
     """
-    stored = readable(stored)  # earlier versions wrote the texts as they came
+    stored, wanted = readable(stored), readable(wanted)  # earlier versions wrote the texts as they came
     days = stored.get("days")
     of_several = isinstance(days, list) and len(days) > 1
     return sorted(

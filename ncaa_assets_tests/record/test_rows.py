@@ -302,6 +302,8 @@ def test_a_row_with_half_an_emoji_of_an_earlier_version_is_as_good_and_is_writte
     assert differing_fields(there | {"title": "dunk \ud83d!"}, made) == ["title"]
     assert table.merge([made], merge_row) == 1
     assert table.day(SUNDAY) == [made]
+    with_nul = row(fetched(SUNDAY, 0, CUT | {"id": "a\0b"}), "a\0b")
+    assert differing_fields(with_nul, with_nul) == []
 
 
 def test_a_record_too_large_for_a_row_keeps_its_small_fields_and_points_to_the_days_json() -> None:
