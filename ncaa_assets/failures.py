@@ -45,6 +45,10 @@ class ObjectMissing(StoreError):
     """There is no object under this key."""
 
 
+class DocumentDamaged(StoreError):
+    """A stored document cannot be read: it is damaged, or a newer version of this project wrote it."""
+
+
 class StoreBusy(StoreError):
     """The store took only part of the work, or its answer broke off: another attempt may help."""
 

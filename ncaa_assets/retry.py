@@ -131,19 +131,25 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a `Retry-After` header asks for (RFC 9110 §10.2.3: a number, or a date), or None."""
+    """The seconds that a `Retry-After` header asks for (RFC 9110 §10.2.3: a number, or a date), or None. A date is
+    compared with the server's own clock, where its answer has that (`Date`)."""
     value = headers.get("Retry-After", "").strip()
     if not value:
         return None
     if value.isascii() and value.isdigit():
         return float(value)
+    at = _date(value)
+    return (
+        None if at is None else max(0.0, (at - (_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds())
+    )
+
+
+def _date(value: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _error(state: "tenacity.RetryCallState") -> BaseException | None:

@@ -36,7 +36,7 @@ from ncaa_assets.record.models import (
     SkippedVideo,
     VideosDay,
 )
-from ncaa_assets.record.rows import _OF_GAME, rows_of
+from ncaa_assets.record.rows import OF_GAME, rows_of
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 PAGE = (PROJECT / "docs" / "archive-format.md").read_text("utf-8")
@@ -103,7 +103,7 @@ def test_every_field_of_a_row_is_described() -> None:
     day = HighlightsDay(date=DAY, data=[{"id": 1, "long": long}], backup=Backup(records={"1": entry}))
     [row] = rows_of(day)
     assert set(row) - {"long"} <= fields_told_after("## Rows")
-    assert set(_LATER_COLUMNS) == set(_OF_GAME) <= fields_told_after("## Rows")
+    assert set(_LATER_COLUMNS) == set(OF_GAME) <= fields_told_after("## Rows")
     for column in (*re.findall(r"^    (\w+) TEXT", _SCHEMA, re.MULTILINE), *_LATER_COLUMNS):
         assert f"`{column}`" in PAGE
     assert f"`{_REVISION}`" in PAGE

@@ -244,13 +244,21 @@ def test_retry_after_as_a_date_counts_from_now(zone: str) -> None:
     assert retry_after_seconds({"Retry-After": at}) == pytest.approx(90, abs=3)
 
 
+@pytest.mark.parametrize("days", [-400, 0, 3])
+def test_a_date_is_compared_with_the_clock_of_the_server_that_sent_it(days: int) -> None:
+    there = datetime.now(UTC) + timedelta(days=days)
+    headers = {"Date": format_datetime(there), "Retry-After": format_datetime(there + timedelta(seconds=90))}
+    assert retry_after_seconds(headers) == 90
+
+
 @settings(max_examples=150)
 @given(
     st.one_of(st.text(st.characters(max_codepoint=255)), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\d+"))
 )
 def test_no_retry_after_header_whatever_breaks_the_request(value: str) -> None:
-    seconds = retry_after_seconds({"Retry-After": value})
-    assert seconds is None or seconds >= 0
+    for headers in ({"Retry-After": value}, {"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT", "Date": value}):
+        seconds = retry_after_seconds(headers)
+        assert seconds is None or seconds >= 0
 
 
 class Request:

@@ -15,6 +15,7 @@ from ncaa_assets.archive import lease as leases
 from ncaa_assets.archive.day_state import DayState
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.lease import LEASE_SECONDS, Holder, Lease
+from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record.models import D, Document
@@ -151,7 +152,8 @@ class HeldDay:
         """Merges rows into the archive's table and returns how many were written; rows that say the same stay as
         they are."""
         self.check()
-        return self.archive.table.merge(rows, merge_row)
+        rows_of_day = RowsOfDays(self.archive.store)
+        return self.archive.table.merge(rows, lambda stored, row: merge_row(stored, row, rows_of_day))
 
     def claim(self, module: str | None) -> Identity:
         """Makes an empty store this archive, or an undecided one that of a module (`Identity.claim`).

@@ -15,6 +15,7 @@ from ncaa_assets.failures import ObjectMissing, StoreError
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import FetchRecord, HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.record.rows import days_of, row_key
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
 
@@ -27,21 +28,25 @@ class DayState:
     """What a day's documents, objects and rows say.
 
     `undone` names in a few words the first work that is not done, or is None where all is. `fetched_at` is when the
-    listing of the archive's module was last read whole, or None where it never was.
+    listing of the archive's module was last read whole, or None where it never was. `to_come` is the time of a later
+    whole fetch that lies in the future: a clock was wrong, so it counts for nothing.
     """
 
     undone: str | None
     fetched_at: datetime | None
+    to_come: datetime | None = None
 
     def why_now(self, now: datetime) -> str | None:
         """Why the day should be backed up now, in a few words, or None where it should not."""
         if self.undone is not None:
             return self.undone
-        if self.fetched_at is None:
+        if self.fetched_at is not None and not calendar.is_to_come(self.fetched_at, now=now):
+            is_due = now - self.fetched_at > DUE_AFTER
+            return f"due: last looked at on {self.fetched_at:%Y-%m-%d %H:%M} UTC" if is_due else None
+        ahead = self.fetched_at or self.to_come
+        if ahead is None:
             return "its listing was never read whole"
-        if now - self.fetched_at > DUE_AFTER:
-            return f"due: last looked at on {self.fetched_at:%Y-%m-%d %H:%M} UTC"
-        return None
+        return f"due: its last fetch is dated {ahead:%Y-%m-%d %H:%M} UTC, which is yet to come: a clock was wrong"
 
     def is_done_since(self, start: datetime) -> bool:
         """Whether all of the day is there and its listing was read whole at or after `start`."""
@@ -61,25 +66,27 @@ def state_of(
         return DayState("missing: it was never backed up", None)
     except StoreError as error:
         return DayState(f"failed: {error}", None)
-    fetched_at = _last_whole_fetch(highlights.backup.fetches, settings.limit, identity)
+    whole = _whole_fetches(highlights.backup.fetches, settings.limit, identity)
+    fetched_at, to_come = _latest(whole), whole[-1] if whole and calendar.is_to_come(whole[-1]) else None
     try:
         undone = next(_undone(store, table, highlights, settings), None)
     except ObjectMissing:
         undone = "missing: its videos or their encodes were never recorded"
     except StoreError as error:
         undone = f"failed: {error}"
-    return DayState(undone, fetched_at)
+    return DayState(undone, fetched_at, to_come)
 
 
 def last_whole_fetch(store: ObjectStore, day: str, settings: Settings, identity: Identity | None) -> datetime | None:
-    """When the listing of a day of the archive `identity` was last read whole, or None where it never was.
+    """When the listing of a day of the archive `identity` was last read whole, or None where it never was. Times in the
+    future count for nothing.
 
     Raises:
         StoreError: the day's document cannot be read.
     """
     try:
         fetches = documents.load(store, HighlightsDay, day).backup.fetches
-        return _last_whole_fetch(fetches, settings.limit, identity)
+        return _latest(_whole_fetches(fetches, settings.limit, identity))
     except ObjectMissing:
         return None
 
@@ -93,8 +100,9 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
     fetches = day.backup.fetches
     if not fetches or not fetches[-1].is_whole(settings.limit):
         yield "incomplete: the last fetch did not read the whole listing"
-    rows = table.get(list(day.backup.records))
-    if without_row := [key for key in day.backup.records if day.date not in rows.get(key, {}).get("days", [])]:
+    keys = [row_key(identifier) for identifier in day.backup.records]
+    rows = table.get(keys)
+    if without_row := [key for key in keys if day.date not in days_of(rows.get(key, {}))]:
         yield f"failed: {plural(len(without_row), 'highlight')} without a row"
     videos = documents.load(store, VideosDay, day.date)
     processed = documents.load(store, ProcessedDay, day.date)
@@ -110,10 +118,17 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
         yield f"incomplete: {plural(waiting, 'video')} to encode on another day (ENCODE_MINUTES_A_DAY)"
 
 
-def _last_whole_fetch(fetches: list[FetchRecord], limit: int | None, identity: Identity | None) -> datetime | None:
-    """When the archive's module was last read whole. What another module listed before a move does not count."""
+def _whole_fetches(fetches: list[FetchRecord], limit: int | None, identity: Identity | None) -> list[datetime]:
+    """When the archive's module was read whole, in the order in which it was. What another module listed before a move
+    does not count."""
     module, founding = (identity.module, identity.founding_module) if identity else (None, None)
-    for fetch in reversed(fetches):
-        if fetch.is_whole(limit) and module in (None, fetch.module or founding):
-            return calendar.parse_stamp(fetch.at)
-    return None
+    return [
+        calendar.parse_stamp(fetch.at)
+        for fetch in fetches
+        if fetch.is_whole(limit) and module in (None, fetch.module or founding)
+    ]
+
+
+def _latest(moments: list[datetime]) -> datetime | None:
+    """The last of them that does not lie in the future."""
+    return next((moment for moment in reversed(moments) if not calendar.is_to_come(moment)), None)

@@ -4,7 +4,7 @@ A write expects the version that the document was read at, so two runs cannot ov
 lease let both work on a day.
 """
 
-from ncaa_assets.failures import ObjectMissing, StoreError
+from ncaa_assets.failures import DocumentDamaged, ObjectMissing
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.models import D, Document, NewerVersion, parse_document
@@ -16,16 +16,17 @@ def load(store: ObjectStore, kind: type[D], day: str) -> D:
 
     Raises:
         ObjectMissing: there is none yet.
-        StoreError: it is damaged, or a newer version of this project wrote it.
+        DocumentDamaged: it is damaged, or a newer version of this project wrote it.
+        StoreError: the store does not answer.
     """
     key = kind.key(day)
     data, version = store.read(key)
     try:
         document = parse_document(kind, data)
     except NewerVersion as error:
-        raise StoreError(f"{store.uri(key)} is left as it is: {error}, then run the day again") from error
+        raise DocumentDamaged(f"{store.uri(key)} is left as it is: {error}, then run the day again") from error
     except ValueError as error:
-        raise StoreError(
+        raise DocumentDamaged(
             f"{store.uri(key)} is damaged ({visible(error)}). Nothing was changed; put back an earlier version of it "
             "(.history/ keeps them, as the bucket's versions do), then run the day again"
         ) from error

@@ -12,17 +12,17 @@ import hashlib
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, StrEnum, auto
-from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from ncaa_assets.archive import documents
+from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
 from ncaa_assets.failures import ObjectMissing, StoreError
@@ -42,7 +42,17 @@ from ncaa_assets.record.models import (
     VideosDay,
     content_hash,
 )
-from ncaa_assets.record.rows import Row, differing_fields, merge_row, rows_of
+from ncaa_assets.record.rows import (
+    OF_GAME,
+    Row,
+    RowsOfDay,
+    content_day,
+    days_of,
+    differing_fields,
+    join_rows,
+    removals_of,
+    rows_of,
+)
 from ncaa_assets.settings import Settings
 from ncaa_assets.source.doors import COLLEGE_BASKETBALL
 from ncaa_assets.source.open import asked_module, naming
@@ -59,9 +69,7 @@ QUICK_BYTES = 256 * 1024**2
 KINDS: tuple[type[Document], ...] = (HighlightsDay, VideosDay, ProcessedDay)
 
 _CHUNK = 1024**2
-_LATEST = "9999"  # later than any time
 _SEASON_DAYS, _SEASON_FEWEST = 7, 3  # days that are looked at, and how few of them tell nothing
-_NEIGHBOURS = 8  # days whose rows are kept in memory: two days that list the same clip are close together
 
 
 class Severity(StrEnum):
@@ -359,19 +367,16 @@ def _remedy_for_pages(manifest: VideosDay) -> str:
     return f"nothing to mend here: {manifest.skipped[0].reason}"
 
 
-RowsOfDay = Callable[[str], dict[str, Row]]
-
-
 def rows(
     day: HighlightsDay, table: HighlightTable, *, rows_of_day: RowsOfDay | None = None
 ) -> Comparison[RowsEvidence]:
     """Whether each of the day's highlights has its row, with every field as the JSON says. `last_seen` and `fetch_date`
     are not compared: they move with each fetch, and a row is not written for their sake.
 
-    A row that names several days has the record's fields as the day that saw it last has them, and bookkeeping of all
-    of them (`rows.merge_row`). `rows_of_day` gives the rows that another day's JSON makes. With it, a row is compared
-    with all of its days, and the rows that the table has under this day with the JSON. Without it, only what this day
-    alone decides is compared: another run may be writing the other days, and a table's index lags behind its rows.
+    A row that names several days is made from the JSON of all of them (`rows.join_rows`), which `rows_of_day` gives.
+    With it, a row is compared with all of its days, and the rows that the table has under this day with the JSON.
+    Without it, only what this day alone decides is compared: another run may be writing the other days, and a table's
+    index lags behind its rows.
     """
     expected = {row["id"]: row for row in rows_of(day)}
     under_day = table.day(day.date) if rows_of_day is not None else []
@@ -382,63 +387,52 @@ def rows(
     stored = {key: row for key, row in stored.items() if key not in wrong}
     stored |= table.get(list(wrong)) if wrong else {}
     wrong = _row_problems({key: expected[key] for key in wrong}, stored, day.date, rows_of_day)
-    problems = _day_problems(counted, expected, stored, day.date) | wrong if rows_of_day is not None else wrong
+    remedies = {key: (problem, _rerun(day.date)) for key, problem in wrong.items()}
+    problems = _day_problems(counted, expected, stored, day.date) if rows_of_day is not None else {}
     return Comparison(
-        [Finding(day.date, "backup_rows", key, problem, remedy) for key, (problem, remedy) in problems.items()],
-        [RowsEvidence(highlights=len(expected), rows=len(stored), differ=len(problems))],
+        [
+            Finding(day.date, "backup_rows", key, problem, remedy)
+            for key, (problem, remedy) in {**problems, **remedies}.items()
+        ],
+        [RowsEvidence(highlights=len(expected), rows=len(stored), differ=len({**problems, **remedies}))],
     )
-
-
-def rows_of_days(store: ObjectStore) -> RowsOfDay:
-    """The rows that other days' JSON makes, by id, for `rows`. None for a missing or damaged document: its own day
-    reports it. The rows of a few days are kept in memory."""
-
-    @lru_cache(_NEIGHBOURS)
-    def rows_of_day(day: str) -> dict[str, Row]:
-        document = _document(store, HighlightsDay, day, [])
-        return {row["id"]: row for row in rows_of(document)} if document else {}
-
-    return rows_of_day
 
 
 def _row_problems(
     expected: dict[str, Row], stored: dict[str, Row], day: str, rows_of_day: RowsOfDay | None
-) -> dict[str, tuple[str, str]]:
-    """What is wrong with the rows of a day's highlights, by id: the problem, and what to do."""
-    rerun = _rerun(day)
-    problems: dict[str, tuple[str, str]] = {}
+) -> dict[str, str]:
+    """What is wrong with the rows of a day's highlights, by id. A run of the day mends each."""
+    problems = {}
     for key, row in expected.items():
-        if key not in stored:
-            problems[key] = ("has no row", rerun)
-        elif (problem := _row_problem(stored[key], row, day, rows_of_day)) is not None:
-            wrong, heals = problem
-            problems[key] = (wrong, rerun if heals else f"delete the row, then {rerun}, and its other days too")
+        problem = _row_problem(stored[key], row, day, rows_of_day) if key in stored else "has no row"
+        if problem is not None:
+            problems[key] = problem
     return problems
 
 
-def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) -> tuple[str, bool] | None:
-    """What is wrong with a row in the table, and whether another run of its day mends it."""
-    days = stored.get("days")
-    if not isinstance(days, list) or day not in days:
-        return f"has a row that does not name {day}", _heals(stored, row, row)
-    others = [other for other in days if other != day]
-    if others and rows_of_day is None:
-        if stored.get("content_hash") != row["content_hash"]:
-            return None  # another of its days saw it last, with another content
-        of_all_days = {"days", "game_date", "first_seen", "removed_upstream", "removed_from", "in_json"}
-        fields = [name for name in differing_fields(stored, row) if name not in of_all_days]
-        return (_differs(fields), True) if fields else None
-    if not others:
+def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) -> str | None:
+    days = days_of(stored)
+    if day not in days:
+        return f"has a row that does not name {day}"
+    if stored["days"] != days:
+        return "has a row whose `days` are not the sorted list that a run writes"
+    if rows_of_day is None:
+        if content_day(days, removals_of(stored)) != day:
+            return None  # it has another day's content
+        of_all_days = {"days", "game_date", "first_seen", "removed_upstream", "removed_from", *OF_GAME}
         fields = differing_fields(stored, row)
-        return (_differs(fields), _heals(stored, row, row)) if fields else None
-    its_rows = [row]
-    for other in others:
-        listed = rows_of_day(other).get(row["id"]) if rows_of_day and calendar.is_day(other) else None
-        if listed is None:
-            return f"has a row that names {visible(other, most=20)}, whose JSON does not list it", False
-        its_rows.append(listed)
-    fields = min((differing_fields(stored, _merged(its_rows, last)) for last in its_rows), key=len)
-    return (_differs(fields), _heals(stored, row, _merged(its_rows, row))) if fields else None
+        fields = fields if len(days) == 1 else [name for name in fields if name not in of_all_days]
+        return _differs(fields) if fields else None
+    of_days = {day: row}
+    for other in days:
+        made = rows_of_day(other) if other != day else None
+        if made is not None and row["id"] not in made:
+            return f"has a row that names {other}, whose JSON does not list it"
+        of_days |= {other: made[row["id"]]} if made is not None else {}
+    if len(of_days) < len(days):
+        return None  # a document is missing or damaged, and its own day reports that
+    fields = differing_fields(stored, join_rows(of_days))
+    return _differs(fields) if fields else None
 
 
 def _day_problems(
@@ -460,26 +454,9 @@ def _day_problems(
     return problems
 
 
-def _merged(its_rows: list[Row], last: Row) -> Row:
-    """The row that results from the rows of a clip's days where `last` is the one that was seen last."""
-    merged: Row | None = None
-    for row in [*(row for row in its_rows if row is not last), {**last, "last_seen": _LATEST}]:
-        merged = merge_row(merged, row) or merged
-    return merged or last
-
-
 def _differs(fields: list[str]) -> str:
     names = ", ".join(fields[:5]) + (f" and {len(fields) - 5} more" if len(fields) > 5 else "")
     return f"has a row that differs from the JSON in {names}"
-
-
-def _heals(stored: Row, row: Row, wanted: Row) -> bool:
-    """Whether another run of the day mends the row: it keeps a row's other days and the earliest `first_seen`."""
-    try:
-        merged = merge_row(stored, {**row, "last_seen": _LATEST})
-    except (KeyError, TypeError, AttributeError):
-        return False  # bookkeeping that cannot be read: a run of the day would stumble over it too
-    return merged is not None and not differing_fields(merged, wanted)
 
 
 def copies(
@@ -692,7 +669,7 @@ def reconcile_day(
         report.highlights = len(highlights.data)
         findings += unique_ids(highlights).findings + records(highlights).findings
     try:
-        compared = rows(highlights or HighlightsDay(date=day), table, rows_of_day=rows_of_day or rows_of_days(store))
+        compared = rows(highlights or HighlightsDay(date=day), table, rows_of_day=rows_of_day or RowsOfDays(store))
         report.rows = sum(seen.rows for seen in compared.evidence)
         # Without the JSON each row of the day would be one too many; the missing document is finding enough.
         findings += compared.findings if highlights is not None else []

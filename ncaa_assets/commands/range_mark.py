@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.failures import ObjectMissing
+from ncaa_assets.record import calendar
 
 # A range cut short by the day's quota continues on the next days; after three, the first listings are old enough to be
 # fetched again.
@@ -23,7 +24,8 @@ class RangeMark:
     """Lets the same command continue a range that was interrupted, killed, or left days undone.
 
     The mark says when the range began. A day is done where all of it is stored and its listing was read since then. The
-    mark stays in the store until every day is done, and counts for three days.
+    mark stays in the store until every day is done, and counts for three days. One whose time lies in the future counts
+    for nothing, because a clock was wrong.
     """
 
     def __init__(self, archive: Archive, days: Sequence[date]) -> None:
@@ -54,4 +56,6 @@ class RangeMark:
             began = _Began.model_validate_json(self._archive.store.read(self._key)[0]).at
         except (ObjectMissing, ValidationError):
             return None
-        return began if datetime.now(UTC) - began < _RANGE_LASTS else None
+        began = began.replace(tzinfo=began.tzinfo or UTC)
+        is_over = datetime.now(UTC) - began >= _RANGE_LASTS
+        return None if is_over or calendar.is_to_come(began) else began

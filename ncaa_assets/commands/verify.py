@@ -14,7 +14,8 @@ import click
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
-from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, rows_of_days, strays
+from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, strays
+from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.commands import ending
 from ncaa_assets.failures import EncodeFailed, SettingsError
@@ -125,7 +126,7 @@ def _decoder(settings: Settings) -> Decoder | None:
 
 
 def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Decoder | None) -> Iterator[DayReport]:
-    rows_of_day, wanted = rows_of_days(archive.store), Wanted.of(archive.settings)
+    rows_of_day, wanted = RowsOfDays(archive.store), Wanted.of(archive.settings)
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,

@@ -11,6 +11,7 @@ from typing import TypeGuard
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_CLOCKS_DIFFER = timedelta(minutes=10)  # by which the clocks of two machines in order may differ
 
 
 def parse(text: str) -> date:
@@ -45,6 +46,12 @@ def days(first: date, last: date) -> Iterator[date]:
 def now() -> str:
     """The present moment, as text."""
     return stamp(datetime.now(UTC))
+
+
+def is_to_come(moment: datetime, *, now: datetime | None = None) -> bool:
+    """Whether a recorded moment lies in the future (of `now`, by default the present), so that a clock was or is wrong
+    and nothing may be decided by it."""
+    return moment - (now or datetime.now(UTC)) > _CLOCKS_DIFFER
 
 
 def stamp(moment: datetime) -> str:

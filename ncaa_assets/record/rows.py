@@ -1,18 +1,27 @@
 """The rows: one for each highlight, and how the row of one day's JSON is merged into the table's row. No I/O."""
 
+import hashlib
 import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ncaa_assets.record import json_text
+from ncaa_assets.record import calendar, json_text
 from ncaa_assets.record.matches import games_of
 from ncaa_assets.record.models import HighlightsDay
 
 Row = dict[str, Any]
 
+RowsOfDay = Callable[[str], Mapping[str, Row] | None]
+"""The rows that a day's document makes, by id; None for a document that is missing or damaged."""
+
 # DynamoDB takes 400 KB an item and counts up to three bytes for a list's element where JSON needs two ("Item sizes" in
 # its documentation), so this many bytes of JSON are safe whatever they say.
 _LARGEST_ROW = 190_000
 _OURS = 20_000  # more bytes of JSON than our own fields take beside a short id, with the longest names
+
+# DynamoDB takes 1,024 bytes as the range key of its index ("Constraints" in its developer guide).
+_LONGEST_KEY = 1024
+_SHORTENED = 100  # characters, of four bytes at most
 
 # These move with every fetch; a row that differs in nothing else is not written again.
 _MOVING = ("last_seen", "fetch_date")
@@ -23,16 +32,16 @@ _UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 # What a day's matches alone tell of a game, and all that a row says of it.
 _OF_MATCH = ("home_score", "away_score", "game_state", "score", "venue")
-_OF_GAME = ("home_team", "away_team", "game", *_OF_MATCH)
+OF_GAME = ("home_team", "away_team", "game", *_OF_MATCH)
 
 
 def rows_of(day: HighlightsDay) -> list[Row]:
     """One row for each record of a day.
 
-    It has the record's own fields (`readable`), `id` as text, and over them ours: `game_date`, `days`, `fetch_date`,
-    `first_seen`, `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and since when),
-    `content_hash`; and what is known of its game: `home_team`, `away_team`, `game`, `home_score`, `away_score`,
-    `game_state`, `score`, `venue`.
+    It has the record's own fields (`readable`), and over them ours: `id` (`row_key`), `game_date`, `days`,
+    `fetch_date`, `first_seen`, `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and
+    since when), `content_hash`; and what is known of its game: `home_team`, `away_team`, `game`, `home_score`,
+    `away_score`, `game_state`, `score`, `venue`.
     """
     rows = []
     games = games_of(day)
@@ -41,7 +50,7 @@ def rows_of(day: HighlightsDay) -> list[Row]:
         key = view.id
         entry = day.backup.records[key]
         ours: dict[str, Any] = {
-            "id": key,
+            "id": row_key(key),
             "game_date": day.date,
             "days": [day.date],
             "fetch_date": entry.last_seen[:10],
@@ -54,7 +63,7 @@ def rows_of(day: HighlightsDay) -> list[Row]:
         }
         fits = all_fit and len(key) < 100
         fields = readable(record)
-        rows.append({**fields, **ours} if fits else _fitted(fields, ours, HighlightsDay.key(day.date)))
+        rows.append({**fields, **ours} if fits else _fitted(fields, ours, key, HighlightsDay.key(day.date)))
     return rows
 
 
@@ -71,54 +80,115 @@ def readable(value: Any) -> Any:
     return value
 
 
-def _fitted(record: dict[str, Any], ours: dict[str, Any], document: str) -> Row:
-    """A row that every table takes. Where a record is too large, its largest fields are only in the day's JSON, and
-    `in_json` says which fields and where."""
+def _fitted(record: dict[str, Any], ours: dict[str, Any], identifier: str, document: str) -> Row:
+    """A row that every table takes. Where a record or its id is too large, its largest fields are only in the day's
+    JSON, and `in_json` says which fields and where."""
     row: Row = {**record, **ours}
+    left_out: list[str] = [] if ours["id"] == identifier else ["id"]
     size = len(json_text.dumps(row))
-    if size <= _LARGEST_ROW:
+    if size <= _LARGEST_ROW and not left_out:
         return row
     sizes = {name: len(json_text.dumps(value)) for name, value in record.items() if name not in ours}
-    left_out: list[str] = []
     size += 100  # what `in_json` takes without the names, which only move there
     for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
+        if size <= _LARGEST_ROW:
+            break
         del row[name]
         left_out.append(name)
         size -= sizes[name]
-        if size <= _LARGEST_ROW:
-            break
     row["in_json"] = {"document": document, "fields": left_out if size <= _LARGEST_ROW else "all"}
     return row
 
 
-def merge_row(stored: Row | None, row: Row) -> Row | None:
-    """The row to write, or None where the table's says the same already.
+def row_key(identifier: str) -> str:
+    """The `id` of a highlight's row: the highlight's own id, or where that is too long for a key, its beginning and its
+    sha256."""
+    encoded = identifier.encode("utf-8", "surrogatepass")
+    if len(encoded) <= _LONGEST_KEY:
+        return identifier
+    return f"{identifier[:_SHORTENED]}-sha256-{hashlib.sha256(encoded).hexdigest()}"
 
-    A row belongs to the earliest day that listed it and names all its days, so that two days that both list a clip do
-    not take it from one another. The record's fields are those of whichever day saw it last; where that day's matches
-    do not list the game, what another day knows of the game stays.
+
+def merge_row(stored: Row | None, row: Row, rows_of_day: RowsOfDay = lambda _: None) -> Row | None:
+    """The row to write once a day makes `row` of a highlight, or None where the table's says the same already.
+
+    The table's row tells only which other days listed the highlight. What it says is made from the documents of all of
+    them, so it does not depend on the order in which days were fetched, nor on any clock.
     """
-    if stored is None:
+    # A row without days is another program's, such as that of the pipeline that this project replaces.
+    if stored is None or not days_of(stored):
         return row
-    if "last_seen" not in stored:  # another program wrote it, such as the pipeline that this project replaces
-        return row
-    days = sorted({*stored["days"], *row["days"]})
-    newer, older = (row, stored) if row["last_seen"] >= stored["last_seen"] else (stored, row)
-    lost = {day: at for day, at in stored.get("removed_from", {}).items() if day not in row["days"]}
-    lost |= row["removed_from"]
-    context = older if set(stored["days"]) - set(row["days"]) and not any(name in newer for name in _OF_MATCH) else {}
-    merged = {
-        **{name: context[name] for name in _OF_GAME if name in context},
-        **newer,
+    (day,) = row["days"]
+    joined = join_rows({**_other_rows(stored, row["id"], day, rows_of_day), day: row})
+    return None if _still(joined) == _still(stored) else joined
+
+
+def join_rows(of_days: Mapping[str, Row]) -> Row:
+    """The one row of a highlight, from those that its days make.
+
+    It belongs to the earliest day that listed the highlight, and names all of them. The record's fields are those of
+    the latest day that still lists it, else of the latest day. What is known of its game is that of the same day; what
+    this day's matches do not list, of the latest day whose matches do.
+    """
+    days = sorted(of_days)
+    told = [day for day in days if "content_hash" in of_days[day]]
+    removed = {day: at for one in of_days.values() for day, at in one["removed_from"].items()}
+    latest = content_day(told, removed)
+    content = of_days[latest]
+    context: Row = {}
+    if not any(name in content for name in _OF_MATCH):
+        knowing = [day for day in told if any(name in of_days[day] for name in _OF_MATCH)]
+        context = of_days[knowing[-1]] if knowing else {}
+    return {
+        **{name: context[name] for name in OF_GAME if name in context},
+        **content,
         "days": days,
         "game_date": days[0],
-        "first_seen": min(newer["first_seen"], older["first_seen"]),
-        # A clip that one day no longer lists while another does has not vanished. `last_seen` cannot tell: a row is not
-        # written for its sake, so the table's may be days old.
-        "removed_upstream": max(lost.values()) if lost.keys() == set(days) else None,
-        "removed_from": lost,
+        "first_seen": min(one["first_seen"] for one in of_days.values() if "first_seen" in one),
+        # A clip that one day no longer lists while another does has not vanished.
+        "removed_upstream": max(removed.values()) if removed.keys() == of_days.keys() else None,
+        "removed_from": removed,
     }
-    return None if _still(merged) == _still(stored) else merged
+
+
+def content_day(days: Collection[str], removed: Collection[str]) -> str:
+    """Whose content a row of several days has: the latest day that still lists it, else the latest."""
+    return max(set(days) - set(removed) or days)
+
+
+def days_of(row: Row) -> list[str]:
+    """The days that a table's row names, sorted; none where what it has there is no list of days."""
+    days = row.get("days")
+    return sorted({day for day in days if calendar.is_day(day)}) if isinstance(days, list) else []
+
+
+def removals_of(row: Row) -> dict[str, str]:
+    """The days that a table's row says no longer list it, and since when; none where what it has there is odd."""
+    removed = row.get("removed_from")
+    return {day: at for day, at in removed.items() if isinstance(at, str)} if isinstance(removed, dict) else {}
+
+
+def _other_rows(stored: Row, key: str, day: str, rows_of_day: RowsOfDay) -> dict[str, Row]:
+    """What the other days of a table's row make of its highlight.
+
+    A day whose document does not list it (somebody put back an earlier version) is none of its days any more. Of one
+    whose document is missing or damaged, the table's row is all that is left: it keeps its place, and its content where
+    the table's row has that.
+    """
+    days, removed = days_of(stored), removals_of(stored)
+    rows: dict[str, Row] = {}
+    for other in days:
+        if other == day:
+            continue
+        made = rows_of_day(other)
+        if made is not None:
+            rows |= {other: made[key]} if key in made else {}
+            continue
+        kept = stored if other == content_day(days, removed) else {}
+        first_seen = {"first_seen": stored["first_seen"]} if isinstance(stored.get("first_seen"), str) else {}
+        lost = {other: removed[other]} if other in removed else {}
+        rows[other] = {**kept, **first_seen, "removed_from": lost}
+    return rows
 
 
 def _still(row: Row) -> Row:
@@ -129,16 +199,11 @@ def differing_fields(stored: Row, wanted: Row) -> list[str]:
     """The fields of `wanted` that the table's row lacks or has otherwise, sorted.
 
     Fields that move with every fetch are left out, and so are those that only the table's row has: another program may
-    keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it;
-    in a row of several days it may be any day's.
+    keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it.
     """
     stored, wanted = readable(stored), readable(wanted)  # earlier versions wrote the texts as they came
-    days = stored.get("days")
-    of_several = isinstance(days, list) and len(days) > 1
     return sorted(
         name
         for name, value in wanted.items()
-        if stored.get(name, _MISSING) != value
-        and name not in _MOVING
-        and not (name in _OF_GAME and (of_several or name not in stored))
+        if stored.get(name, _MISSING) != value and name not in _MOVING and not (name in OF_GAME and name not in stored)
     )

@@ -8,9 +8,9 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
@@ -37,9 +37,9 @@ _METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 POLL_SECONDS = 5.0
 # How long the run or its task may be out of sight before it counts as lost. A database takes a minute or two to
 # restart, and for the first moments after its start ECS does not know a task.
-_PATIENCE = timedelta(minutes=5)
+_PATIENCE = 300.0  # seconds, as all that follow; by a clock that nobody sets
 # By default ECS kills a stopping task after 30 s.
-_ENDS_WITHIN = timedelta(minutes=2)
+_ENDS_WITHIN = 120.0
 
 
 def check_launcher(instance: dg.DagsterInstance) -> None:
@@ -109,18 +109,18 @@ def _launch(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         ) from error
 
 
-def _wait(instance: dg.DagsterInstance, run_id: str, *, at_most: timedelta | None = None) -> bool:
+def _wait(instance: dg.DagsterInstance, run_id: str, *, at_most: float | None = None) -> bool:
     """Waits until the run ends, and returns whether it did within `at_most`. Reports a run whose worker vanished."""
-    started = last_seen = datetime.now(UTC)
-    while at_most is None or datetime.now(UTC) - started < at_most:
+    started = last_seen = time.monotonic()
+    while at_most is None or time.monotonic() - started < at_most:
         try:
             if _has_ended(instance, run_id, started=started, last_seen=last_seen):
                 return True
-            last_seen = datetime.now(UTC)
+            last_seen = time.monotonic()
         except _OutOfSight:
             pass  # `last_seen` stays, and the patience counts from it
         except Exception as error:
-            if datetime.now(UTC) - last_seen > _PATIENCE:
+            if time.monotonic() - last_seen > _PATIENCE:
                 raise StoreError(
                     f"run {run_id} can no longer be watched ({one_line(error)}); it continues by itself: look at it in "
                     "the UI, or run this again"
@@ -134,15 +134,15 @@ class _OutOfSight(Exception):
     """ECS does not know the run's task, as in the first moments after the task was started."""
 
 
-def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: datetime, last_seen: datetime) -> bool:
+def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: float, last_seen: float) -> bool:
     """Looks at the run and its worker once, and returns whether the run is over. Reports a run without a worker."""
-    run, now = _run(instance, run_id), datetime.now(UTC)
+    run, now = _run(instance, run_id), time.monotonic()
     if run.is_finished:
         return True
-    limit = timedelta(seconds=instance.run_monitoring_start_timeout_seconds)
+    limit = instance.run_monitoring_start_timeout_seconds
     how = _how_its_worker_ended(instance, run, last_seen)
     if how is None and run.status == dg.DagsterRunStatus.STARTING and now - started > limit:
-        how = f"its task did not start within {limit.total_seconds() / 60:.0f} minutes"
+        how = f"its task did not start within {limit / 60:.0f} minutes"
         instance.run_launcher.terminate(run_id)
     if how is None:
         return False
@@ -159,7 +159,7 @@ def _has_ended(instance: dg.DagsterInstance, run_id: str, *, started: datetime, 
     return True
 
 
-def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, last_seen: datetime) -> str | None:
+def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, last_seen: float) -> str | None:
     """What ECS says about a worker that is gone, or None while it works.
 
     Raises:
@@ -174,8 +174,8 @@ def _how_its_worker_ended(instance: dg.DagsterInstance, run: dg.DagsterRun, last
             return "its task ended"
         case WorkerStatus.FAILED:
             return visible(health.msg or "its task failed", most=600).rstrip(".")
-    if datetime.now(UTC) - last_seen > _PATIENCE:
-        return f"ECS has known nothing of its task for {_PATIENCE.total_seconds() / 60:.0f} minutes"
+    if time.monotonic() - last_seen > _PATIENCE:
+        return f"ECS has known nothing of its task for {_PATIENCE / 60:.0f} minutes"
     raise _OutOfSight
 
 

@@ -130,6 +130,29 @@ def test_a_day_is_due_more_than_twenty_hours_after_its_last_whole_fetch(day: Day
     )
 
 
+def test_a_fetch_that_lies_in_the_future_counts_for_nothing_and_the_next_one_does(day: Day) -> None:
+    now = datetime.now(UTC)
+    day.fetch(at=now + timedelta(days=7))
+    assert day.state().fetched_at == FETCHED
+    assert "due: last looked at on 2025-03-12 09:00 UTC" in str(day.state().why_now(now))
+    assert not day.state().is_done_since(now - timedelta(days=1))
+    day.fetch(at=now + timedelta(minutes=5))
+    assert day.state().why_now(now) is None, "two machines in order may differ by minutes"
+    day.fetch(at=now)
+    assert day.state().why_now(now) is None
+    assert day.state().is_done_since(now - timedelta(days=1))
+
+
+def test_a_day_that_was_only_read_in_the_future_says_that_a_clock_was_wrong(tmp_path: Path) -> None:
+    day, now = Day(tmp_path / "other"), datetime.now(UTC)
+    day.store.delete(f"highlights/{DAY}.json")
+    day.fetch(at=now + timedelta(days=7))
+    why = str(day.state().why_now(now))
+    assert why.startswith("due: its last fetch is dated ")
+    assert why.endswith("which is yet to come: a clock was wrong")
+    assert "yet to come" in str(DayState(None, NOW + timedelta(days=7)).why_now(NOW))
+
+
 def test_a_fetch_that_did_not_read_the_whole_listing_leaves_the_day_to_do(day: Day) -> None:
     day.fetch(at=FETCHED + timedelta(minutes=5), complete=False, problems=["page 2 did not come: …"])
     assert day.why() == "incomplete: the last fetch did not read the whole listing"

@@ -15,7 +15,8 @@ import pytest
 from ncaa_assets.archive import documents
 from ncaa_assets.archive.day_state import state_of
 from ncaa_assets.archive.identity import Identity
-from ncaa_assets.archive.reconcile import reconcile_day, rows_of_days, strays
+from ncaa_assets.archive.reconcile import reconcile_day, strays
+from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import json_text
@@ -142,7 +143,7 @@ def test_it_verifies_to_the_last_byte(archive: Archive) -> None:
     assert list(strays(archive.store, days)) == []
     assert days == set(DAYS)
     for day in DAYS:
-        report = reconcile_day(archive.store, archive.table, day, deep=True, rows_of_day=rows_of_days(archive.store))
+        report = reconcile_day(archive.store, archive.table, day, deep=True, rows_of_day=RowsOfDays(archive.store))
         assert (report.findings, report.is_there) == ([], True)
 
 

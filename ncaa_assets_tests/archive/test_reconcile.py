@@ -18,10 +18,10 @@ from ncaa_assets.archive.reconcile import (
     outputs,
     reconcile_day,
     rows,
-    rows_of_days,
     season,
     still_listed,
 )
+from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import StoreError
@@ -64,7 +64,7 @@ def test_whatever_the_api_listed_when_rows_that_were_written_as_it_came_are_as_i
         fetch_and_write_rows(store, table, day, fetched(listed, minute))
         for one in DAYS:
             document = documents.load_or_new(store, HighlightsDay, one)
-            assert rows(document, table, rows_of_day=rows_of_days(store)).findings == []
+            assert rows(document, table, rows_of_day=RowsOfDays(store)).findings == []
             assert rows(document, table).findings == []
 
 
@@ -75,7 +75,7 @@ def test_a_row_with_contents_that_none_of_its_days_has_is_found(store: LocalStor
     days = [documents.load(store, HighlightsDay, day) for day in DAYS[:2]]
     table.merge([{**table.get(["1"])["1"], "title": "neither"}], lambda there, row: row)  # what somebody else writes
     for document in days:
-        (one,) = rows(document, table, rows_of_day=rows_of_days(store)).findings
+        (one,) = rows(document, table, rows_of_day=RowsOfDays(store)).findings
         assert (one.key, one.problem) == ("1", "has a row that differs from the JSON in title")
 
 
@@ -97,9 +97,9 @@ def test_an_index_that_lags_behind_is_no_difference_and_the_row_itself_decides(s
     table.earlier = SqliteTable(table.path).day(DAY)
     later, _ = merge_fetch(first, fetched([record(1, None, title="b"), record(2, None)], 1), founding="basketball")
     table.merge(rows_of(later), merge_row)
-    assert rows(later, table, rows_of_day=rows_of_days(store)).findings == []
+    assert rows(later, table, rows_of_day=RowsOfDays(store)).findings == []
     table.earlier = [{**row, "title": "as in the JSON"} for row in table.earlier[:1]]
-    (finding,) = rows(later, table, rows_of_day=rows_of_days(store)).findings
+    (finding,) = rows(later, table, rows_of_day=RowsOfDays(store)).findings
     assert (finding.key, finding.problem) == ("2", "has a row that is not found under its game day")
 
 

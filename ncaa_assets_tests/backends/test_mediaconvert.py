@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -291,16 +292,22 @@ def killed_after(cloud: Cloud, operation: str, count: int, act: Callable[[], obj
 
 @pytest.mark.parametrize("finished", [False, True], ids=["under way", "complete"])
 @pytest.mark.parametrize("lag", [0.0, 3600.0], ids=["indexed", "not yet indexed"])
+@pytest.mark.parametrize("clock", [0, -400, 3], ids=["", "clock behind", "clock ahead"])
 def test_a_job_whose_answer_was_lost_is_found_and_taken_up(
-    objects: S3Store, cloud: Cloud, clip: Path, finished: bool, lag: float
+    objects: S3Store, cloud: Cloud, clip: Path, finished: bool, lag: float, clock: int
 ) -> None:
-    """The token has long expired, so only looking for the job helps."""
+    """The token has long expired, so only looking for the job helps. `clock` is how many days the clock of the run that
+    asked for it was wrong."""
     cloud.mediaconvert.token_seconds = 0
     cloud.mediaconvert.search_lag_seconds = lag
     cloud.mediaconvert.hold()
     request = request_for(objects, clip.read_bytes())
     killed_after(cloud, "CreateJob", 1, lambda: list(opened().encode([request])))
     assert len(cloud.mediaconvert.jobs) == 1
+    key = f"{LEDGER}{request.video.sha256}.{opened().settings_hash()}.json"
+    intent = json_text.loads(objects.read(key)[0])
+    asked_at = datetime.fromisoformat(intent["asked_at"]) + timedelta(days=clock)
+    objects.write(key, json_text.dumps(intent | {"asked_at": asked_at.isoformat()}))
     if finished:
         cloud.mediaconvert.release()
         cloud.mediaconvert.wait_for("COMPLETE")

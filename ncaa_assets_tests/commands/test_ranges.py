@@ -97,8 +97,16 @@ def test_what_was_done_before_the_range_began_is_done_again(on_range: Run, run: 
     assert asked(server)[1:] == [FIRST, SECOND, THIRD]
 
 
-@pytest.mark.parametrize("mark", ["{", '{"at": "2025-03-01T00:00:00Z"}'], ids=["damaged", "old"])
-def test_a_mark_that_is_damaged_or_old_starts_the_range_anew(on_range: Run, server: ScriptedServer, mark: str) -> None:
+MARKS = {
+    "damaged": "{", "old": '{"at": "2025-03-01T00:00:00Z"}', "to come": '{"at": "2099-03-01T00:00:00Z"}',
+    "old, without a zone": '{"at": "2025-03-01T00:00:00"}', "no time": '{"at": []}', "a list": "[]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
+def test_a_mark_that_is_damaged_or_old_or_of_a_wrong_clock_starts_the_range_anew(
+    on_range: Run, server: ScriptedServer, mark: str
+) -> None:
     server.on(API_PATH, failing(server, SECOND))
     assert on_range().exit_code == 1
     asked(server)
@@ -106,6 +114,7 @@ def test_a_mark_that_is_damaged_or_old_starts_the_range_anew(on_range: Run, serv
     left.write_text(mark)
     on_range()
     assert asked(server) == [FIRST, SECOND, THIRD]
+    assert left.read_text() != mark
 
 
 def test_a_table_ends_a_range_with_a_line_a_day_and_the_sums(on_range: Run, server: ScriptedServer, clip: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.reconcile import reconcile_day, rows_of_days
+from ncaa_assets.archive.reconcile import reconcile_day
+from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.day.fetch import Fetched, fetch
 from ncaa_assets.day.rows import write_rows
 from ncaa_assets.settings import Settings
@@ -37,7 +38,7 @@ def backed_up(archive: Archive, day: str = DAY) -> Fetched:
     with open_source(archive.settings) as source, archive.lease(day, owner="a test") as held:
         fetched = fetch(held, source)
         write_rows(held, fetched.document)
-    compared = reconcile_day(archive.store, archive.table, day, rows_of_day=rows_of_days(archive.store))
+    compared = reconcile_day(archive.store, archive.table, day, rows_of_day=RowsOfDays(archive.store))
     assert [finding for finding in compared.findings if finding.asset == "backup_rows"] == []
     return fetched
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +240,16 @@ def test_a_lost_worker_that_nobody_replaces_raises_an_alert_after_a_while(
     (alert,) = tick()
     assert alert.endswith(f"/runs/{run_id})")
     assert tick() == []
+
+
+def test_an_end_that_is_dated_in_the_future_holds_no_alert_back(settings: Settings, home: Path) -> None:
+    """The clock of the worker's machine was ahead, so no time of its passes while anybody waits."""
+    run_id = lose_a_worker(settings, home, **LAUNCHED_BY_A_COMMAND)
+    with open_instance(home) as instance:
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        week_ahead = datetime.now(UTC).timestamp() + 7 * 86400
+        assert sensor._was_rerun(instance, run, week_ahead) is False
 
 
 def test_a_lost_worker_of_an_instance_that_retries_nothing_raises_an_alert_at_once(

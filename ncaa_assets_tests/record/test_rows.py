@@ -17,7 +17,7 @@ from ncaa_assets.record.fetch import Fetch, Matches
 from ncaa_assets.record.matches import merge_matches
 from ncaa_assets.record.merge import merge_fetch
 from ncaa_assets.record.models import HighlightsDay, content_hash
-from ncaa_assets.record.rows import Row, differing_fields, merge_row, rows_of
+from ncaa_assets.record.rows import Row, differing_fields, merge_row, row_key, rows_of
 from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
 
 SATURDAY, SUNDAY, MONDAY = "2025-03-08", "2025-03-09", "2025-03-10"
@@ -43,12 +43,19 @@ def row(day: HighlightsDay, key: str = "1") -> Row:
 
 
 def joined(*rows: Row) -> Row:
-    """What the table holds after these rows."""
+    """What the table holds after these rows, each written when its day's document was stored."""
     stored: Row | None = None
+    documents: dict[str, Row] = {}
     for one in rows:
-        stored = merge_row(stored, one) or stored
+        documents[one["game_date"]] = one
+        stored = merge(stored, one, documents) or stored
     assert stored is not None
     return stored
+
+
+def merge(stored: Row | None, one: Row, documents: dict[str, Row]) -> Row | None:
+    """The row to write, where these are the rows that the days' documents make."""
+    return merge_row(stored, one, lambda day: {documents[day]["id"]: documents[day]} if day in documents else None)
 
 
 CLIP: dict[str, Any] = {"id": 1, "title": "Half", "url": "https://media.example.com/1.mp4"}
@@ -153,17 +160,83 @@ def test_a_row_belongs_to_the_earliest_day_and_names_all_days_in_whatever_order_
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_fields_are_those_of_the_day_that_saw_it_last(order: tuple[int, ...]) -> None:
-    days = [fetched(SATURDAY, 5, FINAL), fetched(SUNDAY, 3, CLIP)]
+def test_the_fields_are_those_of_the_latest_day_whichever_was_seen_last(order: tuple[int, ...]) -> None:
+    days = [fetched(SATURDAY, 5, CLIP), fetched(SUNDAY, 3, FINAL)]
     there = joined(*(row(days[index]) for index in order))
-    assert (there["title"], there["content_hash"], there["last_seen"]) == ("Final", content_hash(FINAL), at(5))
+    assert (there["title"], there["content_hash"], there["last_seen"]) == ("Final", content_hash(FINAL), at(3))
+
+
+def test_a_day_that_no_longer_lists_it_leaves_the_fields_to_the_latest_that_does() -> None:
+    days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, FINAL), fetched(fetched(MONDAY, 2, FINAL), 3)]
+    assert joined(*map(row, days))["title"] == "Final"
+    days[1] = fetched(days[1], 4)
+    there = joined(*map(row, days))
+    assert (there["title"], there["removed_upstream"]) == ("Half", None)
+    days[0] = fetched(days[0], 5)
+    there = joined(*map(row, days))
+    assert (there["title"], there["removed_upstream"]) == ("Final", at(5)), "none lists it: as the latest has it"
+
+
+@pytest.mark.parametrize("ahead", [-24 * 9, 24 * 9])
+def test_no_clock_decides_which_content_a_row_has(ahead: int) -> None:
+    """A corrected title that comes after a fetch with the clock ahead, and one that comes with the clock behind."""
+    first = fetched(fetched(SUNDAY, 24 * 10, CLIP), 24 * 10 + ahead, CLIP)
+    there = joined(row(first), row(fetched(first, 24 * 10 + 1, FINAL)))
+    assert there["title"] == "Final"
+
+
+@pytest.mark.parametrize("lost", ["", "last_seen", "first_seen", "content_hash", "days", "removed_from"])
+@pytest.mark.parametrize("value", [None, 7, "x", [], {}, ["2025-03-08", 7], {"2025-03-08": 7}])
+def test_a_row_that_somebody_edited_is_made_again_from_the_documents(lost: str, value: Any) -> None:
+    days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, FINAL)]
+    documents = {SATURDAY: row(days[0]), SUNDAY: row(days[1])}
+    wanted = joined(*documents.values())
+    edited = {**wanted, **({lost: value} if lost else {"title": "edited", "content_hash": "0" * 64})}
+    there: Row | None = edited
+    for one in documents.values():
+        there = merge(there, one, documents) or there
+    assert there is not None
+    assert differing_fields(there, wanted) == []
+
+
+@pytest.mark.parametrize("unread", [SATURDAY, SUNDAY])
+def test_a_day_whose_document_is_damaged_keeps_its_place_and_what_only_the_row_has_of_it(unread: str) -> None:
+    days = {SATURDAY: row(fetched(SATURDAY, 0, CLIP)), SUNDAY: row(fetched(SUNDAY, 1, FINAL))}
+    there = joined(*days.values())
+    (other,) = {SATURDAY, SUNDAY} - {unread}
+    assert merge(there, days[other], {other: days[other]}) is None
+
+
+def test_a_day_whose_document_no_longer_lists_it_is_none_of_its_days_any_more() -> None:
+    days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, FINAL)]
+    written = merge_row(joined(*map(row, days)), row(days[0]), lambda _: {})
+    assert written == row(days[0])
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(1024, True), (1025, False), (3 * 10**6, False)])
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f3c0"])
+def test_an_id_that_is_too_long_for_a_key_gets_one_that_fits_and_stays_in_the_json(
+    table: SqliteTable, letter: str, size: int, is_kept: bool
+) -> None:
+    identifier = letter * (size // len(letter.encode())) + "x" * (size % len(letter.encode()))
+    day = fetched(SUNDAY, 0, CLIP | {"id": identifier}, CLIP | {"id": identifier + "y"})
+    rows = rows_of(day)
+    assert len({one["id"] for one in rows}) == 2
+    assert all(len(one["id"].encode()) <= 1024 for one in rows)
+    assert (rows[0]["id"] == identifier) == is_kept
+    assert [record["id"] for record in day.data] == [identifier, identifier + "y"]
+    if not is_kept:
+        assert rows[0]["in_json"] == {"document": f"highlights/{SUNDAY}.json", "fields": ["id"]}
+    assert table.merge(rows, merge_row) == 2
+    assert table.merge(rows, merge_row) == 0
+    assert len(table.get([row_key(identifier), row_key(identifier + "y")])) == 2
 
 
 def test_two_days_that_list_one_clip_do_not_take_it_from_one_another() -> None:
     days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, FINAL)]
     there = joined(*(row(day) for day in days))
     for day in days * 3:
-        assert merge_row(there, row(day)) is None
+        assert merge(there, row(day), {one.date: row(one) for one in days}) is None
 
 
 def test_days_asked_again_and_again_write_nothing_where_only_the_time_moves() -> None:
@@ -172,32 +245,41 @@ def test_days_asked_again_and_again_write_nothing_where_only_the_time_moves() ->
     for hour in range(2, 8):
         index = hour % 2
         days[index] = fetched(days[index], hour, CLIP)
-        assert merge_row(there, row(days[index])) is None
+        assert merge(there, row(days[index]), {one.date: row(one) for one in days}) is None
 
 
 @pytest.mark.parametrize("loser", [0, 1])
 def test_a_clip_that_one_days_list_lost_and_anothers_still_holds_has_not_vanished(loser: int) -> None:
     days = [fetched(SATURDAY, 0, CLIP), fetched(SUNDAY, 1, CLIP)]
     there = joined(*(row(day) for day in days))
+
+    def joined_now(there: Row, *rows: Row) -> Row:
+        documents = {one.date: row(one) for one in days}
+        for one in rows:
+            there = merge(there, one, documents) or there
+        return there
+
     # Both are asked again, which moves nothing but the time and so is not written; then one of them loses the clip.
     for hour in (24, 48):
         days = [fetched(day, hour + index, CLIP) for index, day in enumerate(days)]
-        there = joined(there, *(row(day) for day in days))
+        there = joined_now(there, *(row(day) for day in days))
     days[loser] = fetched(days[loser], 72)
-    there = joined(there, row(days[loser]))
+    there = joined_now(there, row(days[loser]))
     assert there["removed_upstream"] is None
     assert there["removed_from"] == {(SATURDAY, SUNDAY)[loser]: at(72)}
     days[1 - loser] = fetched(days[1 - loser], 96)
-    there = joined(there, row(days[1 - loser]))
+    there = joined_now(there, row(days[1 - loser]))
     assert there["removed_upstream"] == at(96), "now no list holds it"
     days[loser] = fetched(days[loser], 120, CLIP)
-    assert joined(there, row(days[loser]))["removed_upstream"] is None
+    assert joined_now(there, row(days[loser]))["removed_upstream"] is None
 
 
 def test_a_row_of_a_table_from_before_removals_were_told_by_day_is_joined() -> None:
-    old = row(fetched(SATURDAY, 0, CLIP))
-    del old["removed_from"]
-    assert joined(old, row(fetched(SUNDAY, 1, CLIP)))["days"] == [SATURDAY, SUNDAY]
+    days = {SATURDAY: row(fetched(SATURDAY, 0, CLIP)), SUNDAY: row(fetched(SUNDAY, 1, CLIP))}
+    old = {name: value for name, value in days[SATURDAY].items() if name != "removed_from"}
+    written = merge(old, days[SUNDAY], days)
+    assert written is not None
+    assert written["days"] == [SATURDAY, SUNDAY]
 
 
 def test_neither_row_is_changed_by_their_meeting() -> None:
@@ -212,22 +294,30 @@ DAYS = (SATURDAY, SUNDAY, MONDAY)
 STEPS = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from([CLIP, FINAL, None])), min_size=1, max_size=12)
 
 
-@settings(max_examples=120)
-@given(steps=STEPS, order=st.permutations(DAYS))
+# What the clock says at each step: it may run ahead, fall back or stand still.
+CLOCK = st.lists(st.integers(0, 300), min_size=12, max_size=12)
+
+
+@settings(max_examples=200)
+@given(steps=STEPS, order=st.permutations(DAYS), clock=CLOCK)
 def test_the_table_that_grew_step_by_step_says_what_one_made_again_from_the_json_says(
-    steps: list[tuple[str, dict[str, Any] | None]], order: list[str]
+    steps: list[tuple[str, dict[str, Any] | None]], order: list[str], clock: list[int]
 ) -> None:
     documents = {day: HighlightsDay(date=day) for day in DAYS}
     there: Row | None = None
-    for hour, (day, content) in enumerate(steps):
+
+    def of_document(day: str) -> dict[str, Row]:
+        return {one["id"]: one for one in rows_of(documents[day])}
+
+    for (day, content), hour in zip(steps, clock, strict=False):
         documents[day] = fetched(documents[day], hour, *([content] if content else []))
         for one in rows_of(documents[day]):
-            there = merge_row(there, one) or there
+            there = merge_row(there, one, of_document) or there
 
     made_again: Row | None = None
     for day in order:
         for one in rows_of(documents[day]):
-            made_again = merge_row(made_again, one) or made_again
+            made_again = merge_row(made_again, one, of_document) or made_again
 
     moving = ("last_seen", "fetch_date")
     still = [one and {name: value for name, value in one.items() if name not in moving} for one in (there, made_again)]
@@ -240,7 +330,7 @@ def test_the_table_that_grew_step_by_step_says_what_one_made_again_from_the_json
         assert (there["removed_upstream"] is not None) == all(lost)
         for day in order:
             for one in rows_of(documents[day]):
-                assert merge_row(there, one) is None, "the same documents again write nothing"
+                assert merge_row(there, one, of_document) is None, "the same documents again write nothing"
 
 
 def test_only_changed_rows_are_written_to_the_table(table: SqliteTable) -> None:
@@ -403,8 +493,7 @@ def test_of_two_days_the_one_whose_matches_list_the_game_tells_its_score(
     there = joined(*(row(days[index]) for index in order))
     assert of_game(there) == GAME
     for day in days * 2:
-        assert merge_row(there, row(day)) is None
-        assert not {*GAME} & {*differing_fields({**there, "venue": "another day's"}, row(day))}
+        assert merge(there, row(day), {one.date: row(one) for one in days}) is None
 
 
 def test_a_score_that_its_only_day_takes_back_leaves_the_row() -> None:
