@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 from uuid import uuid4
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SQLITE_NAME = "highlights.sqlite"  # the table's file lies in the folder too, and is no object
 
+_STAMP, _MOMENT = "%Y-%m-%dT%H%M%S.%fZ", timedelta(microseconds=1)  # the name of a version in `.history/`
 _WRITE_BACK = 8 * 1024**2  # bytes of an upload between two nudges to write them to the disk
 
 
@@ -212,24 +213,36 @@ class LocalStore(ObjectStore):
             raise WriteConflict(f"{key} was changed by another run in the meantime; run the day again")
 
     def _keep_history(self, key: str, path: Path) -> None:
+        """Keeps a document that is about to be replaced. Whatever the clock says, no earlier version is overwritten,
+        and the names of a document's versions sort in the order in which they were replaced."""
         folder = self.root / ".history" / Path(key).with_suffix("")
         folder.mkdir(parents=True, exist_ok=True)
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
-        kept = folder / f"{stamp}{path.suffix}"
+        earlier = (_time_of(version) for version in folder.glob(f"*{path.suffix}"))
+        replaced_at = max([datetime.now(UTC), *(time + _MOMENT for time in earlier if time is not None)])
+        while not self._keep_as(folder / f"{replaced_at.strftime(_STAMP)}{path.suffix}", key, path):
+            replaced_at += _MOMENT
+        _sync_folder(folder)
+
+    def _keep_as(self, kept: Path, key: str, path: Path) -> bool:
+        """Makes `kept` another name of a document, or a copy of it; False where something has that name already."""
         try:
             os.link(path, kept)
-        except OSError:
-            shutil.copy2(path, kept)  # exFAT and many network folders have no hard links
+        except FileExistsError:
+            return False
+        except OSError:  # exFAT and many network folders have no hard links
+            if os.path.lexists(kept):  # nobody else makes it from here on: whoever keeps a version holds the lock
+                return False
+            with self._temporary(key) as (temporary, file):
+                file.write(path.read_bytes())
+                self._sync(file)
+                temporary.replace(kept)
+        return True
 
     @staticmethod
     def _rename(temporary: Path, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
 
     @staticmethod
     def _sync(file: BinaryIO) -> None:
@@ -288,6 +301,23 @@ class _LocalUpload(Upload):
         with contextlib.suppress(OSError):  # a full disk cannot flush what is thrown away anyway
             self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _time_of(version: Path) -> datetime | None:
+    """When a kept version was replaced, by its name; None for another file."""
+    try:
+        time = datetime.strptime(version.stem, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return time if time.year < MAXYEAR else None  # a file that somebody put there; nothing can be named after it
 
 
 def _info(key: str, path: Path) -> ObjectInfo:
