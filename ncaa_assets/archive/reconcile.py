@@ -319,6 +319,38 @@ def other_module(module: str | None) -> str | None:
     return next((one for one in COLLEGE_BASKETBALL if one != module), None) if module in COLLEGE_BASKETBALL else None
 
 
+_TIMES = frozenset(
+    ("at", "first_seen", "last_seen", "replaced_at", "removed_upstream", "matches_at", "copied_at", "encoded_at")
+)
+
+
+def times(document: Document) -> list[Finding]:
+    """Whether a document has times that are yet to come: a clock was wrong when it was written, or is now. They decide
+    nothing, so nothing is lost by them."""
+    latest = max(_times_of(document.model_dump(exclude={"data", "matches"})), default="")
+    try:
+        if not latest or not calendar.is_to_come(calendar.parse_stamp(latest)):
+            return []
+    except ValueError:
+        return []
+    problem = f"has times that are yet to come, up to {latest}: a clock was wrong"
+    remedy = "nothing to mend here: such times decide nothing. See that this machine's clock is right"
+    return [Finding(document.date, document.asset, document.key(document.date), problem, remedy, Severity.WARN)]
+
+
+def _times_of(value: object) -> Iterator[str]:
+    """The times of our bookkeeping, which are written so that the latest sorts last."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name in _TIMES and isinstance(part, str):
+                yield part
+            elif name != "record":  # the API's own
+                yield from _times_of(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _times_of(part)
+
+
 def some_copied(manifest: VideosDay) -> Comparison[CopyingEvidence]:
     """Whether a day with videos has at least one copy; where it has none, the findings say why: one for a day of web
     pages, else one for each clip."""
@@ -695,6 +727,7 @@ def reconcile_day(
     read: dict[type[Document], Document | None]
     read = {HighlightsDay: highlights, VideosDay: videos, ProcessedDay: processed}
     report.is_there = bool(any(read.values()) or objects or findings or compared.findings)
+    findings += [finding for document in read.values() if document is not None for finding in times(document)]
     if report.is_there:
         findings += _missing_documents(store, day, read)
     # Nobody knows what a damaged or missing document named, so nothing beside it can be called one too many.

@@ -14,6 +14,7 @@ from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.archive.identity import Identity
 from ncaa_assets.failures import QuotaSpent, SourceDenied, SourceError, one_line
 from ncaa_assets.ports import Page, Source
+from ncaa_assets.record import calendar
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.matches import merge_matches
 from ncaa_assets.record.merge import Growth, listed_alike, merge_fetch
@@ -56,6 +57,11 @@ def fetch(held: HeldDay, source: Source) -> Fetched:
     known = held.archive.stored_identity()
     earlier = held.load_or_new(HighlightsDay)
     work = _Work(held, source, earlier, founding=known.founding_module if known else None)
+    to_come = [one.at for one in earlier.backup.fetches if calendar.is_to_come(calendar.parse_stamp(one.at))]
+    if to_come:
+        work.notes.append(
+            f"a clock was wrong: this day was read at {max(to_come)}, which is yet to come; that counts for nothing"
+        )
     if known is None or known.module is None:
         known = work.begin()
     else:

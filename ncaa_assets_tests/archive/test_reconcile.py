@@ -2,7 +2,8 @@
 
 import hashlib
 import random
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ncaa_assets.archive.reconcile import (
     rows,
     season,
     still_listed,
+    times,
 )
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
@@ -264,3 +266,15 @@ def test_a_neighbour_that_is_damaged_tells_nothing_of_the_season(store: LocalSto
     (store.root / "highlights/2026-01-08.json").write_text("{")
     (evidence,) = season(store, "2026-01-10", Settings(), "nba").evidence
     assert (evidence.days, evidence.highlights) == (3, 0)
+
+
+# ---- Times -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(-1, False), (0, False), (7, True)])
+def test_times_that_are_yet_to_come_are_told_and_no_error(days: int, is_told: bool) -> None:
+    at = calendar.stamp(datetime.now(UTC) + timedelta(days=days))
+    listed = replace(fetched([record(1, None, at="2999-01-01T00:00:00Z")], 0), at=at)
+    findings = times(merge_fetch(HighlightsDay(date=DAY), listed, founding="basketball")[0])
+    assert [finding.severity for finding in findings] == [Severity.WARN] * is_told
+    assert all(at in finding.problem for finding in findings)

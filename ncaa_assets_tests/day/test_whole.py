@@ -18,6 +18,7 @@ from ncaa_assets.day.rows import write_rows
 from ncaa_assets.day.whole import Services, WholeDay, back_up, open_services
 from ncaa_assets.failures import BackupError, LeaseHeld, LeaseLost, SourceError
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.record.rows import row_key
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
@@ -199,3 +200,17 @@ def test_without_a_key_the_sample_answers_for_as_long_as_the_services_are_open(t
         assert services.source.fetch_day(DAY, "nba").complete
     with pytest.raises(SourceError, match="cannot be reached"):
         services.source.fetch_day(DAY, "nba")
+
+
+def test_an_id_of_three_megabytes_is_kept_and_has_its_row_copy_and_encode(archive: Archive, records: list[Any]) -> None:
+    identifier = "7" + "é" * 1_500_000
+    records[:] = [records[0] | {"id": identifier}]
+    for _ in range(2):
+        done = back_up_once(archive)
+        assert [one["id"] for one in done.fetched.document.data] == [identifier]
+        assert (len(done.copied.manifest.videos), len(done.encoded.manifest.videos)) == (1, 1)
+        (row,) = archive.table.day(DAY)
+        assert (row["id"], row["in_json"]["fields"]) == (row_key(identifier), ["id"])
+    assert done.rows.written == 0
+    assert archive.state(DAY).undone is None
+    assert reconcile_day(archive.store, archive.table, DAY, deep=True).findings == []
