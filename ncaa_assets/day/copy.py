@@ -4,13 +4,15 @@ import logging
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.archive.standing import Copy, Wanted, clips, is_intact, plan
+from ncaa_assets.day.progress import Progress
 from ncaa_assets.failures import BackupError, CopyFailed
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome
 from ncaa_assets.record.calendar import now
-from ncaa_assets.record.models import CopiedVideo, HighlightsDay, LostCopy, ProcessedDay, VideosDay
+from ncaa_assets.record.models import CopiedVideo, HighlightsDay, LostCopy, ProcessedDay, SkippedVideo, VideosDay
 from ncaa_assets.text import SENTENCE, plural, size, visible
 from ncaa_assets.video.plan import kind_of, skipped
 from ncaa_assets.video.same import may_mean
@@ -35,8 +37,8 @@ def copy(held: HeldDay, highlights: HighlightsDay, copier: Copier, *, count: int
     """Copies what the store has lost of a day, and what is missing of its first `count` videos (None: all); with
     `force`, what is stored too.
 
-    Each outcome is recorded as soon as it is known, so a run that is killed copies nothing twice. A copy that is lost
-    and that its source does not have any more is recorded as lost for good.
+    Each copy is recorded as soon as it is there, so a run that is killed copies nothing twice. A copy that is lost and
+    that its source does not have any more is recorded as lost for good.
 
     Raises:
         BackupError: a video could not be copied for a passing reason; all others are stored.
@@ -53,17 +55,17 @@ def copy(held: HeldDay, highlights: HighlightsDay, copier: Copier, *, count: int
     work = _Work(held, manifest, force)
     # A lost lease ends the copies that are under way, and nothing is published without one.
     planned = plan(highlights, manifest, of_day, wanted, force=force)
-    with closing(copier.copy(held.day, planned, before_commit=held.check)) as outcomes:
+    progress = Progress(held, work.manifest)
+    with progress.kept(), closing(copier.copy(held.day, planned, before_commit=held.check)) as outcomes:
         for outcome in outcomes:
             work.record(outcome)
-            held.save(manifest)
+            progress.note(made=isinstance(outcome.result, CopiedVideo))
     seconds = time.monotonic() - started
     if work.failed:
         raise BackupError(
             f"{plural(len(work.failed), 'video')} could not be copied now ({work.failed[0]}); the other videos are "
             "stored. Run the day again to take up what is missing"
         )
-    held.save(manifest)
     there = sum(video.lost is None for video in manifest.videos)
     return Copied(manifest, work.copied, work.unchanged, there, seconds)
 
@@ -74,14 +76,22 @@ class _Work:
 
     def __init__(self, held: HeldDay, manifest: VideosDay, force: bool) -> None:
         self._store, self._manifest, self._force = held.archive.store, manifest, force
+        self._skipped: dict[str, list[SkippedVideo]] = {}
+        for skip in manifest.skipped:
+            self._skipped.setdefault(skip.id, []).append(skip)
         self.copied: list[CopiedVideo] = []
         self.failed: list[str] = []
         self.unchanged = 0
 
+    def manifest(self) -> VideosDay:
+        """The manifest with all that is recorded."""
+        self._manifest.skipped = list(chain.from_iterable(self._skipped.values()))
+        return self._manifest
+
     def record(self, outcome: CopyOutcome) -> None:
         candidate, result = outcome.candidate, outcome.result
         highlight = candidate.highlight
-        self._manifest.skipped = [skip for skip in self._manifest.skipped if skip.id != highlight.id]
+        self._skipped.pop(highlight.id, None)
         if result is None:
             return
         if isinstance(result, CopiedVideo):
@@ -99,7 +109,7 @@ class _Work:
             self.failed.append(f"{highlight.label}: {visible(result, most=SENTENCE)}")
         elif self._note_lost(candidate, kind_of(result), str(result)):
             return
-        self._manifest.skipped.append(skipped(outcome, result))
+        self._skipped[highlight.id] = [skipped(outcome, result)]
 
     def _note_lost(self, candidate: Candidate, kind: str, reason: str, *, stored: str | None = None) -> bool:
         """Notes which of a highlight's copies are lost for good, now that the source was asked: those that the store

@@ -18,6 +18,7 @@ from ncaa_assets.archive.standing import (
     plan,
     still_to_copy,
 )
+from ncaa_assets.day.progress import Progress
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, NotEncoded, ProcessedDay, ProcessedVideo, VideosDay
@@ -47,8 +48,8 @@ class Encoded:
 def encode(held: HeldDay, videos: VideosDay, transcoder: Transcoder, *, force: bool = False) -> Encoded:
     """Encodes each copy of which no encode is stored; with `force`, every one, and those that were refused too.
 
-    Each outcome is recorded as soon as it is known, so a run that is killed encodes nothing twice. A copy that can
-    never be encoded is recorded with the reason, and not tried again with the same settings.
+    Each encode is recorded as soon as it is there, so a run that is killed encodes nothing twice. A copy that can never
+    be encoded is recorded with the reason, and not tried again with the same settings.
 
     Raises:
         BackupError: a video could not be encoded for a passing reason; all other outputs are stored.
@@ -64,11 +65,12 @@ def encode(held: HeldDay, videos: VideosDay, transcoder: Transcoder, *, force: b
     of_day = clips(held.archive.store, videos, manifest, wanted)
     todo = [_request(clip.video, again=force) for clip in of_day if _is_to_do(clip, force=force)]
     # A lost lease ends the encodes that are under way, and nothing is published without one.
-    with closing(transcoder.encode(todo, before_commit=held.check)) as outcomes:
+    progress = Progress(held, lambda: manifest)
+    with progress.kept(), closing(transcoder.encode(todo, before_commit=held.check)) as outcomes:
         for outcome in outcomes:
             held.check()
             work.record(outcome, wanted.settings_hash)
-            held.save(manifest)
+            progress.note(made=isinstance(outcome.result, ProcessedVideo))
     if work.failed:
         raise BackupError(
             f"{plural(len(work.failed), 'video')} could not be encoded ({work.failed[0]}); what was encoded is stored"

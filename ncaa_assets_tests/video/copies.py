@@ -88,6 +88,11 @@ def copy_one(store: ObjectStore, server: ScriptedServer, url: str | None, **opti
     return outcome
 
 
+def listed(highlights: Sequence[Highlight]) -> HighlightsDay:
+    """A day that lists these."""
+    return HighlightsDay(date=DAY).with_records([(view, asdict(view)) for view in highlights], Backup())
+
+
 class _Noting(Copier):
     """A copier that notes what comes of each copy before it hands that on."""
 
@@ -121,10 +126,9 @@ def run(
     Raises:
         BackupError: one of them could not be copied for a passing reason.
     """
-    listed = HighlightsDay(date=DAY).with_records([(view, asdict(view)) for view in highlights], Backup())
     noting = _Noting(copier(store, server))
     with lease_of(store, DAY, "a test") as held:
-        copy(held, listed, noting, count=count, force=force)
+        copy(held, listed(highlights), noting, count=count, force=force)
     return noting.outcomes
 
 
