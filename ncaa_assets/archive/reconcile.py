@@ -41,6 +41,7 @@ from ncaa_assets.record.models import (
     ProcessedVideo,
     VideosDay,
     content_hash,
+    typed_name,
 )
 from ncaa_assets.record.rows import (
     OF_GAME,
@@ -854,8 +855,9 @@ def _rerun(day: str, *, force: bool = False) -> str:
 
 def _forget(day: str, identifier: str) -> str:
     """The command that lets go of a copy, as a shell takes it."""
-    dashes = "-- " if identifier.startswith("-") else ""
-    return f"let go of it with `ncaa-assets forget --date {day} {dashes}{shlex.quote(visible(identifier, most=200))}`"
+    name = typed_name(identifier)
+    dashes = "-- " if name.startswith("-") else ""
+    return f"let go of it with `ncaa-assets forget --date {day} {dashes}{shlex.quote(name)}`"
 
 
 def _put_back(kind: type[Document], day: str) -> str:

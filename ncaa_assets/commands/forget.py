@@ -13,7 +13,7 @@ from ncaa_assets.commands import ending
 from ncaa_assets.day.forget import forget as forget_day
 from ncaa_assets.failures import ObjectMissing, SettingsError
 from ncaa_assets.record import calendar
-from ncaa_assets.record.models import ProcessedDay, VideosDay
+from ncaa_assets.record.models import ProcessedDay, VideosDay, safe_name, typed_name
 from ncaa_assets.settings import Settings, load_dotenv
 from ncaa_assets.text import SENTENCE, plural, visible
 
@@ -70,7 +70,7 @@ def _forget(
         click.echo("nothing is lost for good: nothing to let go of")
         return ending.DONE
     for day, chosen in leaving.items():
-        click.echo(f"{day}: {visible(', '.join(chosen), most=SENTENCE)}")
+        click.echo(f"{day}: {visible(', '.join(map(typed_name, chosen)), most=SENTENCE)}")
     count = plural(sum(map(len, leaving.values())), "highlight")
     if not yes and not _confirmed(f"Let go of the videos of {count}? They are deleted and not copied again"):
         click.echo("nothing was let go of; to be asked nothing, take --yes", err=True)
@@ -122,7 +122,7 @@ def _lost(archive: Archive, day: str) -> list[str]:
 
 
 def _named(archive: Archive, day: str, ids: Sequence[str]) -> list[str]:
-    """These ids, if the day has or had a copy of each.
+    """The ids that were named, by themselves or by `typed_name`, if the day has or had a copy of each.
 
     Raises:
         SettingsError: it never had one of some.
@@ -132,9 +132,10 @@ def _named(archive: Archive, day: str, ids: Sequence[str]) -> list[str]:
     except ObjectMissing:
         raise SettingsError(f"{day} has no copied videos; see `ncaa-assets verify`") from None
     known = {video.id for video in videos.videos} | {entry.id for entry in videos.forgotten}
-    if unknown := [one for one in ids if one not in known]:
+    named = {safe_name(one): one for one in known} | {one: one for one in known}
+    if unknown := [one for one in ids if one not in named]:
         raise SettingsError(
             f"{day} has no copy of {visible(', '.join(unknown), most=200)}; its copies are of "
-            f"{visible(', '.join(sorted(known)), most=300) or 'no highlight'}"
+            f"{visible(', '.join(sorted(map(typed_name, known))), most=300) or 'no highlight'}"
         )
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(named[one] for one in ids))

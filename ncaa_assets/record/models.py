@@ -447,6 +447,12 @@ def safe_name(identifier: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "_", identifier.lower())[:60] + "-" + digest
 
 
+def typed_name(identifier: str) -> str:
+    """A highlight's id as a person can type it: itself, or where it is long or has characters that a terminal does not
+    show, the name of its files (`safe_name`)."""
+    return identifier if visible(identifier, most=80) == identifier else safe_name(identifier)
+
+
 def parse_document(kind: type[V], data: bytes) -> V:
     """A stored document as this version writes it: what an older one said otherwise is filled in.
 

@@ -1,6 +1,7 @@
 """What a season of copies goes through: a folder is lost, sources are gone, and a person lets go. Through the commands,
 over HTTP, with the real ffmpeg."""
 
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -110,3 +111,22 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(season: Run, arguments: t
     done = season("forget", *arguments, "--yes")
     assert (done.exit_code, says in done.output) == (2, True), done.output
     assert len(list(COPIES.iterdir())) == 3
+
+
+@pytest.mark.parametrize("identifier", ["-" + "é" * 400, "-a b'`id`\x1b[31m\n\u202e", "--yes"])
+def test_the_advice_works_whatever_the_id_is(
+    run: Run, server: ScriptedServer, clip: Path, monkeypatch: pytest.MonkeyPatch, identifier: str
+) -> None:
+    video = server.on("/1.mp4", Reply(clip.read_bytes()))
+    monkeypatch.setenv("API_URL", serve_listing(server, lambda: [record(1, video) | {"id": identifier}]))
+    for name, value in {"RAPIDAPI_KEY": KEY, "VIDEO_ALLOW_PRIVATE_HOSTS": "1", "RETRY_COUNT": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert run("backup", "--date", DAY).exit_code == 0
+    (copy,) = COPIES.iterdir()
+    copy.unlink()
+    server.on("/1.mp4", Reply(status=404))
+    assert run("backup", "--date", DAY).exit_code == 0
+    advice = shlex.split(verified(run)[1].split("`ncaa-assets ")[1].split("`\n")[0])
+    done = run(*advice[:1], "--yes", *advice[1:])
+    assert (done.exit_code, "let go of 1 video" in done.output) == (0, True), done.output
+    assert EQUAL in verified(run)[1]
