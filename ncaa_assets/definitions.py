@@ -16,7 +16,10 @@ from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.defs.resources import build_resources
 from ncaa_assets.defs.schedule import daily_job, daily_schedule
 from ncaa_assets.defs.sensor import failure_sensor
+from ncaa_assets.logs import make_logs_safe
 from ncaa_assets.settings import Settings
+
+make_logs_safe()  # this module is what Dagster's run workers and code servers have of ours
 
 # Partitioned checks are a preview in Dagster 1.13. Without partitions, a failed day's check turns green when another
 # day passes.

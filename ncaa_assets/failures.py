@@ -4,11 +4,18 @@ An error's message is one sentence that says what happened and what to do next; 
 What is worth another attempt is decided in `retry.py`.
 """
 
-from ncaa_assets.text import visible
+from ncaa_assets.text import LINE, visible
 
 
 class BackupError(Exception):
-    """Base of all errors whose message is written for the person who runs the backup."""
+    """Base of all errors whose message is written for the person who runs the backup.
+
+    The message is one visible line from the start, because it may quote what strangers wrote, and programs of others
+    print it too: Dagster in its tracebacks, Python in its own.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message, most=LINE))
 
 
 class SettingsError(BackupError):
@@ -121,12 +128,11 @@ def one_line(error: BaseException | None) -> str:
     """
     if error is None:
         return "unknown error"
-    if not isinstance(error, BackupError):
-        error = _innermost(error)
+    if isinstance(error, BackupError):
+        return visible(error)
+    error = _innermost(error)
     text = visible(error)
-    return (
-        text if isinstance(error, BackupError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
-    )
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _innermost(error: BaseException) -> BaseException:

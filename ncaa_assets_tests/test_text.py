@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import time
+import traceback
 import unicodedata
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.runs.results import Result
-from ncaa_assets.text import visible, visible_lines
+from ncaa_assets.text import LINE, visible, visible_line, visible_lines
 from ncaa_assets_tests.days import settings_for
 
 # A title that tries everything at once: lines of its own, a terminal's codes, a reversed direction, half an emoji.
@@ -68,7 +69,69 @@ def test_a_text_is_one_line_of_visible_characters(text: object, shown: str) -> N
     assert visible(text) == shown
 
 
-@given(st.text(st.characters()) | st.text(st.sampled_from(HOSTILE)), st.integers(1, 50))
+# Whoever is named before the `@` of an address is nobody's business. "secret" never shows.
+ADDRESSES = {
+    "http://user:secret@host/a": "http://…@host/a",
+    "http://secret@host": "http://…@host",
+    "see HTTPS://user:secret@host:8443/a?b#c, please": "see HTTPS://…@host:8443/a?b#c, please",
+    "http://us@er:secret@host/x@y": "http://…@host/x@y",
+    "http:/user:secret@host/": "http:/…@host/",
+    "http:user:secret@host/": "http:…@host/",
+    "https:\\\\user:secret@host\\a": "https:\\\\…@host\\a",
+    "//user:secret@host": "//…@host",
+    "postgresql+psycopg2://user:secret@host/db": "postgresql+psycopg2://…@host/db",
+    "http://user%3Asecret%40host/": "http://…@host/",
+    "https://a.test/?u=http://user:secret@host/": "https://a.test/?u=http://…@host/",
+    "https://a.test/?u=http%3A%2F%2Fuser%3Asecret%40host%2Fa": "https://a.test/?u=http%3A%2F%2F…@host%2Fa",
+    "http://us\ner:sec\tret@host": "http://…@host",
+    "ht\u200btp:/\u2060/user:sec\u202eret@host": "http://…@host",
+    "http://user:" + "secret" * 1000 + "@host/": "http://……",
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES, ids=range(len(ADDRESSES)))
+def test_the_name_and_the_password_of_an_address_are_not_shown(text: str) -> None:
+    assert visible(text) == ADDRESSES[text]
+    assert "ret" not in visible_line(f"  {text}  two")
+    assert "ret" not in visible_lines(f"Error:\n  {text}\n")
+    assert "ret" not in str(SourceError(text))
+    for most in range(1, 60):
+        assert "ret" not in visible(text, most=most)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Duke @ UNC", "Duke@UNC https://host.test/a", "mail a@b.test", "https://host.test/@name/a@b?c=d@e#f@g",
+        "https://host.test/?mail=a%40b.test", "08:00@Duke", "a: b@c",
+    ],
+)  # fmt: skip
+def test_an_at_sign_elsewhere_is_a_text_like_any_other(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("text", ["http:", "http:,", "//", "%2f%2f", "a@", "http:@", "@", "%40", "//a@", "http://a:"])
+def test_no_text_of_addresses_takes_long(text: str) -> None:
+    started = time.process_time()
+    visible(text * 10**6, most=20_000)
+    assert time.process_time() - started < 0.5
+
+
+def test_a_line_of_ours_keeps_its_layout_and_is_one_line() -> None:
+    assert visible_line("  rows              5 rows") == "  rows              5 rows"
+    assert visible_line(f"  {HOSTILE}").startswith("  Duke ALERT daily_backup")
+    assert is_fit_to_print(visible_line(HOSTILE))
+
+
+def test_an_error_of_ours_is_one_bounded_line_from_the_start() -> None:
+    error = SourceError(f"it says {HOSTILE}, {'x' * 10**7}")
+    assert is_fit_to_print(str(error))
+    assert is_fit_to_print(traceback.format_exception_only(error)[-1].removesuffix("\n"))
+    assert len(str(error)) <= LINE
+    assert str(SourceError(str(error))) == str(error)
+
+
+@given(st.text(st.characters()) | st.text(st.sampled_from(HOSTILE + "@/:")), st.integers(1, 50))
 def test_no_text_has_a_way_around_it(text: str, most: int) -> None:
     shown = visible(text, most=most)
     assert is_fit_to_print(shown)
@@ -125,13 +188,16 @@ def test_an_alert_has_its_four_lines_whatever_happened(caplog: pytest.LogCapture
     assert is_fit_to_print(caplog.messages[0])
 
 
-def test_the_line_of_a_finished_day_is_one_line_whatever_ended_the_day(caplog: pytest.LogCaptureFixture) -> None:
-    ended = DayRun("run-1", failed_checks=[HOSTILE])
-    with caplog.at_level(logging.INFO):
+def test_the_line_of_a_finished_day_is_one_line_of_json_whatever_ended_the_day(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for text in (HOSTILE, "\U0001f3c0" * 10**7, '"result": "backed_up"}\n'):
+        ended = DayRun("run-1", failed_checks=[text])
         log_finished_day("2025-03-09", ended, result=Result.FAILED, seconds=1, is_sample=False)
-    (line,) = caplog.messages
-    assert is_fit_to_print(line)
-    assert json.loads(line)["result"] == "failed"
+        (line,) = capfd.readouterr().err.splitlines()
+        assert is_fit_to_print(line)
+        assert json.loads(line)["result"] == "failed"
+        assert len(line.encode()) < 4096, "the system writes so many bytes at once"
 
 
 def test_verify_prints_a_finding_on_its_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,5 +225,13 @@ def test_nothing_else_makes_a_line_of_a_strangers_text() -> None:
 def test_a_traceback_keeps_its_lines_and_its_indentation_and_nothing_that_cannot_be_seen() -> None:
     text = f"Traceback:\n    raise Error\nError: {HOSTILE}"
     lines = visible_lines(text).split("\n")
-    assert lines[:2] == ["Traceback:", "    raise Error"]
-    assert all(map(is_fit_to_print, (line.lstrip(" ") for line in lines)))
+    assert lines[:2] == ["Traceback:", "|     raise Error"]
+    assert all(map(is_fit_to_print, lines))
+    assert all(line.startswith("|") for line in lines[1:]), "none can pass for a line of somebody else's"
+    assert visible_lines("\n".join(lines)).split("\n") == lines
+
+
+def test_a_text_of_ten_million_characters_is_some_lines() -> None:
+    for text in ("x" * 10**7, "x\n" * 10**7, "first\n" + "\n" * 10**7 + "last"):
+        assert len(visible_lines(text)) < 80_000
+    assert visible_lines("first\n" + "x" * 10**7 + "\nlast").split("\n")[::4] == ["first", "| last"]

@@ -14,6 +14,7 @@ from ncaa_assets.archive.archive import Archive
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.days import DayByDay, DayResult
 from ncaa_assets.commands.range_mark import RangeMark
+from ncaa_assets.commands.say import say, say_lines
 from ncaa_assets.commands.terminal import (
     TerminalLog,
     bar_over,
@@ -30,7 +31,6 @@ from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
-from ncaa_assets.text import visible_lines
 
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 # The image sets this variable. A container has no crontab, and no browser reaches a UI inside it, so the command
 # suggests neither.
 _IMAGE = "NCAA_ASSETS_IMAGE"
+
+_EVERY_DAY = 50_000  # characters: the days of the longest range
 
 
 @click.command()
@@ -92,7 +94,7 @@ def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: boo
         archive.exists()  # refuses an archive of something else before anything starts
         if len(days) > 1:
             return _back_up_range(archive, days, log, force=force, debug=debug)
-        click.echo(f"Backing up {days[0]} …", err=True)
+        say(f"Backing up {days[0]} …", err=True)
         from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
 
         def report(day: date, ended: "DayRun") -> None:
@@ -112,9 +114,9 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
     settings, mark = archive.settings, RangeMark(archive, days)
     reasons = {} if force else {day: why for day in days if (why := mark.done_before(day))}
     results = [DayResult(day, Result.BACKED_UP, why, done_before=True) for day, why in reasons.items()]
-    click.echo(f"Backing up {days[0]} to {days[-1]} ({len(days)} days) …", err=True)
+    say(f"Backing up {days[0]} to {days[-1]} ({len(days)} days) …", err=True)
     if results:
-        click.echo(f"continuing this range: {len(results)} of {len(days)} days are done already", err=True)
+        say(f"continuing this range: {len(results)} of {len(days)} days are done already", err=True)
     mark.start()
     from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
 
@@ -129,16 +131,16 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
                     say_day(result, label=label(settings, result.day))
                 elif result.why and not any(earlier.result is Result.NOT_STARTED for earlier in results):
                     how = f"continue tomorrow with --from {result.day} --to {days[-1]}"
-                    click.secho(f"{result.why}; {how}", fg="red", err=True)
+                    say(f"{result.why}; {how}", colour="red", err=True)
                 results.append(result)
                 advance(result.day)
     finally:
         if results:
             print_table(sorted(results, key=lambda result: result.day))
     missing = sorted(result.day for result in results if not result.is_done)
-    click.echo(f"{len(days) - len(missing)} of {len(days)} days backed up")
+    say(f"{len(days) - len(missing)} of {len(days)} days backed up")
     if missing:
-        click.secho(f"not backed up: {', '.join(map(str, missing))}", fg="red", err=True)
+        say(f"not backed up: {', '.join(map(str, missing))}", colour="red", err=True, most=_EVERY_DAY)
         return ending.FAILED
     mark.finish()
     _say_where(archive)
@@ -149,31 +151,31 @@ def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
     """Prints how a single day came out, asset by asset."""
     for name in ASSETS:
         if name in ended.summaries:
-            click.echo(f"  {name:<17} {ended.summaries[name]}")
+            say(f"  {name:<17} {ended.summaries[name]}")
     for warning in ended.warnings:
-        click.secho(f"  warning           {warning}", fg="yellow")
+        say(f"  warning           {warning}", colour="yellow")
     if ended.is_whole:
-        click.secho(f"{day_label} backed up", fg="green")
+        say(f"{day_label} backed up", colour="green")
         return
     if ended.was_held_by_another:
         return
     for check in ended.failed_checks:
-        click.secho(f"  check failed      {check}", fg="red", err=True)
+        say(f"  check failed      {check}", colour="red", err=True)
     for error in ended.errors:
         if error.is_check:
             continue  # a blocking check: it is printed above
         if debug:
-            click.echo(visible_lines(error.detail), err=True)
+            say_lines(error.detail)
         step = f"{error.step}: " if error.step else ""
-        click.secho(f"ncaa-assets: {step}{error.sentence(debug=debug)}", fg="red", err=True)
+        say(f"ncaa-assets: {step}{error.sentence(debug=debug)}", colour="red", err=True)
     if not ended.errors and not ended.failed_checks and ended.reported is not None:
-        click.secho(f"ncaa-assets: {ended.reported}", fg="red", err=True)
+        say(f"ncaa-assets: {ended.reported}", colour="red", err=True)
     if ended.result(set(ASSETS), was_held=False) is Result.INCOMPLETE:
         text = f"{day_label} incomplete: run the same command again, it {ended.what_is_left}"
-        click.secho(text, fg="red", err=True)
+        say(text, colour="red", err=True)
         return
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
-    click.secho(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", fg="red", err=True)
+    say(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", colour="red", err=True)
 
 
 def _say_where(archive: Archive) -> None:
@@ -185,16 +187,17 @@ def _say_where(archive: Archive) -> None:
 
         place = f"{shown(settings.archive_dir)}/"
         rows = f"{place}{SQLITE_NAME}"
-    click.echo(f"\nFiles:  {place} (highlights, videos, processed_videos), rows in {rows}")
+    say()
+    say(f"Files:  {place} (highlights, videos, processed_videos), rows in {rows}")
     if os.environ.get(_IMAGE):
         return
-    click.echo("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
+    say("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
     if settings.uses_sample:
         is_new = Path(".env.example").exists() and not Path(".env").exists()
         how = " (cp .env.example .env)" if is_new else ""
-        click.echo(f"Next:   put your RAPIDAPI_KEY into .env{how} and run the same command again")
-    click.echo("Daily:  no server needed; add this line with `crontab -e`:")
-    click.echo(f"        {_cron_line()}")
+        say(f"Next:   put your RAPIDAPI_KEY into .env{how} and run the same command again")
+    say("Daily:  no server needed; add this line with `crontab -e`:")
+    say(f"        {_cron_line()}")
 
 
 def _cron_line() -> str:

@@ -13,6 +13,7 @@ from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.day_state import DayState
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.days import DayByDay, DayResult
+from ncaa_assets.commands.say import say
 from ncaa_assets.commands.terminal import (
     TerminalLog,
     bar_over,
@@ -29,7 +30,6 @@ from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
-from ncaa_assets.text import SENTENCE, visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -86,7 +86,7 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     states = {day: archive.state(day.isoformat(), identity=identity) for day in days}
     todo = sorted((day for day in days if states[day].why_now(now)), key=lambda day: _need(states[day]))
     for day in todo:
-        click.echo(visible(f"{day} {states[day].why_now(now)}", most=SENTENCE), err=True)
+        say(f"{day} {states[day].why_now(now)}", err=True)
 
     from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
 
@@ -94,7 +94,7 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     with open_instance(settings.dagster_home()) as instance:
         _report_killed_runs(instance, archive)
         if not todo:
-            click.echo(f"nothing to do: {_span(days)} backed up")
+            say(f"nothing to do: {_span(days)} backed up")
             return []
         worker = DayByDay(instance, archive, trigger=NAME, alerts_by=NAME)
 

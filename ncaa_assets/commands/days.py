@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-import click
-
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.commands.say import say
 from ncaa_assets.failures import SourceError
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.names import SENSOR
 from ncaa_assets.runs.results import Result
-from ncaa_assets.text import visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -91,7 +89,7 @@ class DayByDay:
         reserve = settings.quota_reserve
         left = _requests_left(archive, days) if len(days) > 1 and not settings.uses_sample else None
         if left is not None and settings.matches and left - reserve < 3 * len(days):
-            click.secho("no match context is asked for: the API requests are kept for the days", fg="yellow", err=True)
+            say("no match context is asked for: the API requests are kept for the days", colour="yellow", err=True)
             settings = settings.model_copy(update={"matches": False})
             archive = replace(archive, settings=settings)
         from ncaa_assets.definitions import build_defs  # noqa: PLC0415 - Dagster takes seconds to import
@@ -181,12 +179,12 @@ def _requests_left(archive: Archive, days: Sequence[date]) -> int | None:
         with open_source(settings, read_secret=read_secret) as source:
             left = source.first_page(days[0].isoformat(), module, size=1).quota_remaining
     except SourceError as error:
-        click.secho(f"the API did not say how many requests are left: {visible(error)}", fg="yellow", err=True)
+        say(f"the API did not say how many requests are left: {error}", colour="yellow", err=True)
         return None
     if left is not None and left - settings.quota_reserve < len(days):
-        click.secho(
+        say(
             f"{len(days)} days take at least {len(days)} API requests, and {max(0, left - settings.quota_reserve)} can "
             f"be spent today ({left} left, QUOTA_RESERVE keeps {settings.quota_reserve}): this will stop early",
-            fg="yellow", err=True,
+            colour="yellow", err=True,
         )  # fmt: skip
     return left

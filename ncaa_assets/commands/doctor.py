@@ -27,6 +27,7 @@ from ncaa_assets.archive.archive import Archive
 from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.say import say
 from ncaa_assets.failures import (
     BackupError,
     EncodeFailed,
@@ -67,27 +68,29 @@ def doctor(debug: bool) -> None:
 def examine() -> int:
     """Examines everything, prints a line for each thing, and returns 1 where anything would stop a backup, else 0."""
     failed = warned = 0
-    click.echo(f"ncaa-assets {__version__}: would a backup work here and now?\n")
+    say(f"ncaa-assets {__version__}: would a backup work here and now?")
+    say()
     for line in lines():
         failed += line.mark is Mark.FAIL
         warned += line.mark is Mark.WARN
-        click.echo(f"  {click.style(f'{line.mark:<5}', fg=_COLOURS[line.mark])} {line.name:<12} {_wrapped(line.text)}")
+        first, *others = _wrapped(line.text)
+        say("  ", (f"{line.mark:<5}", _COLOURS[line.mark]), f" {line.name:<12} {first}")
+        for text in others:
+            say(f"{'':<21}{text}")
+    say()
     if failed:
-        click.secho(f"\nNo: {plural(failed, 'thing')} would stop it, marked `fail`.", fg="red")
+        say(f"No: {plural(failed, 'thing')} would stop it, marked `fail`.", colour="red")
     else:
-        click.secho(
-            "\nYes." + (f" {plural(warned, 'thing')} to know about, marked `warn`." if warned else ""), fg="green"
-        )
+        say("Yes." + (f" {plural(warned, 'thing')} to know about, marked `warn`." if warned else ""), colour="green")
     return ending.FAILED if failed else ending.DONE
 
 
-def _wrapped(text: str) -> str:
-    """Text for the right-hand column: wrapped on a terminal, on one line in a file or a pipe."""
+def _wrapped(text: str) -> list[str]:
+    """The lines of a text in the right-hand column: wrapped on a terminal, one line in a file or a pipe."""
     text = visible(text, most=SENTENCE)
     if not sys.stdout.isatty():
-        return text
-    width = max(60, shutil.get_terminal_size().columns)
-    return textwrap.fill(text, width, initial_indent=" " * 21, subsequent_indent=" " * 21).lstrip()
+        return [text]
+    return textwrap.wrap(text, max(60, shutil.get_terminal_size().columns) - 21) or [""]
 
 
 def lines() -> Iterator[Line]:

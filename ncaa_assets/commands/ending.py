@@ -2,14 +2,15 @@
 
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 import click
 
+from ncaa_assets.commands.say import say, say_lines
 from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
-from ncaa_assets.text import SENTENCE, visible, visible_lines
+from ncaa_assets.logs import traceback_of
+from ncaa_assets.text import visible
 
 DONE = 0
 FAILED = 1  # a day or a check failed or is incomplete
@@ -33,7 +34,7 @@ def run(command: Callable[[], int], *, debug: bool) -> NoReturn:
     except BackupError as error:
         code = _complain(error, debug=debug, code=FAILED)
     except KeyboardInterrupt:
-        click.echo("ncaa-assets: ended before it was done; the same command continues where this one stopped", err=True)
+        say("ncaa-assets: ended before it was done; the same command continues where this one stopped", err=True)
         code = ENDED
     except Exception as error:  # noqa: BLE001 - an unforeseen error ends in one line and exit code 1 too
         code = _complain(error, debug=debug, code=FAILED)
@@ -43,11 +44,11 @@ def run(command: Callable[[], int], *, debug: bool) -> NoReturn:
 
 def _complain(error: Exception, *, debug: bool, code: int) -> int:
     if debug:
-        click.echo(visible_lines("".join(traceback.format_exception(error))), err=True)
+        say_lines(traceback_of(error))
     if isinstance(error, BackupError):
-        click.echo(f"ncaa-assets: {visible(error, most=SENTENCE)}", err=True)
+        say(f"ncaa-assets: {error}", err=True)
     else:
         text = visible(error, most=500)
         hint = "" if debug else "; --debug shows where"
-        click.echo(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
+        say(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
     return code

@@ -10,12 +10,13 @@ import click
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.standing import Copy, Wanted, clips
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.say import confirmed, say
 from ncaa_assets.day.forget import forget as forget_day
 from ncaa_assets.failures import ObjectMissing, SettingsError
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ProcessedDay, VideosDay, safe_name, typed_name
 from ncaa_assets.settings import Settings, load_dotenv
-from ncaa_assets.text import SENTENCE, plural, visible
+from ncaa_assets.text import plural, visible
 
 
 @click.command()
@@ -67,30 +68,23 @@ def _forget(
         if chosen:
             leaving[day] = chosen
     if not leaving:
-        click.echo("nothing is lost for good: nothing to let go of")
+        say("nothing is lost for good: nothing to let go of")
         return ending.DONE
     for day, chosen in leaving.items():
-        click.echo(f"{day}: {visible(', '.join(map(typed_name, chosen)), most=SENTENCE)}")
+        say(f"{day}: {', '.join(map(typed_name, chosen))}")
     count = plural(sum(map(len, leaving.values())), "highlight")
     if not yes and not _confirmed(f"Let go of the videos of {count}? They are deleted and not copied again"):
-        click.echo("nothing was let go of; to be asked nothing, take --yes", err=True)
+        say("nothing was let go of; to be asked nothing, take --yes", err=True)
         return ending.FAILED
     for day, chosen in leaving.items():
         with archive.lease(day, owner=f"forget-{uuid4().hex[:8]}") as held:
             done = forget_day(held, chosen, reason=reason)
-        click.echo(
-            f"{day}: let go of {plural(len(done.entries), 'video')}, {plural(len(done.deleted), 'file')} deleted"
-        )
+        say(f"{day}: let go of {plural(len(done.entries), 'video')}, {plural(len(done.deleted), 'file')} deleted")
     return ending.DONE
 
 
 def _confirmed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        return False
-    try:
-        return click.confirm(question)
-    except click.Abort:
-        raise KeyboardInterrupt from None
+    return sys.stdin.isatty() and confirmed(question)
 
 
 def _days(

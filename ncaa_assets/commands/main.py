@@ -11,12 +11,14 @@ from ncaa_assets.commands.forget import forget
 from ncaa_assets.commands.source import source
 from ncaa_assets.commands.ui import ui
 from ncaa_assets.commands.verify import verify
+from ncaa_assets.logs import make_logs_safe
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Keeps NCAA basketball highlights: each day's JSON, a row a highlight, the video, and its web encode."""
+    make_logs_safe()
 
 
 for command in (backup, catch_up, verify, forget, source, doctor, ui):

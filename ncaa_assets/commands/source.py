@@ -11,6 +11,7 @@ from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.say import say
 from ncaa_assets.commands.terminal import logging_to_terminal, say_sample
 from ncaa_assets.failures import SettingsError, SourceError, WriteConflict
 from ncaa_assets.ports import Page, Source
@@ -19,7 +20,7 @@ from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 from ncaa_assets.source.doors import COLLEGE_BASKETBALL, MODULES
 from ncaa_assets.source.open import asked_module, fixed_module, naming, open_source
 from ncaa_assets.source.shape import video_files
-from ncaa_assets.text import SENTENCE, plural, visible
+from ncaa_assets.text import plural, visible
 
 
 @click.command()
@@ -49,12 +50,14 @@ def _source(day: str | None, module: str | None) -> int:
 
 def _show(archive: Archive, identity: Identity | None, opened: Source, day: str) -> int:
     settings = archive.settings
-    click.echo(_what_it_is(archive, identity))
+    for line in _what_it_is(archive, identity):
+        say(line)
     fixed, mine = fixed_module(settings), identity.module if identity else None
     shown = [fixed] if fixed else list(dict.fromkeys(filter(None, [mine, asked_module(settings)])))
     if not fixed and {*shown} <= {*COLLEGE_BASKETBALL}:
         shown = list(dict.fromkeys([*shown, *COLLEGE_BASKETBALL]))
-    click.echo(f"\nListed for {day}, by module:")
+    say()
+    say(f"Listed for {day}, by module:")
     failed, others = False, []
     for module in shown:
         try:
@@ -62,14 +65,16 @@ def _show(archive: Archive, identity: Identity | None, opened: Source, day: str)
             text = _listed(page)
             others += [module] if module != mine and page.listed else []
         except SourceError as error:
-            failed, text = True, f"cannot be asked: {visible(error, most=SENTENCE)}"
-        click.echo(f"  {visible(module):<18} {text}{'   (this archive)' if module == mine else ''}")
+            failed, text = True, f"cannot be asked: {error}"
+        say(f"  {module:<18} {text}{'   (this archive)' if module == mine else ''}")
     named = naming(settings)
     if fixed:
-        click.echo(f"\n{named} names this module; unset it to see what others list")
+        say()
+        say(f"{named} names this module; unset it to see what others list")
     elif others and identity is not None:
         first = f"unset {named}, then run " if named and asked_module(settings) != others[0] else ""
-        click.echo(f"\nTo move the archive to another module: {first}ncaa-assets source --use {others[0]}")
+        say()
+        say(f"To move the archive to another module: {first}ncaa-assets source --use {others[0]}")
     return ending.FAILED if failed else ending.DONE
 
 
@@ -86,20 +91,21 @@ def _move(archive: Archive, identity: Identity | None, opened: Source, day: str,
             f"the settings name the module {named}: unset {naming(archive.settings)}, then run this again"
         )
     if identity is not None and identity.module == module:
-        click.echo(f"the archive is of the module {module} already; nothing was changed")
+        say(f"the archive is of the module {module} already; nothing was changed")
         return ending.DONE
     page = opened.first_page(day, module)  # a module that does not exist must not give its name to an archive
     try:
         moved = archive.identity.move(archive.store, module)
     except WriteConflict:
         raise SettingsError("another process changed archive.json at this moment; run this again") from None
-    click.secho(_what_it_is(archive, moved), fg="green")
-    click.echo(f"{module} lists for {day}: {_listed(page)}")
+    for line in _what_it_is(archive, moved):
+        say(line, colour="green")
+    say(f"{module} lists for {day}: {_listed(page)}")
     if identity is not None and identity.module is not None:
-        click.echo("Days that were backed up from another module keep all that they have. To ask for them again, at a")
-        click.echo("request a day or more:")
+        say("Days that were backed up from another module keep all that they have. To ask for them again, at a")
+        say("request a day or more:")
         newest = archive.settings.parse_day(None)
-        click.echo(f"  ncaa-assets backup --from {archive.settings.start_date} --to {newest}")
+        say(f"  ncaa-assets backup --from {archive.settings.start_date} --to {newest}")
     return ending.DONE
 
 
@@ -108,15 +114,13 @@ def _of(identity: Identity) -> list[str | None]:
     return [identity.module, *(move.before for move in identity.moves)]
 
 
-def _what_it_is(archive: Archive, identity: Identity | None) -> str:
+def _what_it_is(archive: Archive, identity: Identity | None) -> list[str]:
     if identity is None:
-        return f"There is no archive in {archive.place} yet; the first backup makes it."
+        return [f"There is no archive in {archive.place} yet; the first backup makes it."]
     if identity.module is None:
-        return f"{archive.place} is of no module yet: none has listed anything."
-    text = f"{archive.place} is of the module {visible(identity.module)}."
-    for move in reversed(identity.moves):
-        text += f"\n  since {move.at}; before that of {visible(move.before)}"
-    return text
+        return [f"{archive.place} is of no module yet: none has listed anything."]
+    moves = [f"  since {move.at}; before that of {move.before}" for move in reversed(identity.moves)]
+    return [f"{archive.place} is of the module {identity.module}.", *moves]
 
 
 def _listed(page: Page) -> str:

@@ -12,13 +12,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import click
-
 from ncaa_assets.commands.days import DayResult
-from ncaa_assets.runs.names import DAY_LINES
+from ncaa_assets.commands.say import coloured, say, say_lines
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
-from ncaa_assets.text import SENTENCE, plural, visible, visible_lines
+from ncaa_assets.text import plural
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -27,20 +25,17 @@ if TYPE_CHECKING:
 
 
 class _LinesForPeople(logging.Formatter):
-    """Formats a record as its message alone. On a terminal, warnings and errors are coloured. A finished day's line is
-    for machines and stays as it is."""
+    """Formats a record as its message alone. On a terminal, warnings and errors are coloured."""
 
     def __init__(self, *, colours: bool) -> None:
         super().__init__()
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.name == DAY_LINES:
-            return record.getMessage()
         text = f"  {record.getMessage()}"
         if not self._colours or record.levelno < logging.WARNING:
             return text
-        return click.style(text, fg="yellow" if record.levelno < logging.ERROR else "red")
+        return coloured(text, "yellow" if record.levelno < logging.ERROR else "red")
 
 
 class TerminalLog(logging.StreamHandler[TextIO]):
@@ -53,8 +48,6 @@ class TerminalLog(logging.StreamHandler[TextIO]):
         self.setFormatter(_LinesForPeople(colours=self.is_terminal))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.is_terminal and record.name == DAY_LINES:
-            return
         if self.bar is None:
             super().emit(record)
         elif record.levelno < logging.WARNING:
@@ -68,7 +61,7 @@ class TerminalLog(logging.StreamHandler[TextIO]):
 def logging_to_terminal(*, debug: bool) -> Iterator[TerminalLog]:
     """Shows what the modules log while the `with` lasts."""
     # A file handle of our own: an instance that captures a step's output would capture these lines too.
-    with os.fdopen(os.dup(2), "w", buffering=1) as stream:
+    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as stream:
         handler = TerminalLog(stream)
         logger = logging.getLogger("ncaa_assets")
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -123,17 +116,17 @@ def label(settings: Settings, day: date) -> str:
 def say_day(day: DayResult, *, label: str) -> None:
     """Prints one line for a day that ended: failures go to stderr, the rest to stdout."""
     if day.done_before:
-        click.echo(f"{label} {day.why}")
+        say(f"{label} {day.why}")
         return
     match day.result:
         case Result.BACKED_UP:
             text = f"{label} backed up: {plural(day.highlights or 0, 'highlight')} ({day.new} new), "
             text += f"{plural(day.copied or 0, 'video')} copied, {day.skipped} skipped, {day.encoded} encoded, "
-            click.secho(text + duration(day.seconds), fg="green")
+            say(text + duration(day.seconds), colour="green")
         case Result.SKIPPED:
-            click.echo(f"{label} skipped: {day.why}")
+            say(f"{label} skipped: {day.why}")
         case _:
-            click.secho(f"{label} {day.words}: {visible(day.why, most=SENTENCE)}", fg="red", err=True)
+            say(f"{label} {day.words}: {day.why}", colour="red", err=True)
 
 
 def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
@@ -141,11 +134,11 @@ def report_details(*, debug: bool) -> Callable[[date, "DayRun"], None]:
 
     def report(day: date, ended: "DayRun") -> None:
         for warning in ended.warnings:
-            click.secho(f"  {day} warning: {warning}", fg="yellow")
+            say(f"  {day} warning: {warning}", colour="yellow")
         for check in ended.failed_checks:
-            click.secho(f"  {day} check failed: {check}", fg="red", err=True)
+            say(f"  {day} check failed: {check}", colour="red", err=True)
         for error in ended.errors if debug else []:
-            click.echo(visible_lines(error.detail), err=True)
+            say_lines(error.detail)
 
     return report
 
@@ -190,11 +183,14 @@ def duration(seconds: float | None) -> str:
 def say_sample(settings: Settings) -> None:
     """While there is no key, says that the data are made up and where they go."""
     if settings.uses_sample:
-        click.secho(
-            "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.\n"
+        say(
+            "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.",
+            colour="yellow", err=True,
+        )  # fmt: skip
+        say(
             f"They go to {shown(settings.archive_dir)}, never to your archive. Set RAPIDAPI_KEY (see .env.example) "
             "for real ones.",
-            fg="yellow", err=True,
+            colour="yellow", err=True,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.say import say
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.settings import Settings, load_dotenv
 
@@ -40,7 +41,7 @@ def _ui(port: int) -> int:
         "DATA_DIR": str(settings.data_dir.expanduser().absolute()),
         "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
     }
-    click.echo(f"The Dagster UI opens on http://localhost:{port} (Ctrl-C ends it)", err=True)
+    say(f"The Dagster UI opens on http://localhost:{port} (Ctrl-C ends it)", err=True)
     sys.stdout.flush()
     # `dagster dev` lets a `.env` in its working directory override this environment, so it starts in the home.
     os.chdir(home)

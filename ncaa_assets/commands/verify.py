@@ -18,10 +18,11 @@ from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity,
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.say import say
 from ncaa_assets.failures import EncodeFailed, SettingsError
 from ncaa_assets.record import calendar
 from ncaa_assets.settings import Settings, load_dotenv
-from ncaa_assets.text import SENTENCE, plural, size, visible
+from ncaa_assets.text import plural, size
 
 
 @dataclass
@@ -121,7 +122,7 @@ def _decoder(settings: Settings) -> Decoder | None:
     try:
         return Decoder(ffmpeg_program(), seconds=settings.encode_timeout)
     except EncodeFailed as error:
-        click.secho(f"no video is decoded: {visible(error, most=SENTENCE)}", fg="yellow", err=True)
+        say(f"no video is decoded: {error}", colour="yellow", err=True)
         return None
 
 
@@ -161,7 +162,7 @@ def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Deco
                     yield report
                     bar.advance(task)
                     continue
-            click.secho(f"{day} not verified: a run is backing it up now; verify it again later", fg="yellow", err=True)
+            say(f"{day} not verified: a run is backing it up now; verify it again later", colour="yellow", err=True)
             bar.advance(task)
 
 
@@ -169,8 +170,8 @@ def _say(finding: Finding) -> None:
     about = f"{finding.day}  {finding.asset:<16}  " if finding.day else f"{'':<10}  {finding.asset:<16}  "
     colour = "red" if finding.severity is Severity.ERROR else "yellow"
     mark = "" if finding.severity is Severity.ERROR else "(from the source, not an error of the archive) "
-    click.echo(about + click.style(visible(f"{finding.key}: {mark}{finding.problem}", most=SENTENCE), fg=colour))
-    click.echo(f"{'':<12}→ {visible(finding.remedy, most=SENTENCE)}")
+    say(about, (f"{finding.key}: {mark}{finding.problem}", colour))
+    say(f"{'':<12}→ {finding.remedy}")
 
 
 def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:
@@ -182,10 +183,10 @@ def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:
     ]
     if decodes:
         parts.append(f"{counts['decoded']} decoded")
-    click.echo(f"{plural(total.days, 'day')} verified: {', '.join(parts)}")
+    say(f"{plural(total.days, 'day')} verified: {', '.join(parts)}")
     if total.differences:
         text = f"{plural(total.differences, 'difference')}"
         where = f" in {plural(total.days_that_differ, 'day')}" if total.days_that_differ else ""
-        click.secho(text + where, fg="red")
+        say(text + where, colour="red")
     else:
-        click.secho("archive and record are equal" + ("" if deep else " (--deep reads every byte)"), fg="green")
+        say("archive and record are equal" + ("" if deep else " (--deep reads every byte)"), colour="green")

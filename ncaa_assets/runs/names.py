@@ -3,9 +3,6 @@
 JOB_NAME = "daily_backup"
 SENSOR = "failure_sensor"
 
-# The logger of the finished days' lines, which are for machines.
-DAY_LINES = "ncaa_assets.day_lines"
-
 PARTITION_TAG = "dagster/partition"
 # Names the command that created a run.
 TRIGGER_TAG = "ncaa_assets/trigger"

@@ -1,7 +1,6 @@
 """How a failure reaches a person, and the line of a day that a machine counts."""
 
 import json
-import logging
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -110,29 +109,28 @@ def whole() -> DayRun:
     return ended
 
 
-def line_of(caplog: pytest.LogCaptureFixture, ended: DayRun, **changes: Any) -> dict[str, Any]:
-    caplog.set_level(logging.INFO)
+def line_of(capfd: pytest.CaptureFixture[str], ended: DayRun, **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"planned": set(ASSETS), "was_held": False}
     result = ended.result(**(given | changes))
     log_finished_day(DAY, ended, result=result, seconds=4.25, is_sample=False)
-    line: dict[str, Any] = json.loads(caplog.records[-1].getMessage())
+    line: dict[str, Any] = json.loads(capfd.readouterr().err)
     return line
 
 
-def test_a_finished_day_is_one_line_of_json_with_its_numbers(caplog: pytest.LogCaptureFixture) -> None:
-    line = line_of(caplog, whole())
+def test_a_finished_day_is_one_line_of_json_with_its_numbers(capfd: pytest.CaptureFixture[str]) -> None:
+    line = line_of(capfd, whole())
     assert line == {
         "event": "ncaa_assets_day", "day": DAY, "result": "backed_up", "run_id": "run-1", "highlights": 12, "new": 3,
         "copied": 2, "skipped": 1, "encoded": 2, "seconds": 4.2, "sample": False, "error": None,
     }  # fmt: skip
 
 
-def test_the_line_tells_a_day_that_is_whole_from_every_other_end(caplog: pytest.LogCaptureFixture) -> None:
-    assert line_of(caplog, DayRun("r"), was_held=True)["result"] == "skipped"
+def test_the_line_tells_a_day_that_is_whole_from_every_other_end(capfd: pytest.CaptureFixture[str]) -> None:
+    assert line_of(capfd, DayRun("r"), was_held=True)["result"] == "skipped"
     stopped = DayRun("r", summaries={"highlights": ""})
-    assert line_of(caplog, stopped)["result"] == "ended"
-    assert line_of(caplog, stopped, planned={"highlights"})["result"] == "partial"
+    assert line_of(capfd, stopped)["result"] == "ended"
+    assert line_of(capfd, stopped, planned={"highlights"})["result"] == "partial"
     failed = whole()
     failed.failed_checks.append("videos: copies_are_stored: 1.mp4: missing")
-    line = line_of(caplog, failed)
+    line = line_of(capfd, failed)
     assert (line["result"], line["error"]) == ("failed", "check failed: videos: copies_are_stored: 1.mp4: missing")

@@ -13,7 +13,7 @@ from ncaa_assets.backends.local.share import Share
 from ncaa_assets.child import Bounds, Child, Ended
 from ncaa_assets.failures import EncodeFailed, EncodeRefused, RunEnded
 from ncaa_assets.media.ffmpeg import ffmpeg_program
-from ncaa_assets.text import size, visible, visible_lines
+from ncaa_assets.text import size, visible
 
 # What ffmpeg and x264 say where memory is refused to them; a thread's stack is memory too.
 _NO_MEMORY = re.compile(
@@ -144,6 +144,6 @@ def _reason(stderr: str) -> str:
     for pattern, words in _WORDS:
         if found := pattern.search(stderr):
             return words.format(*found.groups())
-    lines = [_WHO.sub("", line).strip() for line in visible_lines(stderr).splitlines()]
+    lines = [_WHO.sub("", line).strip() for line in map(visible, stderr.splitlines())]
     about_input = [line for line in lines if line and not _ABOUT_OUTPUT.search(line)]
     return visible((about_input or lines or [""])[-1], most=200)
