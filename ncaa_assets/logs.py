@@ -13,7 +13,7 @@ import warnings
 from types import TracebackType
 from typing import Any
 
-from ncaa_assets.text import LINE, visible, visible_lines
+from ncaa_assets.text import LINE, unlinked, visible, visible_lines
 
 _OURS = "ncaa_assets"
 
@@ -51,7 +51,9 @@ def _safe_record(*arguments: Any, **named: Any) -> logging.LogRecord:
     except Exception as error:  # noqa: BLE001 - whatever its arguments raise, the record must come about
         message, is_fine = f"{record.msg!r} (which cannot be formatted: {type(error).__name__})", False
     is_ours = str(record.name).partition(".")[0] == _OURS  # an empty record has no name
-    safe = visible(message, most=LINE) if is_ours else visible_lines(message, most=LINE)
+    # A run's page in the UI makes links of addresses. What is no constant in a message of ours may be a stranger's.
+    told = unlinked(message) if is_ours and record.args else message
+    safe = visible(told, most=LINE) if is_ours else visible_lines(told, most=LINE)
     if safe != message or not is_fine:
         record.msg, record.args = safe, None
     if record.exc_info is not None and record.exc_info[1] is not None:

@@ -102,6 +102,17 @@ def _without_credentials(text: str) -> str:
     return _UP_TO_AT.sub(hidden, text) if "@" in text or "%40" in text else text
 
 
+def unlinked(text: str) -> str:
+    """A text without an address that a page or a mail would make a link of: `http: //host/`."""
+    return text.replace("://", ": //")
+
+
+def has_credentials(address: str) -> bool:
+    """Whether an address names a user or a password."""
+    shown = "".join(map(_shown, address))
+    return _without_credentials(shown) != shown
+
+
 def size(count: int) -> str:
     """A number of bytes for people: 1.4 MB."""
     value = float(count)

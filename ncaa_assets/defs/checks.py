@@ -16,10 +16,11 @@ from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.reconcile import Comparison, Hash, Severity
 from ncaa_assets.archive.standing import Wanted
-from ncaa_assets.defs.metadata import escaped, table
+from ncaa_assets.defs.metadata import Markdown, escaped, shown, table
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
-from ncaa_assets.text import plural, visible
+from ncaa_assets.runs.outcome import SUMMARY
+from ncaa_assets.text import LINE, plural, visible
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -154,32 +155,31 @@ def _result(compared: Comparison[Any], good: str) -> dg.AssetCheckResult:
     wrong = [visible(f"{finding.key}: {finding.problem}", most=500) for finding in findings]
     metadata: dict[str, Any] = {"compared": len(compared.evidence), "wrong": len(wrong)}
     if findings:
-        metadata["findings"] = dg.MetadataValue.md(
-            table(
-                ["what", "is wrong", "what to do"],
-                [[escaped(finding.key), escaped(finding.problem, most=300), finding.remedy] for finding in findings],
-            )
+        metadata["findings"] = table(
+            ["what", "is wrong", "what to do"],
+            [[finding.key, finding.problem, finding.remedy] for finding in findings],
         )
     if compared.evidence:
-        metadata["evidence"] = dg.MetadataValue.md(_evidence(compared.evidence))
-    description = good
+        metadata["evidence"] = _evidence(compared.evidence)
+    summary = good
     if wrong:
-        description = "; ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        description += f". What to do: {findings[0].remedy}"
+        summary = "; ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        summary += f". What to do: {findings[0].remedy}"
+    metadata[SUMMARY] = summary
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=dg.AssetCheckSeverity.WARN if findings and not errors else dg.AssetCheckSeverity.ERROR,
-        description=description,
-        metadata=metadata,
+        description=escaped(summary, most=LINE),  # the UI renders it as Markdown
+        metadata=shown(metadata),
     )
 
 
-def _evidence(entries: Sequence[Any]) -> str:
+def _evidence(entries: Sequence[Any]) -> Markdown:
     """Evidence of one kind as a table with a column for each field."""
     names = [field.name for field in fields(entries[0])]
     return table(
         [name.replace("_", " ") for name in names],
-        [[escaped(_words(getattr(entry, name))) for name in names] for entry in entries],
+        [[_words(getattr(entry, name)) for name in names] for entry in entries],
     )
 
 

@@ -6,6 +6,7 @@ returns is stored already; the IO manager adds its address to the metadata."""
 import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.defs.metadata import shown
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.models import Document
 from ncaa_assets.record.rows import Row
@@ -19,7 +20,7 @@ class JsonDocumentIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Document) -> None:
         address = self._archive.store.uri(obj.key(obj.date))
-        context.add_output_metadata({"dagster/uri": address, "stored_at": address})
+        context.add_output_metadata(shown({"dagster/uri": address, "stored_at": address}))
 
     def load_input(self, context: dg.InputContext) -> Document:
         kind = context.dagster_type.typing_type
@@ -45,7 +46,7 @@ class RowsIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: list[Row]) -> None:
         address = self._archive.table.uri()
         context.add_output_metadata(
-            {"dagster/uri": address, "stored_at": address, "dagster/partition_row_count": len(obj)}
+            shown({"dagster/uri": address, "stored_at": address, "dagster/partition_row_count": len(obj)})
         )
 
     def load_input(self, context: dg.InputContext) -> list[Row]:

@@ -1,47 +1,88 @@
-"""The tables, links and pictures in the metadata that people see. No I/O.
+"""The metadata that people see: its tables, links and pictures. No I/O.
 
-What comes from the API is outside text: it is escaped before it becomes Markdown.
+Dagster's pages render Markdown, and load an image from wherever it says. What they render is what is a `Markdown` here,
+and only this module makes one; any other text is escaped on its way into one. `make lint` refuses every other way to
+make metadata of a text.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
+
+import dagster as dg
 
 from ncaa_assets.record.matches import GameColumns, games_of
 from ncaa_assets.record.models import HighlightsDay, SkippedVideo
-from ncaa_assets.text import visible
+from ncaa_assets.text import LINE, has_credentials, visible
 
 _MOST_ROWS = 100
+_MOST_CELL = 300  # characters
+_LONGEST_LINK = 2000
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
+# What a renderer of GitHub's Markdown makes a link of after it has taken escapes away: addresses and mail addresses. In
+# a code span it leaves them alone.
+_LINKED = re.compile(r"((?:://|@|(?<=www)\.)+)", re.IGNORECASE)
 
 
-def escaped(text: str | None, *, most: int = 120) -> str:
-    """Text on one line, at most `most` characters, escaped so that Markdown shows it unchanged."""
-    return _MARKDOWN.sub(r"\\\1", visible(text or "", most=most))
+class Markdown(str):
+    """Text that is Markdown already: what is from outside in it is escaped."""
+
+    __slots__ = ()
 
 
-def link(text: str | None, url: str | None) -> str:
-    """A Markdown link where the URL is http or https, else only the text."""
-    try:
-        safe = url is not None and urlsplit(url).scheme in ("http", "https")
-    except ValueError:
-        safe = False
+def shown(metadata: Mapping[str, object]) -> dict[str, Any]:
+    """Metadata as Dagster takes it: a `Markdown` is rendered, any other text is one visible line."""
+    return {name: _shown(value) for name, value in metadata.items()}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, Markdown):
+        return dg.MetadataValue.md(value)
+    return dg.MetadataValue.text(visible(value, most=LINE)) if isinstance(value, str) else value
+
+
+def escaped(text: str | None, *, most: int = 120) -> Markdown:
+    """Text on one line, at most `most` characters, escaped so that Markdown shows it unchanged and makes no link of
+    it."""
+    return Markdown(_LINKED.sub(r"`\1`", _MARKDOWN.sub(r"\\\1", visible(text or "", most=most))))
+
+
+def link(text: str | None, url: str | None) -> Markdown:
+    """A link where the URL is http or https and names no user or password, else only the text."""
     label = escaped(text) or "untitled"
-    return f"[{label}](<{quote(url or '', safe=':/?=&%+,;@~#!$*.-_', errors='replace')}>)" if safe else label
+    address = url or ""
+    try:
+        parts = urlsplit(address)
+        leads = parts.scheme in ("http", "https") and bool(parts.netloc) and len(address) <= _LONGEST_LINK
+    except ValueError:
+        leads = False
+    if not leads or has_credentials(address):
+        return Markdown(label)
+    return Markdown(f"[{label}](<{quote(address, safe=':/?=&%+,;@~#!$*.-_', errors='replace')}>)")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table of at most a hundred rows. Cells must be Markdown already."""
-    cells = list(rows)
+def table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Markdown:
+    """A table of at most a hundred rows. Cells that are no `Markdown` are escaped."""
+    cells = [[_cell(cell) for cell in row] for row in rows]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in cells[:_MOST_ROWS]]
     if len(cells) > _MOST_ROWS:
         lines.append(f"\n… and {len(cells) - _MOST_ROWS} more")
-    return "\n".join(lines)
+    return Markdown("\n".join(lines))
 
 
-def highlights_table(day: HighlightsDay) -> str:
+def bullets(texts: Iterable[str]) -> Markdown:
+    """A list with a line for each text."""
+    return Markdown("\n".join(f"- {escaped(text, most=500)}" for text in texts))
+
+
+def _cell(text: str | None) -> Markdown:
+    return text if isinstance(text, Markdown) else escaped(text, most=_MOST_CELL)
+
+
+def highlights_table(day: HighlightsDay) -> Markdown:
     """A table of a day's highlights, with links to their videos and what is known of their games."""
     games = games_of(day)
     entries = day.backup.records
@@ -51,9 +92,9 @@ def highlights_table(day: HighlightsDay) -> str:
             [
                 escaped(highlight.id),
                 link(highlight.shown_title or highlight.url, highlight.url),
-                escaped(games[highlight.id].get("game"), most=250),
-                escaped(_score(games[highlight.id])),
-                escaped(games[highlight.id].get("game_state")),
+                games[highlight.id].get("game"),
+                _score(games[highlight.id]),
+                games[highlight.id].get("game_state"),
                 escaped(highlight.source or highlight.channel),
                 entries[highlight.id].first_seen.replace("T", " ").rstrip("Z"),
                 "removed upstream" if entries[highlight.id].removed_upstream else "",
@@ -71,17 +112,14 @@ def _score(game: GameColumns) -> str | None:
     return text and text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def skipped_table(skipped: Iterable[SkippedVideo]) -> str:
+def skipped_table(skipped: Iterable[SkippedVideo]) -> Markdown:
     """A table of the videos that were not copied, with the reasons."""
     return table(
         ["id", "title", "why not"],
-        [
-            [escaped(skip.id), link(skip.title or skip.source_url, skip.source_url), escaped(skip.reason, most=300)]
-            for skip in skipped
-        ],
+        [[escaped(skip.id), link(skip.title or skip.source_url, skip.source_url), skip.reason] for skip in skipped],
     )
 
 
-def picture(jpeg: bytes, alternative: str) -> str:
+def picture(jpeg: bytes, alternative: str) -> Markdown:
     """A JPEG embedded in Markdown, so that the UI shows it wherever the archive is."""
-    return f"![{escaped(alternative)}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})"
+    return Markdown(f"![{escaped(alternative)}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})")

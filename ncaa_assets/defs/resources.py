@@ -25,6 +25,7 @@ from ncaa_assets.runs.names import PARTITION_TAG
 from ncaa_assets.runs.outcome import recall
 from ncaa_assets.settings import SAMPLE_ENDING, Settings
 from ncaa_assets.source.open import open_source
+from ncaa_assets.text import LINE, visible
 from ncaa_assets.video.open import open_copier
 
 Day = HeldDay | TakenDay
@@ -46,7 +47,7 @@ ShownSettings = create_model("ShownSettings", __base__=_ForReading, __doc__=_For
 def _shown(settings: Settings) -> dg.ConfigurableResource[None]:
     """The settings by their names; of the API key, the name of its variable alone."""
     values = settings.model_dump(exclude={"rapidapi_key"}, exclude_none=True)
-    shown: dict[str, Any] = {"video_count": "all"} | {name: str(value) for name, value in values.items()}
+    shown: dict[str, Any] = {"video_count": "all"} | {name: visible(value, most=LINE) for name, value in values.items()}
     if settings.rapidapi_key is not None:
         shown["rapidapi_key"] = dg.EnvVar("RAPIDAPI_KEY")
     return ShownSettings(**shown)

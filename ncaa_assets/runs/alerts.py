@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ncaa_assets.failures import AlertNotSent
 from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import Settings
-from ncaa_assets.text import visible
+from ncaa_assets.text import LINE, unlinked, visible
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 _MOST_SUBJECT_CHARACTERS = 100
 _MOST_MESSAGE_BYTES = 256 * 1024
 _MOST_LINE = 20_000  # characters: every day of a long range, each with its sentence
+_MOST_IN_LOG = LINE - 500  # of them there, so that the link stands behind them
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Alert:
     @property
     def text(self) -> str:
         """The whole alert, line by line."""
-        lines = {"job:  ": self.job, "day:  ": self.day or "none", "error:": self.sentence, "look: ": self.link}
+        error = unlinked(self.sentence)  # mail programs make links of addresses, whoever named them
+        lines = {"job:  ": self.job, "day:  ": self.day or "none", "error:": error, "look: ": self.link}
         return "\n".join(f"{name} {visible(text, most=_MOST_LINE)}" for name, text in lines.items())
 
 
@@ -50,7 +52,8 @@ def send(settings: Settings, alert: Alert) -> None:
         AlertNotSent: the topic did not accept it. It is in the log all the same.
     """
     of_day = f" {alert.day}" if alert.day else ""
-    log.error("ALERT %s", visible(f"{alert.job}{of_day}: {alert.sentence} ({alert.link})", most=_MOST_LINE))
+    # One text, and so a constant: its link stays one.
+    log.error(visible(f"ALERT {alert.job}{of_day}: {unlinked(alert.sentence)}", most=_MOST_IN_LOG) + f" ({alert.link})")
     if settings.ncaa_deployment == "aws" and settings.alert_topic_arn is not None:
         _publish(settings.alert_topic_arn, alert)
 

@@ -16,6 +16,7 @@ from ncaa_assets.runs.dagster_private import SerializableErrorInfo
 from ncaa_assets.runs.results import Result
 from ncaa_assets.text import SENTENCE, plural, visible
 
+SUMMARY = "summary"  # the name of a sentence in the metadata of every asset and check
 REQUESTS_LEFT = "api_requests_left_today"  # the name of a number in the metadata of `highlights`
 NOT_WHOLE = "listing_not_whole"  # likewise of a sentence: why the day's listing is not whole
 LEFT_TO_DO = "left_to_do"  # of a number in that of `processed_videos`: the videos that the day's next run takes up
@@ -166,7 +167,9 @@ class DayRun:
                 check = event.asset_check_evaluation_data
                 if not check.passed:
                     asset = check.asset_key.to_user_string()
-                    text = visible(f"{asset}: {check.check_name}: {check.description}", most=SENTENCE)
+                    summary = check.metadata.get(SUMMARY)  # earlier versions had it in the description alone
+                    told = summary.value if isinstance(summary, dg.TextMetadataValue) else check.description
+                    text = visible(f"{asset}: {check.check_name}: {told}", most=SENTENCE)
                     is_error = check.severity == dg.AssetCheckSeverity.ERROR
                     (self.failed_checks if is_error else self.warnings).append(text)
             case dg.DagsterEventType.STEP_FAILURE:
@@ -190,7 +193,7 @@ class DayRun:
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:
         asset = materialization.asset_key.to_user_string()
-        summary = materialization.metadata.get("summary")
+        summary = materialization.metadata.get(SUMMARY)
         self.summaries[asset] = visible(summary.value, most=SENTENCE) if summary else ""
         not_whole = materialization.metadata.get(NOT_WHOLE)
         if isinstance(not_whole, dg.TextMetadataValue):

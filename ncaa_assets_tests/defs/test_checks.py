@@ -12,6 +12,7 @@ import pytest
 
 from ncaa_assets.archive.reconcile import all_pages, some_copied
 from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs.metadata import escaped
 from ncaa_assets.record.models import SkippedVideo, VideosDay
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, back_up, command, run_day, settings_for
@@ -50,7 +51,7 @@ def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
 
 
 def failed_checks(settings: Settings) -> dict[str, str]:
-    return {name: str(check.description) for name, check in checked(settings).items() if not check.passed}
+    return {name: str(check.metadata["summary"].value) for name, check in checked(settings).items() if not check.passed}
 
 
 def edit(path: str, change: Callable[[Any], object]) -> None:
@@ -207,7 +208,10 @@ def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> Non
     def shown(check: str, name: str) -> str:
         return str(evaluations[check].metadata[name].value)
 
-    assert f"run `ncaa-assets backup --date {DAY} --force`" in shown("copies_are_intact", "findings")
+    remedy = f"run `ncaa-assets backup --date {DAY} --force`"
+    assert remedy in shown("copies_are_intact", "summary")
+    assert escaped(remedy) in shown("copies_are_intact", "findings")
+    assert escaped(remedy) in str(evaluations["copies_are_intact"].description), "it is rendered as Markdown"
     assert "| differs |" in shown("copies_are_intact", "evidence")
     assert shown("rows_match_json", "evidence").splitlines()[0] == "| highlights | rows | differ |"
     assert shown("rows_match_json", "evidence").splitlines()[2] == "| 2 | 2 | 0 |"

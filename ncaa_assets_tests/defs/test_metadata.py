@@ -4,21 +4,33 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+import dagster as dg
 import pytest
 
-from ncaa_assets.defs.metadata import escaped, highlights_table, link, picture, skipped_table, table
+from ncaa_assets.defs.metadata import (
+    bullets,
+    escaped,
+    highlights_table,
+    link,
+    picture,
+    shown,
+    skipped_table,
+    table,
+)
 from ncaa_assets.record.models import Backup, HighlightsDay, RecordHistory, SkippedVideo
 from ncaa_assets.text import plural, size
 from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "result"),
     [
         ("Duke vs. UNC", "Duke vs. UNC"),
         ("**bold** _x_ `code`", r"\*\*bold\*\* \_x\_ \`code\`"),
         ("<script>alert(1)</script>", r"\<script\>alert\(1\)\</script\>"),
-        ("[a](http://evil)", r"\[a\]\(http://evil\)"),
+        ("[a](http://evil)", r"\[a\]\(http`://`evil\)"),
+        ("HTTPS://evil.test WWW.evil.test a@evil.test", "HTTPS`://`evil.test WWW`.`evil.test a`@`evil.test"),
+        ("a@://b", "a`@://`b"),
         ("a | b", r"a \| b"),
         ("a\\|b", r"a\\\|b"),
         ("two\nlines\r\n\tof it", "two lines of it"),
@@ -27,8 +39,8 @@ from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
         (None, ""),
     ],
 )
-def test_text_is_shown_as_it_is(text: str | None, shown: str) -> None:
-    assert escaped(text) == shown
+def test_text_is_shown_as_it_is(text: str | None, result: str) -> None:
+    assert escaped(text) == result
 
 
 def test_long_text_is_cut_before_it_is_escaped() -> None:
@@ -54,10 +66,18 @@ def test_a_link_leads_to_its_url_and_cannot_leave_its_brackets(url: str, target:
     assert link("Game", url) == f"[Game](<{target}>)"
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "", None, "http://["])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "", None, "http://[", "http:", "http:/x",
+        "http:x", "https://x/" + "y" * 2000, "http://user:secret@x/", "http://user@x/", "http:\\\\user:secret@x",
+        "http:/user:secret@x", "//user:secret@x", "http://us\ner:secret@x/",
+    ],
+)  # fmt: skip
 def test_what_is_no_web_address_is_no_link(url: str | None) -> None:
     assert link("Game", url) == "Game"
     assert link(None, url) == "untitled"
+    assert "secret" not in link(url, url)
 
 
 def test_a_table_has_a_row_each_and_ends_at_a_hundred() -> None:
@@ -66,6 +86,18 @@ def test_a_table_has_a_row_each_and_ends_at_a_hundred() -> None:
     long = table(["a"], (["1"] for _ in range(103)))
     assert long.count("| 1 |") == 100
     assert long.endswith("\n\n… and 3 more")
+
+
+def test_a_cell_is_escaped_unless_it_is_markdown_and_so_is_a_line_of_a_list() -> None:
+    assert table(["a", "b"], [["<b>|", link("x", "http://y/")]]).splitlines()[2] == r"| \<b\>\| | [x](<http://y/>) |"
+    assert bullets(["<b>\n- c", "![x](http://y)"]) == r"- \<b\> \- c" + "\n" + r"- \!\[x\]\(http`://`y\)"
+
+
+def test_only_markdown_is_rendered_and_any_other_text_is_one_visible_line() -> None:
+    metadata = shown({"text": "a\n![x](http://user:secret@y)\x1b", "table": table(["a"], [["b"]]), "n": 1, "ok": True})
+    assert metadata["text"] == dg.MetadataValue.text("a ![x](http://…@y)�")
+    assert isinstance(metadata["table"], dg.MarkdownMetadataValue)
+    assert (metadata["n"], metadata["ok"]) == (1, True)
 
 
 def a_day(*records: dict[str, Any], matches: Sequence[dict[str, Any]] = ()) -> HighlightsDay:
@@ -95,13 +127,13 @@ def test_a_hostile_highlight_stays_within_its_cells() -> None:
     row = lines[2].replace(r"\|", "").split("|")
     assert len(row) == len(lines[0].split("|"))
     assert row[-2].strip() == "removed upstream"
-    assert "2025-03-10 06:00:12" in lines[2]
+    assert r"2025\-03\-10 06:00:12" in lines[2]
 
 
 def test_a_highlight_is_shown_with_its_game_and_score() -> None:
     clips = [us_record(1, None), record(2, None), us_record(3, None, title=None), record(4, None)]
-    shown = cells(highlights_table(a_day(*clips, matches=[us_game(1), game(2)])))
-    assert [row[1:5] for row in shown] == [
+    told = cells(highlights_table(a_day(*clips, matches=[us_game(1), game(2)])))
+    assert [row[1:5] for row in told] == [
         [r"Team 1 Tigers vs. San José Spartans \| Full Game Highlights", "Team 1 Tigers – San José Spartans",
          r"82 \- 69", "Finished"],
         ["Team 2 vs. San José – Highlights", "Team 2 – San José", r"82 \- 69", "Finished"],
@@ -115,7 +147,7 @@ def test_what_was_not_copied_is_listed_with_its_reason() -> None:
         id="7", title=None, source_url="https://x/watch", kind="page", reason="it is a web page | really", at=""
     )
     assert skipped_table([skip]).splitlines()[2] == (
-        r"| 7 | [https://x/watch](<https://x/watch>) | it is a web page \| really |"
+        r"| 7 | [https`://`x/watch](<https://x/watch>) | it is a web page \| really |"
     )
 
 

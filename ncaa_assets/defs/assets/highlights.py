@@ -9,14 +9,14 @@ import dagster as dg
 from ncaa_assets.archive.archive import HeldDay, TakenDay
 from ncaa_assets.day.fetch import Fetched, fetch
 from ncaa_assets.defs.assets.shell import Done, materialized
-from ncaa_assets.defs.metadata import escaped, highlights_table
+from ncaa_assets.defs.metadata import bullets, highlights_table
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.ports import Source
 from ncaa_assets.record.matches import context_of
 from ncaa_assets.record.models import HighlightsDay, content_hash
 from ncaa_assets.runs.outcome import NOT_WHOLE, REQUESTS_LEFT
 from ncaa_assets.source.season import day_with_games
-from ncaa_assets.text import SENTENCE, plural, visible
+from ncaa_assets.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -72,17 +72,17 @@ def _metadata(fetched: Fetched) -> dict[str, Any]:
         "module": answer.module,
         "api_requests": fetched.requests,
         "api_seconds": round(fetched.seconds, 3),
-        "listing": dg.MetadataValue.md(highlights_table(day)),
+        "listing": highlights_table(day),
     }
     if answer.quota_limit is not None:
         metadata["api_requests_a_day"] = answer.quota_limit
     if fetched.requests_left is not None:
         metadata[REQUESTS_LEFT] = fetched.requests_left
     if answer.gaps:
-        metadata[NOT_WHOLE] = visible("; ".join(answer.gaps), most=SENTENCE)
+        metadata[NOT_WHOLE] = "; ".join(answer.gaps)
     for name, sentences in (("notes", fetched.notes), ("problems", answer.problems)):
         if sentences:
-            metadata[name] = dg.MetadataValue.md("\n".join(f"- {escaped(text, most=500)}" for text in sentences))
+            metadata[name] = bullets(sentences)
     return metadata
 
 

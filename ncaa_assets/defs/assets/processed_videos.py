@@ -9,7 +9,7 @@ from pydantic import Field
 from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.day.encode import Encoded, encode
 from ncaa_assets.defs.assets.shell import Done, materialized
-from ncaa_assets.defs.metadata import escaped, link, picture, table
+from ncaa_assets.defs.metadata import Markdown, link, picture, table
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.ports import ObjectStore, Transcoder
 from ncaa_assets.record.models import ProcessedDay, ProcessedVideo, VideosDay
@@ -62,27 +62,18 @@ def _metadata(done: Encoded, store: ObjectStore) -> dict[str, Any]:
         "encode_seconds": round(done.seconds, 3),
         "total_bytes": sum(video.bytes for video in manifest.videos),
         LEFT_TO_DO: done.waiting + done.to_copy,
-        "outputs": dg.MetadataValue.md(_outputs(manifest.videos)),
+        "outputs": _outputs(manifest.videos),
         "folder": store.uri(f"{ProcessedDay.asset}/{manifest.date}"),
     }
     if manifest.not_encoded:
-        metadata["not_encoded"] = dg.MetadataValue.md(
-            table(
-                ["file", "title", "why"],
-                [
-                    [
-                        escaped(entry.source_key.rpartition("/")[2]),
-                        escaped(entry.title),
-                        escaped(entry.reason, most=300),
-                    ]
-                    for entry in manifest.not_encoded
-                ],
-            )
+        metadata["not_encoded"] = table(
+            ["file", "title", "why"],
+            [[entry.source_key.rpartition("/")[2], entry.title, entry.reason] for entry in manifest.not_encoded],
         )
     shown = next((video for video in manifest.videos if store.has(video.poster.key, video.poster.bytes)), None)
     if shown is not None and shown.poster.bytes <= _MOST_PICTURE_BYTES:
         with store.download(shown.poster.key) as file:
-            metadata["poster"] = dg.MetadataValue.md(picture(file.read(), shown.title or shown.id))
+            metadata["poster"] = picture(file.read(), shown.title or shown.id)
     return metadata
 
 
@@ -104,17 +95,17 @@ def _summary(done: Encoded) -> str:
     return summary
 
 
-def _outputs(videos: list[ProcessedVideo]) -> str:
+def _outputs(videos: list[ProcessedVideo]) -> Markdown:
     return table(
         ["file", "title", "size", "seconds", "picture", "encoder"],
         [
             [
-                escaped(video.key.rpartition("/")[2]),
-                escaped(video.title),
+                video.key.rpartition("/")[2],
+                video.title,
                 size(video.bytes),
                 f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
                 f"{video.width}×{video.height}" if video.width else "",
-                link(f"job {video.job_id}", video.job_url) if video.job_url else escaped(_made_by(video)),
+                link(f"job {video.job_id}", video.job_url) if video.job_url else _made_by(video),
             ]
             for video in videos
         ],

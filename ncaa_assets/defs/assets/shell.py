@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 
 from ncaa_assets.archive.archive import HeldDay, TakenDay
+from ncaa_assets.defs.metadata import shown
 from ncaa_assets.defs.resources import Day
 
 T = TypeVar("T")
@@ -34,6 +35,6 @@ def materialized(day: Day, step: Callable[[HeldDay], Done[T]]) -> Iterator[dg.Ma
         marks = {"SAMPLE": "made-up data from the sample API; set RAPIDAPI_KEY to back up real games"}
     yield dg.MaterializeResult(
         value=done.value,
-        metadata={**done.metadata, **marks},
+        metadata=shown({**done.metadata, **marks}),
         data_version=None if done.data_version is None else dg.DataVersion(done.data_version),
     )

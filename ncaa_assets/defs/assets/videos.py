@@ -10,7 +10,7 @@ from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.archive.reconcile import all_pages
 from ncaa_assets.day.copy import Copied, copy
 from ncaa_assets.defs.assets.shell import Done, materialized
-from ncaa_assets.defs.metadata import escaped, link, skipped_table, table
+from ncaa_assets.defs.metadata import link, skipped_table, table
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.ports import Copier
@@ -77,25 +77,23 @@ def _metadata(done: Copied, uri: Callable[[str], str]) -> dict[str, Any]:
         "total_bytes": sum(video.bytes for video in manifest.videos if video.lost is None),
         "copy_seconds": round(done.seconds, 3),
         "skipped": len(manifest.skipped),
-        "copies": dg.MetadataValue.md(
-            table(
-                ["file", "title", "size", "seconds", "film and sound"],
+        "copies": table(
+            ["file", "title", "size", "seconds", "film and sound"],
+            [
                 [
-                    [
-                        escaped(video.key.rpartition("/")[2]),
-                        link(video.title or video.source_url, video.source_url),
-                        size(video.bytes) if video.lost is None else "lost for good",
-                        f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
-                        escaped(_what(video.facts)),
-                    ]
-                    for video in manifest.videos
-                ],
-            )
+                    video.key.rpartition("/")[2],
+                    link(video.title or video.source_url, video.source_url),
+                    size(video.bytes) if video.lost is None else "lost for good",
+                    f"{video.duration_seconds:.1f}" if video.duration_seconds else "",
+                    _what(video.facts),
+                ]
+                for video in manifest.videos
+            ],
         ),
     }
     metadata["folder"] = uri(f"{VideosDay.asset}/{manifest.date}")
     if manifest.skipped:
-        metadata["not_copied"] = dg.MetadataValue.md(skipped_table(manifest.skipped))
+        metadata["not_copied"] = skipped_table(manifest.skipped)
     return metadata
 
 
