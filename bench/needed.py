@@ -77,8 +77,8 @@ def _request(store: LocalStore, file: Path) -> EncodeRequest:
         facts = read_facts(opened, size=len(data))
     video = CopiedVideo(
         id="1", title="Game", source_url="https://host/1.mp4", key=f"{KEY}.mp4", bytes=len(data), container="mp4",
-        sha256=hashlib.sha256(data).hexdigest(), duration_seconds=facts.seconds, has_sound=True, copied_at="",
-        facts=facts,
+        sha256=hashlib.sha256(data).hexdigest(), duration_seconds=facts.seconds, has_sound=True, facts=facts,
+        copied_at="2025-03-10T06:00:00Z",
     )  # fmt: skip
     return EncodeRequest(video, output_key=f"processed_{KEY}.mp4", poster_key=f"processed_{KEY}.jpg")
 

@@ -99,7 +99,7 @@ def test_every_model_of_a_document_has_its_table() -> None:
 def test_every_field_of_a_row_is_described() -> None:
     seen = "2025-03-10T06:00:12Z"
     long = "x" * 200_000
-    entry = RecordHistory(first_seen=seen, last_seen=seen, content_hash="0")
+    entry = RecordHistory(first_seen=seen, last_seen=seen, content_hash="0" * 64)
     day = HighlightsDay(date=DAY, data=[{"id": 1, "long": long}], backup=Backup(records={"1": entry}))
     [row] = rows_of(day)
     assert set(row) - {"long"} <= fields_told_after("## Rows")

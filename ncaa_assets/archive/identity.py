@@ -12,6 +12,7 @@ from ncaa_assets.failures import ObjectMissing, SettingsError, StoreError, Write
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
+from ncaa_assets.record.fields import Time
 from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
 from ncaa_assets.settings import SAMPLE, VENDOR, Settings
 from ncaa_assets.source.doors import module_of
@@ -29,7 +30,7 @@ _SET_BY = {"source": "RAPIDAPI_KEY", "league": "LEAGUE_NAME", "timezone": "TIMEZ
 class Move(Stored):
     """One move of an archive to another module of its source: when, and from which to which."""
 
-    at: str
+    at: Time
     before: str
     after: str
 

@@ -1,7 +1,7 @@
 """What the project knows of a highlight, and the shape of a day's three JSON documents.
 
 A record of the API is kept verbatim, as the dict that it came as; `Highlight` is only a lenient view of it. Documents
-are pydantic models; times are strings as `calendar.stamp` writes them.
+are pydantic models; the types of their fields say what is read and how it is written (`fields.py`).
 
 Documents outlive the code that wrote them. `Stored` keeps fields that this version does not know, so a newer version
 may add some without raising `SCHEMA_VERSION`; the version rises only where older code would misread a document.
@@ -18,6 +18,7 @@ from pydantic import PrivateAttr, ValidationError, model_validator
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
+from ncaa_assets.record.fields import Day, Time
 from ncaa_assets.stored import Stored
 from ncaa_assets.text import visible
 
@@ -166,7 +167,7 @@ class Document(Versioned):
 
     asset: ClassVar[str]
 
-    date: str
+    date: Day
 
     # The store's version that this document was read at (None: it was not there). A write expects to find it.
     _read_at: str | None = PrivateAttr(default=None)
@@ -184,17 +185,17 @@ V = TypeVar("V", bound=Versioned)
 class Change(Stored):
     """An earlier content of a record: when it was replaced, and what it was."""
 
-    replaced_at: str
+    replaced_at: Time
     record: dict[str, Any]
 
 
 class RecordHistory(Stored):
     """Our bookkeeping of one record."""
 
-    first_seen: str
-    last_seen: str
+    first_seen: Time
+    last_seen: Time
     content_hash: str
-    removed_upstream: str | None = None
+    removed_upstream: Time | None = None
     history: list[Change] = []
     # The modules of the API that ever listed it; none where it came before they were kept: the archive's first.
     modules: list[str] = []
@@ -203,8 +204,8 @@ class RecordHistory(Stored):
 class Rejected(Stored):
     """Something in the API's answer that is no record that we understand, kept as it came."""
 
-    first_seen: str
-    last_seen: str
+    first_seen: Time
+    last_seen: Time
     reason: str
     record: Any
 
@@ -218,7 +219,7 @@ class FetchRecord(Stored):
     had announced more. `limited`: nothing but the user's own LIMIT kept it from being complete.
     """
 
-    at: str
+    at: Time
     module: str | None = None
     whole: bool | None = None
     is_short: bool = False
@@ -243,7 +244,7 @@ class Backup(Stored):
     rejected: list[Rejected] = []
     fetches: list[FetchRecord] = []
     # When the day's matches were last asked for; None where they never were.
-    matches_at: str | None = None
+    matches_at: Time | None = None
 
 
 class HighlightsDay(Document):
@@ -306,7 +307,7 @@ class LostCopy(Stored):
 
     kind: str
     reason: str
-    at: str
+    at: Time
 
 
 class CopiedVideo(Stored):
@@ -333,7 +334,7 @@ class CopiedVideo(Stored):
     from_page: bool | None = None
     # Set once the copy is lost for good.
     lost: LostCopy | None = None
-    copied_at: str
+    copied_at: Time
 
 
 class SkippedVideo(Stored):
@@ -344,7 +345,7 @@ class SkippedVideo(Stored):
     source_url: str | None
     kind: str
     reason: str
-    at: str
+    at: Time
 
 
 class ForgottenVideo(Stored):
@@ -355,7 +356,7 @@ class ForgottenVideo(Stored):
     video: CopiedVideo
     output: "ProcessedVideo | None" = None
     reason: str | None = None
-    at: str
+    at: Time
 
 
 class VideosDay(Document):
@@ -394,7 +395,7 @@ class ProcessedVideo(Stored):
     job_id: str | None = None
     job_url: str | None = None
     encode_seconds: float
-    encoded_at: str
+    encoded_at: Time
     # What is in the output; None where it was made before facts were kept.
     facts: Facts | None = None
     # How it was made: encoded, `repackaged` without loss, or `kept` as it was (ENCODE=needed).
@@ -426,7 +427,7 @@ class NotEncoded(Stored):
     settings_hash: str
     kind: str
     reason: str
-    at: str
+    at: Time
 
 
 class ProcessedDay(Document):
@@ -469,7 +470,8 @@ def parse_document(kind: type[V], data: bytes) -> V:
         document = kind.model_validate(raw)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
-        raise ValueError(visible(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")) from None
+        where, why = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+        raise ValueError(visible(f"{where}: {why}")) from None
     document._upgrade(version)
     return document
 

@@ -30,6 +30,10 @@ NOW = datetime(2025, 3, 12, 10, tzinfo=UTC)
 FETCHED = NOW - timedelta(hours=1)
 
 
+def sha256_of(number: int) -> str:
+    return f"{number:064x}"
+
+
 def url(number: int) -> str:
     return f"http://videos.example/{number}.mp4"
 
@@ -63,7 +67,7 @@ class Day:
         key = f"videos/{DAY}/{number}.mp4"
         self.store.write(key, b"video %d" % number)
         return CopiedVideo(
-            id=str(number), title=None, source_url=url(number), key=key, bytes=7, sha256=f"sha-{number}",
+            id=str(number), title=None, source_url=url(number), key=key, bytes=7, sha256=sha256_of(number),
             container="mp4", duration_seconds=2.0, has_sound=True, copied_at="2025-03-12T09:00:00Z",
         )  # fmt: skip
 
@@ -72,8 +76,8 @@ class Day:
         self.store.write(f"{key}.mp4", b"output")
         self.store.write(f"{key}.jpg", b"poster")
         return ProcessedVideo(
-            id=str(number), title=None, source_key=f"videos/{DAY}/{number}.mp4", source_sha256=f"sha-{number}",
-            settings_hash="s", key=f"{key}.mp4", bytes=6, sha256=None, duration_seconds=2.0, width=1, height=1,
+            id=str(number), title=None, source_key=f"videos/{DAY}/{number}.mp4", source_sha256=sha256_of(number),
+            settings_hash="0" * 16, key=f"{key}.mp4", bytes=6, sha256=None, duration_seconds=2.0, width=1, height=1,
             poster=Poster(key=f"{key}.jpg", bytes=6), encoder="ffmpeg", encode_seconds=1.0,
             encoded_at="2025-03-12T09:00:00Z",
         )  # fmt: skip
@@ -253,6 +257,18 @@ def test_a_damaged_document_is_to_do_and_said(day: Day, kind: str) -> None:
     why = str(day.why())
     assert why.startswith("failed: ")
     assert f"{kind}/{DAY}.json is damaged" in why
+
+
+@pytest.mark.parametrize(
+    "written", ["2025-03-12T09:00:00+00:00", "2025-03-12T04:00:00.250-05:00", "2025-03-12 09:00:00z"]
+)
+def test_a_time_that_another_program_wrote_is_understood(day: Day, written: str) -> None:
+    key = f"highlights/{DAY}.json"
+    text, ours = day.store.read(key)[0].decode(), calendar.stamp(FETCHED)
+    assert text.count(ours) >= 7
+    day.store.write(key, text.replace(ours, written).encode())
+    assert day.why() is None
+    assert day.state().is_done_since(FETCHED)
 
 
 def test_what_another_module_listed_before_a_move_is_not_this_archives_listing(day: Day) -> None:

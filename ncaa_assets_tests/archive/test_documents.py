@@ -12,16 +12,19 @@ from ncaa_assets.record.models import Backup, HighlightsDay, RecordHistory, Skip
 
 DAY = "2025-03-09"
 KEY = "highlights/2025-03-09.json"
+AT, LATER = "2025-03-10T06:00:00Z", "2025-03-11T06:00:00Z"
 
 
 def day(*records: dict[str, Any]) -> HighlightsDay:
-    entries = {str(record["id"]): RecordHistory(first_seen="a", last_seen="b", content_hash="c") for record in records}
+    entries = {
+        str(record["id"]): RecordHistory(first_seen=AT, last_seen=AT, content_hash="0" * 64) for record in records
+    }
     return HighlightsDay(date=DAY, data=list(records), backup=Backup(records=entries))
 
 
 def manifest(*reasons: str) -> VideosDay:
     skipped = [
-        SkippedVideo(id=str(number), title=None, source_url=None, kind="failed", reason=reason, at="a")
+        SkippedVideo(id=str(number), title=None, source_url=None, kind="failed", reason=reason, at=AT)
         for number, reason in enumerate(reasons)
     ]
     return VideosDay(date=DAY, skipped=skipped)
@@ -84,10 +87,10 @@ def test_a_replaced_document_keeps_its_earlier_version(store: LocalStore) -> Non
     documents.save(store, day({"id": 1}))
     first = store.read(KEY)[0]
     later = documents.load(store, HighlightsDay, DAY)
-    later.backup.records["1"].last_seen = "later"
+    later.backup.records["1"].last_seen = LATER
     documents.save(store, later)
     assert earlier_versions(store) == [first]
-    assert documents.load(store, HighlightsDay, DAY).backup.records["1"].last_seen == "later"
+    assert documents.load(store, HighlightsDay, DAY).backup.records["1"].last_seen == LATER
 
 
 def test_the_progress_of_one_run_is_one_version(store: LocalStore) -> None:

@@ -138,9 +138,10 @@ def processed(store: LocalStore, source: CopiedVideo, clip: Path) -> ProcessedDa
         date=DAY,
         videos=[
             ProcessedVideo(
-                id="1", title=None, source_key=source.key, source_sha256=source.sha256, settings_hash="x", key=key,
+                id="1", title=None, source_key=source.key, source_sha256=source.sha256, settings_hash="0" * 16, key=key,
                 bytes=clip.stat().st_size, sha256=None, duration_seconds=2.0, width=320, height=180,
-                poster=Poster(key=poster, bytes=4), encoder="mediaconvert", encode_seconds=1.0, encoded_at="x",
+                poster=Poster(key=poster, bytes=4), encoder="mediaconvert", encode_seconds=1.0,
+                encoded_at="2025-03-10T06:00:00Z",
             )
         ],
     )  # fmt: skip

@@ -25,7 +25,7 @@ from ncaa_assets.record.models import (
     VideosDay,
 )
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.archive.test_day_state import Day, url
+from ncaa_assets_tests.archive.test_day_state import Day, sha256_of, url
 from ncaa_assets_tests.archives import archive_in
 from ncaa_assets_tests.days import DAY
 
@@ -57,8 +57,8 @@ def refuse(day: Day, kind: str = "broken", settings_hash: str = HASH) -> None:
     day.processed.videos = []
     day.processed.not_encoded = [
         NotEncoded(
-            id="1", title=None, source_key=f"videos/{DAY}/1.mp4", source_sha256="sha-1", settings_hash=settings_hash,
-            kind=kind, reason="the reason", at=AT,
+            id="1", title=None, source_key=f"videos/{DAY}/1.mp4", source_sha256=sha256_of(1),
+            settings_hash=settings_hash, kind=kind, reason="the reason", at=AT,
         )
     ]  # fmt: skip
 

@@ -97,7 +97,8 @@ def request_for(store: ObjectStore, file: Path) -> EncodeRequest:
         facts = read_facts(opened, size=len(data))
     video = CopiedVideo(
         id=file.stem, title="Game", source_url="https://x/", key=key, bytes=len(data), container=container,
-        sha256=hashlib.sha256(data).hexdigest(), duration_seconds=facts.seconds, has_sound=True, copied_at="",
+        sha256=hashlib.sha256(data).hexdigest(), duration_seconds=facts.seconds, has_sound=True,
+        copied_at="2025-03-10T06:00:00Z",
         facts=facts,
     )  # fmt: skip
     base = f"processed_videos/{DAY}/{file.stem}"

@@ -291,7 +291,8 @@ def put(store: LocalStore, number: str, source: Path, container: str = "mp4") ->
     (store.root / key).write_bytes(data)
     return CopiedVideo(
         id=number, title="Game", source_url="https://x/", key=key, bytes=len(data), container=container,
-        sha256=hashlib.sha256(data).hexdigest(), duration_seconds=2.0, has_sound=True, copied_at="",
+        sha256=hashlib.sha256(data).hexdigest(), duration_seconds=2.0, has_sound=True,
+        copied_at="2025-03-10T06:00:00Z",
     )  # fmt: skip
 
 

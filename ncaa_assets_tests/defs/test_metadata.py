@@ -104,7 +104,7 @@ def a_day(*records: dict[str, Any], matches: Sequence[dict[str, Any]] = ()) -> H
     seen = "2025-03-10T06:00:12Z"
     entries = {
         str(record["id"]): RecordHistory(
-            first_seen=seen, last_seen=seen, content_hash="", removed_upstream="2025-03-11T06:00:12Z"
+            first_seen=seen, last_seen=seen, content_hash="0" * 64, removed_upstream="2025-03-11T06:00:12Z"
         )
         for record in records
     }
@@ -144,7 +144,12 @@ def test_a_highlight_is_shown_with_its_game_and_score() -> None:
 
 def test_what_was_not_copied_is_listed_with_its_reason() -> None:
     skip = SkippedVideo(
-        id="7", title=None, source_url="https://x/watch", kind="page", reason="it is a web page | really", at=""
+        id="7",
+        title=None,
+        source_url="https://x/watch",
+        kind="page",
+        reason="it is a web page | really",
+        at="2025-03-10T06:00:12Z",
     )
     assert skipped_table([skip]).splitlines()[2] == (
         r"| 7 | [https`://`x/watch](<https://x/watch>) | it is a web page \| really |"

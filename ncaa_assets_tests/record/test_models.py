@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from ncaa_assets.record import json_text
+from ncaa_assets.record import json_text, models
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import (
     Backup,
@@ -22,6 +23,7 @@ from ncaa_assets.record.models import (
     parse_document,
     safe_name,
 )
+from ncaa_assets.stored import Stored
 
 URL = "https://media.example.com/clip.mp4"
 # The last character is half an emoji, as a text that was cut there ends.
@@ -136,7 +138,7 @@ def test_documents_lie_where_the_readme_says(kind: type[HighlightsDay], key: str
 
 
 def test_records_are_viewed_in_their_stored_order() -> None:
-    entry = RecordHistory(first_seen=now(), last_seen=now(), content_hash="")
+    entry = RecordHistory(first_seen=now(), last_seen=now(), content_hash="0" * 64)
     day = HighlightsDay(date="2025-03-09", data=[{"id": 2}, {"id": 1}], backup=Backup(records={"1": entry, "2": entry}))
     assert [(view.id, record) for view, record in day.highlights()] == [("2", {"id": 2}), ("1", {"id": 1})]
 
@@ -165,9 +167,10 @@ def test_a_damaged_document_says_where_it_is_damaged(text: bytes, reason: str) -
 
 
 def test_a_stored_document_comes_back_with_the_very_numbers_of_its_records() -> None:
+    seen = b'"first_seen":"2025-03-10T06:00:00Z","last_seen":"2025-03-10T06:00:00Z"'
     text = (
         b'{"schema_version":2,"date":"2025-03-09","data":[{"id":1,"n":1E+400,"m":0.1000,"k":null}],"matches":[],'
-        b'"backup":{"records":{"1":{"first_seen":"a","last_seen":"b","content_hash":"c","removed_upstream":null,'
+        b'"backup":{"records":{"1":{' + seen + b',"content_hash":"' + b"c" * 64 + b'","removed_upstream":null,'
         b'"history":[],"modules":[]}},"rejected":[],"fetches":[],"matches_at":null}}'
     )
     assert json_text.dumps(parse_document(HighlightsDay, text).model_dump()) == text
@@ -175,7 +178,51 @@ def test_a_stored_document_comes_back_with_the_very_numbers_of_its_records() -> 
 
 def test_a_manifest_of_an_earlier_shape_is_still_read() -> None:
     video = CopiedVideo(
-        id="1", title=None, source_url=URL, key="videos/d/1.mp4", bytes=1, sha256="", container="mp4",
-        duration_seconds=None, has_sound=None, copied_at=now(),
+        id="1", title=None, source_url=URL, key="videos/2025-03-09/1.mp4", bytes=1, sha256="0" * 64,
+        container="mp4", duration_seconds=None, has_sound=None, copied_at=now(),
     )  # fmt: skip
     assert video.other_urls == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2025-03-10T06:00:00Z", "2025-03-10T06:00:00z", "2025-03-10t06:00:00Z", "2025-03-10 06:00:00Z",
+     "2025-03-10T06:00:00", "2025-03-10T06:00", "2025-03-10T06:00:00+00:00", "2025-03-10T06:00:00-00:00",
+     "2025-03-10T08:30:00+02:30", "2025-03-09T22:00:00-0800", "2025-03-10T07:00:00+01", "2025-03-10T06:00:00.999999Z",
+     "2025-03-10T06:00:00.9999999999Z", "2025-03-10T06:00:00,5+00:00", " 2025-03-10T06:00:00Z\n"],
+)  # fmt: skip
+def test_a_time_is_understood_however_it_is_written_and_becomes_ours(written: str) -> None:
+    skip = {"id": "1", "title": None, "source_url": None, "kind": "page", "reason": "a page", "at": written}
+    day = parse_document(VideosDay, json_text.dumps({"schema_version": 2, "date": "2025-03-09", "skipped": [skip]}))
+    assert day.skipped[0].at == "2025-03-10T06:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "a", "never", "2025-03-10", "20250310T060000Z", "2025-W11-1T06:00:00Z", "2025-13-10T06:00:00Z",
+     "2025-03-10T25:00:00Z", "2025-03-10T06:00:00+99:00", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00",
+     "1741586400", "2025-03-10T06:00:00Z\nALERT", "２０２５-03-10T06:00:00Z", "x" * 100_000,
+     1741586400, True, None, [], {}],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["at", "date"])
+def test_what_is_no_time_or_day_is_damage_in_a_short_sentence_that_names_the_field(field: str, written: object) -> None:
+    entry = {"at": "2025-03-10T06:00:00Z", "complete": True, "query": {}, "total_count": 0, "received": 0}
+    day: dict[str, Any] = {"date": "2025-03-09", "backup": {"fetches": [entry]}}
+    if field == "date" and written == "2025-03-10":
+        return
+    (entry if field == "at" else day)[field] = written
+    with pytest.raises(ValueError, match=rf"{field}: .+") as refusal:
+        parse_document(HighlightsDay, json_text.dumps(day))
+    assert len(str(refusal.value)) < 200
+    assert "\n" not in str(refusal.value)
+
+
+def test_every_field_that_is_a_time_is_read_as_one() -> None:
+    names = re.compile(r"at|.*_at|.*_seen|removed_upstream")
+    kinds = [kind for kind in vars(models).values() if isinstance(kind, type) and issubclass(kind, Stored)]
+    times = [(kind, name) for kind in kinds for name in kind.model_fields if names.fullmatch(name)]
+    assert len(times) >= 12
+    for kind, name in times:
+        with pytest.raises(ValidationError) as refusal:
+            kind.model_validate({name: "tomorrow"})
+        assert (name,) in [problem["loc"] for problem in refusal.value.errors()], (kind, name)

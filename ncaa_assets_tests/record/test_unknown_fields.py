@@ -75,7 +75,7 @@ VIDEOS: dict[str, Any] = {
     "schema_version": 2, "date": DAY,
     "videos": [{
         "id": "1", "title": None, "source_url": "https://x/1.mp4", "other_urls": [], "key": f"videos/{DAY}/1.mp4",
-        "bytes": 1, "sha256": "a", "container": "mp4", "duration_seconds": None, "has_sound": None, "width": None,
+        "bytes": 1, "sha256": "a" * 64, "container": "mp4", "duration_seconds": None, "has_sound": None, "width": None,
         "height": None, "etag": None, "from_page": None, "copied_at": "2025-03-10T06:00:00Z",
         "lost": {"kind": "gone", "reason": "no longer there", "at": "2025-03-10T06:00:00Z"},
         "facts": {
@@ -101,14 +101,17 @@ VIDEOS: dict[str, Any] = {
 PROCESSED: dict[str, Any] = {
     "schema_version": 2, "date": DAY,
     "videos": [{
-        "id": "1", "title": None, "source_key": "a", "source_sha256": "b", "settings_hash": "c", "key": "d", "bytes": 1,
-        "sha256": None, "duration_seconds": None, "width": None, "height": None, "poster": {"key": "e", "bytes": 1},
-        "encoder": "ffmpeg", "job_id": None, "job_url": None, "encode_seconds": 1.0, "encoded_at": "f",
-        "facts": None, "made_by": "encoded", "lacks": None,
+        "id": "1", "title": None, "source_key": f"videos/{DAY}/1.mp4", "source_sha256": "b" * 64,
+        "settings_hash": "c" * 16, "key": f"processed_videos/{DAY}/1.mp4", "bytes": 1,
+        "sha256": None, "duration_seconds": None, "width": None, "height": None,
+        "poster": {"key": f"processed_videos/{DAY}/1.jpg", "bytes": 1},
+        "encoder": "ffmpeg", "job_id": None, "job_url": None, "encode_seconds": 1.0,
+        "encoded_at": "2025-03-10T06:00:00Z", "facts": None, "made_by": "encoded", "lacks": None,
     }],
     "not_encoded": [{
-        "id": "2", "title": None, "source_key": "a", "source_sha256": "b", "settings_hash": "c", "kind": "broken",
-        "reason": "it is cut", "at": "f",
+        "id": "2", "title": None, "source_key": f"videos/{DAY}/2.mp4", "source_sha256": "b" * 64,
+        "settings_hash": "c" * 16, "kind": "broken",
+        "reason": "it is cut", "at": "2025-03-10T06:00:00Z",
     }],
 }  # fmt: skip
 
@@ -204,7 +207,10 @@ def test_every_earlier_version_is_read_and_becomes_the_present_one(version: byte
 def test_in_version_1_the_words_of_its_problems_say_whether_limit_alone_cut_a_fetch_short(
     problems: list[str], limited: bool
 ) -> None:
-    entry = {"at": "a", "complete": False, "query": {}, "total_count": None, "received": 0, "problems": problems}
+    entry = {
+        "at": "2025-03-10T06:00:00Z", "complete": False, "query": {}, "total_count": None, "received": 0,
+        "problems": problems,
+    }  # fmt: skip
     day = {"schema_version": 1, "date": DAY, "backup": {"fetches": [entry]}}
     assert parse_document(HighlightsDay, json_text.dumps(day)).backup.fetches[0].limited is limited
     day["schema_version"] = 2
@@ -227,5 +233,7 @@ def test_a_fetch_is_whole_where_it_brought_what_is_asked_for_now(
     complete: bool, limited: bool, asked: str | None, limit: int | None, whole: bool
 ) -> None:
     query = {"date": DAY} | ({"limit": asked} if asked else {})
-    made = FetchRecord(at="a", complete=complete, limited=limited, query=query, total_count=None, received=0)
+    made = FetchRecord(
+        at="2025-03-10T06:00:00Z", complete=complete, limited=limited, query=query, total_count=None, received=0
+    )
     assert made.is_whole(limit) is whole

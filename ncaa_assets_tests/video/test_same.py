@@ -19,6 +19,8 @@ from ncaa_assets_tests.days import settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, raw
 from ncaa_assets_tests.video.copies import DAY, HTML, Media, copied, highlight, manifest_of, run, video, videos_in
 
+AT = "2025-03-10T06:00:00Z"
+
 Script = Reply | Callable[[Handler], None]
 
 KEPT, FETCHED = "kept", "fetched"
@@ -168,8 +170,9 @@ def test_force_fetches_without_asking(store: LocalStore, server: ScriptedServer,
 )  # fmt: skip
 def test_which_urls_may_mean_a_copy(listed: str | None, from_page: bool | None, expected: bool) -> None:
     one = CopiedVideo(
-        id="1", title=None, source_url="https://a.test/clip?s=1", other_urls=["https://b.test/moved?s=1"], key="k",
-        bytes=1, sha256="", container="mp4", duration_seconds=None, has_sound=None, from_page=from_page, copied_at="",
+        id="1", title=None, source_url="https://a.test/clip?s=1", other_urls=["https://b.test/moved?s=1"],
+        key=f"videos/{DAY}/1.mp4", bytes=1, sha256="0" * 64, container="mp4", duration_seconds=None, has_sound=None,
+        from_page=from_page, copied_at=AT,
     )  # fmt: skip
     assert may_mean(listed, one) == expected
     plan = plan_copies(
@@ -191,15 +194,20 @@ def test_a_new_signature_of_what_is_lost(
 ) -> None:
     """What is lost for good is not asked for again; what was lost just now is fetched under its new signature."""
 
+    def name_of(key: str) -> str:
+        return f"videos/{DAY}/{key}.mp4"
+
     def entry(key: str) -> CopiedVideo:
         return CopiedVideo(
-            id="1", title=None, source_url="https://a.test/clip?s=1", key=key, bytes=1, sha256="", container="mp4",
-            duration_seconds=None, has_sound=None, copied_at="",
-            lost=LostCopy(kind="gone", reason="404", at="") if key == "for good" else None,
+            id="1", title=None, source_url="https://a.test/clip?s=1", key=name_of(key), bytes=1, sha256="0" * 64,
+            container="mp4", duration_seconds=None, has_sound=None, copied_at=AT,
+            lost=LostCopy(kind="gone", reason="404", at=AT) if key == "for good" else None,
         )  # fmt: skip
 
     manifest = VideosDay(date=DAY, videos=[entry(key) for key in (*earlier, *lost)])
     listed = highlight(1, "https://a.test/clip?s=2")
-    plan = plan_copies([listed], manifest, have=lambda video: video.key in earlier, count=None, force=force)
+    plan = plan_copies(
+        [listed], manifest, have=lambda video: video.key in map(name_of, earlier), count=None, force=force
+    )
     asked = [candidate for candidate in plan.renewed if candidate.highlight.url == listed.url]
     assert [len(candidate.perhaps) for candidate in asked] == ([] if expected is None else [expected])

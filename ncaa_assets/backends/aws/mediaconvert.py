@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import field_serializer
 
 from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
 from ncaa_assets.backends.aws.minutes import reserve
@@ -35,6 +34,7 @@ from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
+from ncaa_assets.record.fields import Moment
 from ncaa_assets.record.models import NewerVersion, Poster, ProcessedVideo, Versioned, parse_document
 from ncaa_assets.text import plural, visible
 
@@ -73,7 +73,7 @@ class LedgerEntry(Versioned):
     source: str
     output_key: str
     token: str
-    asked_at: datetime
+    asked_at: Moment
     job_id: str | None = None
     # The sound is left out because it cannot be read, and why, in words.
     lacks: str | None = None
@@ -86,11 +86,6 @@ class LedgerEntry(Versioned):
     def is_over(self) -> bool:
         """Whether nothing is left to be asked of MediaConvert."""
         return self.result is not None or self.refused is not None
-
-    @field_serializer("asked_at")
-    def _as_text(self, asked_at: datetime) -> str:
-        # pydantic's JSON mode would do this too, but write a `Decimal` in an unknown field as text.
-        return asked_at.isoformat().replace("+00:00", "Z")
 
 
 @dataclass

@@ -14,6 +14,7 @@ from pydantic import Field
 from ncaa_assets.failures import EncodeRefused, ObjectMissing, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import json_text
+from ncaa_assets.record.fields import Day
 from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
 
 MINUTES = "processed_videos/.ledger/minutes/"
@@ -24,7 +25,7 @@ _LONGEST_PAUSE = 0.2  # seconds, after another run wrote meanwhile
 class MinutesOfDate(Versioned):
     """The minutes that were reserved in one UTC date, by the tokens of the intents."""
 
-    date: str
+    date: Day
     minutes: dict[str, float] = Field(default_factory=dict)
 
 
