@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from ncaa_assets_tests.loopback import eventbridge, fargate, permissions
+from ncaa_assets_tests.loopback import cloudwatch, eventbridge, fargate, permissions
 from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
@@ -327,11 +327,9 @@ class Deployment:
             raise AssertionError(f"{error}; heard were {self.alerts()}") from None
         return found
 
-    def logged(self, *words: str) -> list[str]:
-        """The lines in CloudWatch that have all these words."""
-        logs = self.world.cloud.client("logs")
-        events = logs.filter_log_events(logGroupName=self.outputs["log_group"], limit=10000)["events"]
-        return [one["message"] for one in events if all(word in one["message"] for word in words)]
+    def counted_days(self) -> list[str]:
+        """The days that the dead man's alarm has heard of: those whose lines in CloudWatch its filter counts."""
+        return [json.loads(line)["day"] for line in cloudwatch.counted(self.world.cloud, self.outputs["log_group"])]
 
     def start_schedule(self) -> Task:
         """What EventBridge does at nine: the task that it starts."""

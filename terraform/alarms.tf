@@ -43,12 +43,12 @@ resource "aws_sns_topic_policy" "alerts" {
 
 # ---- The dead man's alarm: it goes off when nothing is heard ---------------------------------------------------------------
 
-# Every run logs a line of JSON when its day is done (ncaa_assets/runs/alerts.py). Both words are in the line of a day that was
-# backed up; they are looked for as words, because a log may put a time before the line.
+# Every run logs a line of JSON when its day is done (ncaa_assets/runs/day_line.py), which is JSON from its first character to
+# its last. Its own fields are looked at, and no words: those may be in the title of a video, on a day that fails.
 resource "aws_cloudwatch_log_metric_filter" "day_backed_up" {
   name           = "${var.project_name}-day-backed-up"
   log_group_name = aws_cloudwatch_log_group.main.name
-  pattern        = "\"ncaa_assets_day\" \"backed_up\""
+  pattern        = "{ ($.event = \"ncaa_assets_day\") && ($.result = \"backed_up\") }"
 
   metric_transformation {
     namespace = "ncaa_assets"
