@@ -14,7 +14,7 @@ from ncaa_assets.archive import day_state, documents
 from ncaa_assets.archive import lease as leases
 from ncaa_assets.archive.day_state import DayState
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
-from ncaa_assets.archive.lease import LEASE_SECONDS, Holder, Lease
+from ncaa_assets.archive.lease import Holder, Lease
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.ports import HighlightTable, ObjectStore
@@ -73,9 +73,9 @@ class Archive:
         return documents.load(self.store, kind, day)
 
     @contextmanager
-    def lease(self, day: str, *, owner: str, seconds: float = LEASE_SECONDS) -> Iterator["HeldDay"]:
+    def lease(self, day: str, *, owner: str, seconds: float | None = None) -> Iterator["HeldDay"]:
         """A day held by the run `owner`, for as long as the `with` lasts. `seconds` is how long the lease lasts without
-        a renewal.
+        a renewal (None: `LEASE_SECONDS`), and how long another's may have to be watched before it is free.
 
         Raises:
             LeaseHeld: another run holds the day.
@@ -83,9 +83,9 @@ class Archive:
         with Lease(self.store, day, owner, seconds=seconds) as lease:
             yield HeldDay(self, day, lease)
 
-    def holder(self, day: str) -> Holder | None:
-        """Who holds a day now, or None where it is free."""
-        return leases.holder_of(self.store, day)
+    def holder(self, day: str, *, wait: bool = True) -> Holder | None:
+        """Who holds a day now, or None where it is free (`lease.holder_of`)."""
+        return leases.holder_of(self.store, day, wait=wait)
 
     def last_holder(self, day: str) -> Holder | None:
         """Whose lease of a day is stored, whether it still counts or not."""

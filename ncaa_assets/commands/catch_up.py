@@ -126,7 +126,7 @@ def _report_killed_runs(instance: "dg.DagsterInstance", archive: Archive) -> Non
     from ncaa_assets.runs.killed import mark_killed  # noqa: PLC0415
 
     settings = archive.settings
-    for killed in mark_killed(instance, archive, alerts_by=NAME):
+    for killed in mark_killed(instance, archive, alerts_by=NAME, wait=True):
         alerts.send(settings, Alert(JOB_NAME, killed.day, killed.sentence, alerts.run_link(settings, killed.run_id)))
 
 

@@ -103,7 +103,7 @@ class DayByDay:
             if reason := needless(day):
                 yield DayResult(day, Result.BACKED_UP, reason, done_before=True)
                 continue
-            if holder := self.archive.holder(day.isoformat()):
+            if holder := archive.holder(day.isoformat()):
                 yield DayResult(day, Result.SKIPPED, f"it is being backed up by {holder}; nothing was done here")
                 continue
             started = time.monotonic()

@@ -275,7 +275,7 @@ def _has_storage(configuration: Path) -> bool:
 
 def _yesterday(archive: Archive) -> Iterator[Line]:
     day = (archive.settings.today() - timedelta(days=1)).isoformat()
-    if holder := archive.holder(day):
+    if holder := archive.holder(day, wait=False):
         yield Line(Mark.OK, "yesterday", f"{day} is being backed up by {holder}")
         return
     remedy = "run `ncaa-assets backup`"

@@ -1,10 +1,12 @@
 """`ncaa-assets verify`: reconciles a range or the whole archive and prints the findings for a person.
 
 Each finding goes to stdout when it is found, with what to do about it; progress goes to stderr. The command writes
-nothing, so it may run beside a backup. It leaves out a day that a run holds, and says so.
+nothing, so it may run beside a backup. A day that a run holds comes last; one that it holds for too long is left out,
+and then the command fails.
 """
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from datetime import date, timedelta
 
 import click
 
+from ncaa_assets.archive import lease
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, strays
@@ -54,7 +57,8 @@ def verify(first: str | None, last: str | None, deep: bool, debug: bool) -> None
 
 
 def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
-    """Verifies the days from `first` to `last`, both YYYY-MM-DD. Returns 0 where nothing differs, else 1.
+    """Verifies the days from `first` to `last`, both YYYY-MM-DD. Returns 0 where all were looked at and nothing
+    differs, else 1.
 
     With neither day, verifies the whole archive, including objects that belong to no day.
 
@@ -88,12 +92,15 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
             total.differences += 1
             _say(_NO_IDENTITY)
 
-    for report in _reports(archive, days, deep=deep, decoder=decoder):
+    held: list[str] = []
+    for report in _reports(archive, days, held, deep=deep, decoder=decoder):
         total.add(report)
         for finding in report.findings:
             _say(finding)
-    _say_total(total, deep=deep, decodes=decoder is not None)
-    return ending.FAILED if total.differences else ending.DONE
+    for day in held:
+        say(f"{day} not verified: a run is backing it up now; verify it again later", colour="yellow", err=True)
+    _say_total(total, len(held), deep=deep, decodes=decoder is not None)
+    return ending.FAILED if total.differences or held else ending.DONE
 
 
 _NO_IDENTITY = Finding(
@@ -126,7 +133,11 @@ def _decoder(settings: Settings) -> Decoder | None:
         return None
 
 
-def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Decoder | None) -> Iterator[DayReport]:
+def _reports(
+    archive: Archive, days: Sequence[str], held: list[str], *, deep: bool, decoder: Decoder | None
+) -> Iterator[DayReport]:
+    """The reports of the days; those that a run holds come last, when it has released them. Adds to `held` the days
+    that one still holds after as long as a dead run's lease lasts."""
     rows_of_day, wanted = RowsOfDays(archive.store), Wanted.of(archive.settings)
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
@@ -143,38 +154,55 @@ def _reports(archive: Archive, days: Sequence[str], *, deep: bool, decoder: Deco
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
         redirect_stdout=sys.stdout.isatty(),
     )  # fmt: skip
+
+    def report_of(day: str) -> DayReport | None:
+        bar.update(task, description=f"verifying {day}")
+        if archive.holder(day, wait=False) is not None:
+            return None
+        report = reconcile_day(
+            archive.store,
+            archive.table,
+            day,
+            wanted=wanted,
+            deep=deep,
+            decoder=decoder,
+            rows_of_day=rows_of_day,
+        )
+        # Findings may come from a run that took the day meanwhile and is half-way through writing it.
+        return None if report.findings and archive.holder(day, wait=False) is not None else report
+
     with bar:
         task = bar.add_task("verifying", total=len(days))
-        for day in days:
-            bar.update(task, description=f"verifying {day}")
-            if archive.holder(day) is None:
-                report = reconcile_day(
-                    archive.store,
-                    archive.table,
-                    day,
-                    wanted=wanted,
-                    deep=deep,
-                    decoder=decoder,
-                    rows_of_day=rows_of_day,
-                )
-                # Findings may come from a run that took the day meanwhile and is half-way through writing it.
-                if not report.findings or archive.holder(day) is None:
+        waiting, until = list(days), 0.0
+        while waiting:
+            for day in list(waiting):
+                if (report := report_of(day)) is not None:
                     yield report
                     bar.advance(task)
-                    continue
-            say(f"{day} not verified: a run is backing it up now; verify it again later", colour="yellow", err=True)
-            bar.advance(task)
+                    waiting.remove(day)
+            if not waiting or (until and time.monotonic() > until):
+                break
+            if not until:
+                until = time.monotonic() + lease.LEASE_SECONDS + 1
+                say(
+                    f"waiting for up to {lease.LEASE_SECONDS:.0f} s for {plural(len(waiting), 'day')} that a run is "
+                    f"backing up now: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}",
+                    colour="yellow",
+                    err=True,
+                )  # fmt: skip
+            time.sleep(min(1.0, lease.LEASE_SECONDS / 10))
+    held += waiting
 
 
 def _say(finding: Finding) -> None:
     about = f"{finding.day}  {finding.asset:<16}  " if finding.day else f"{'':<10}  {finding.asset:<16}  "
     colour = "red" if finding.severity is Severity.ERROR else "yellow"
-    mark = "" if finding.severity is Severity.ERROR else "(from the source, not an error of the archive) "
+    mark = "" if finding.severity is Severity.ERROR else "(a warning, not an error of the archive) "
     say(about, (f"{finding.key}: {mark}{finding.problem}", colour))
     say(f"{'':<12}→ {finding.remedy}")
 
 
-def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:
+def _say_total(total: _Total, held: int, *, deep: bool, decodes: bool) -> None:
     counts = total.counts
     parts = [plural(counts["highlights"], "highlight"), plural(counts["rows"], "row")]
     parts += [
@@ -188,5 +216,7 @@ def _say_total(total: _Total, *, deep: bool, decodes: bool) -> None:
         text = f"{plural(total.differences, 'difference')}"
         where = f" in {plural(total.days_that_differ, 'day')}" if total.days_that_differ else ""
         say(text + where, colour="red")
-    else:
+    if held:
+        say(f"{plural(held, 'day')} not verified", colour="red")
+    elif not total.differences:
         say("archive and record are equal" + ("" if deep else " (--deep reads every byte)"), colour="green")

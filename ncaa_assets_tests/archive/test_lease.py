@@ -140,8 +140,17 @@ def test_of_two_that_claim_an_empty_store_at_once_the_second_is_checked(
 # ---- Lease -----------------------------------------------------------------------------------------------------------
 
 
+SHORT = 0.5  # seconds that a lease lasts here: nobody waits for a minute
+
+
 def written(store: LocalStore) -> Holder:
     return Holder.model_validate_json(store.read(LEASE)[0])
+
+
+def expires(store: LocalStore) -> datetime:
+    holder = written(store)
+    assert holder.expires is not None
+    return holder.expires
 
 
 def put_holder(store: LocalStore, **changes: Any) -> None:
@@ -176,18 +185,107 @@ def test_a_lease_is_given_back_on_an_exception(store: LocalStore, error: type[Ba
     assert store.info(LEASE) is None
 
 
-def test_an_expired_lease_is_free(store: LocalStore) -> None:
-    put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
-    assert holder_of(store, DAY) is None
-    with Lease(store, DAY, "ours"):
+@pytest.mark.parametrize("expires_in", [-1, 0, 60, 10**9])
+def test_another_machines_lease_that_nobody_renews_is_free_once_it_was_watched(
+    store: LocalStore, caplog: pytest.LogCaptureFixture, expires_in: float
+) -> None:
+    put_holder(store, expires=datetime.now(UTC) + timedelta(seconds=expires_in))
+    started = time.monotonic()
+    with caplog.at_level(logging.WARNING), Lease(store, DAY, "ours", seconds=SHORT):
+        assert time.monotonic() - started >= SHORT
+        assert written(store).owner == "ours"
+    assert caplog.text.count("may still be held by run other-ru on elsewhere") == 1
+
+
+@pytest.mark.parametrize("clock", [-400, -1, 0, 400])
+def test_another_machines_lease_that_is_renewed_is_held_whatever_its_clock_says(store: LocalStore, clock: int) -> None:
+    put_holder(store, since=None)
+    at = datetime.now(UTC) + timedelta(days=clock)
+    renewing = threading.Timer(SHORT / 2, lambda: put_holder(store, since=at, expires=at + timedelta(seconds=1)))
+    renewing.start()
+    with pytest.raises(LeaseHeld, match="other-ru on elsewhere"):
+        Lease(store, DAY, "ours", seconds=SHORT).__enter__()
+    assert written(store).owner == "other-run"
+
+
+def test_a_release_is_seen_at_once(store: LocalStore) -> None:
+    put_holder(store)
+    threading.Timer(0.2, lambda: store.delete(LEASE)).start()
+    started = time.monotonic()
+    with Lease(store, DAY, "ours", seconds=60):
+        assert time.monotonic() - started < 10
+
+
+def test_what_one_look_saw_the_next_ones_know(store: LocalStore) -> None:
+    """A command looks before it makes a run; the run need not watch again."""
+    put_holder(store)
+    assert holder_of(store, DAY, seconds=SHORT, wait=False) is not None
+    assert holder_of(store, DAY, seconds=SHORT) is None
+    started = time.monotonic()
+    with Lease(store, DAY, "ours", seconds=SHORT):
+        assert time.monotonic() - started < SHORT / 2
+
+
+def test_looks_that_lie_far_apart_are_no_watching(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine slept between them, and the holder's too: it renews its lease once it is awake."""
+    put_holder(store)
+    assert holder_of(store, DAY, wait=False) is not None
+    now = lease.elapsed()
+    monkeypatch.setattr(lease, "elapsed", lambda: now + 3600)
+    assert holder_of(store, DAY, wait=False) is not None
+
+
+GARBAGE: list[Any] = [None, "", "x", -1, 0, 2**31, 2**64, 1.5, [], {}, "2038-01-01T00:00:00", "1970-01-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize("value", GARBAGE, ids=str)
+@pytest.mark.parametrize("field", ["owner", "host", "pid", "since", "expires", "boot", "renewed"])
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_whatever_stands_in_a_lease_it_is_watched_and_then_free(
+    store: LocalStore, field: str, value: Any, is_ours: bool
+) -> None:
+    with Lease(store, DAY, "dead-run", seconds=0.05):
+        stored = json.loads(store.read(LEASE)[0])
+    host = {} if is_ours else {"host": "elsewhere/", "boot": "another"}
+    store.write(LEASE, json.dumps({**stored, **host, "pid": dead_process(), field: value}).encode())
+    with Lease(store, DAY, "ours", seconds=0.05):
         assert written(store).owner == "ours"
 
 
-def test_another_machines_lease_is_held_until_it_expires_whatever_lives_here(store: LocalStore) -> None:
-    put_holder(store, pid=dead_process())
-    with pytest.raises(LeaseHeld):
-        Lease(store, DAY, "ours").__enter__()
-    assert written(store).owner == "other-run"
+@pytest.mark.parametrize("pid", [0, -1, -2, 2**31, 2**64])
+def test_a_number_that_is_no_process_is_never_asked_for(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    """`kill(-1, …)` means every process that there is."""
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("asked for"))
+    put_holder(store, host=lease._this_host(), pid=pid)
+    assert holder_of(store, DAY) is None
+
+
+def test_a_process_id_that_another_program_has_by_now_holds_nothing(store: LocalStore) -> None:
+    with Lease(store, DAY, "dead-run"):
+        stored = json.loads(store.read(LEASE)[0])
+    store.write(LEASE, json.dumps({**stored, "pid": 1, "renewed": stored["renewed"] - 61}).encode())
+    assert holder_of(store, DAY) is None
+    store.write(LEASE, json.dumps({**stored, "pid": 1, "boot": "an earlier one"}).encode())
+    assert holder_of(store, DAY) is None
+
+
+def test_the_holder_itself_goes_by_no_clock_that_anybody_sets(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Jumping(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2099, 1, 1, tzinfo=tz)
+
+    with Lease(store, DAY, "ours") as held:
+        monkeypatch.setattr(lease, "datetime", Jumping)
+        held.check()
+        now = lease.elapsed()
+        monkeypatch.setattr(lease, "elapsed", lambda: now + 61)
+        with pytest.raises(LeaseLost, match="silent for longer"):
+            held.check()
 
 
 def dead_process() -> int:
@@ -197,7 +295,7 @@ def dead_process() -> int:
 
 
 def test_a_dead_process_of_this_machine_holds_nothing_and_a_live_one_does(store: LocalStore) -> None:
-    put_holder(store, host=lease._this_host(), pid=os.getppid())
+    put_holder(store, host=lease._this_host(), pid=os.getppid(), boot=lease._this_boot(), renewed=lease.elapsed())
     with pytest.raises(LeaseHeld):
         Lease(store, DAY, "ours").__enter__()
     put_holder(store, host=lease._this_host(), pid=dead_process())
@@ -233,12 +331,14 @@ def test_an_unreadable_lease_is_nobodys(store: LocalStore, data: bytes) -> None:
 
 def test_a_heartbeat_renews_the_lease_for_as_long_as_it_is_held(store: LocalStore) -> None:
     with Lease(store, DAY, "a", seconds=0.9) as lease:
-        first = written(store).expires
-        wait_until(lambda: written(store).expires > first + timedelta(seconds=1.8))  # past its first end, twice
+        first = expires(store)
+        wait_until(lambda: expires(store) > first + timedelta(seconds=1.8))  # past its first end, twice
         lease.check()
         with pytest.raises(LeaseHeld):
             Lease(store, DAY, "b").__enter__()
-        assert written(store).since < first
+        since = written(store).since
+        assert since is not None
+        assert since < first
     assert not any(thread.name == f"lease-{DAY}" for thread in threading.enumerate())
     assert not (store.root / ".history").exists()
 
@@ -298,7 +398,7 @@ def test_a_heartbeat_goes_on_after_credentials_that_were_gone_for_a_while(
 ) -> None:
     """A bucket says so with `SettingsError`; they may be renewed before the lease ends."""
     with Lease(store, DAY, "ours", seconds=1.5):
-        first, asked = written(store).expires, threading.Event()
+        first, asked = expires(store), threading.Event()
 
         def away(*_: object, **__: object) -> str:
             asked.set()
@@ -307,7 +407,7 @@ def test_a_heartbeat_goes_on_after_credentials_that_were_gone_for_a_while(
         monkeypatch.setattr(store, "write", away)
         assert asked.wait(60)
         monkeypatch.undo()
-        wait_until(lambda: written(store).expires > first)
+        wait_until(lambda: expires(store) > first)
 
 
 def test_a_lease_that_was_given_back_holds_nothing_more(store: LocalStore) -> None:
@@ -328,7 +428,7 @@ def race(root: Path, start: "Barrier", results: "Queue[str]") -> None:
     store = LocalStore(root)
     start.wait(30)
     try:
-        Lease(store, DAY, f"run-{os.getpid()}").__enter__()
+        Lease(store, DAY, f"run-{os.getpid()}", seconds=3).__enter__()
         results.put("won")
     except LeaseHeld:
         results.put("held")
@@ -338,10 +438,10 @@ def race(root: Path, start: "Barrier", results: "Queue[str]") -> None:
     time.sleep(60)  # alive until it is ended: a dead winner's day would be free
 
 
-@pytest.mark.parametrize("before", ["free", "expired"])
+@pytest.mark.parametrize("before", ["free", "left by a dead machine"])
 def test_of_eight_processes_that_race_for_a_day_exactly_one_wins(store: LocalStore, before: str) -> None:
-    if before == "expired":
-        put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
+    if before != "free":
+        put_holder(store)
     results: Queue[str] = FORK.Queue()
     start = FORK.Barrier(8)
     racers = [FORK.Process(target=race, args=(store.root, start, results), daemon=True) for _ in range(8)]
@@ -380,8 +480,8 @@ def test_of_eight_threads_that_race_for_a_day_exactly_one_wins(store: LocalStore
 
 
 def test_a_lease_is_written_only_over_what_was_read(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between our look at an expired lease and our write, another run took it."""
-    put_holder(store, expires=datetime.now(UTC) - timedelta(seconds=1))
+    """Between our look at a dead run's lease and our write, another run took it."""
+    put_holder(store, host=lease._this_host(), pid=dead_process())
     read = store.read
 
     def then_taken(key: str) -> tuple[bytes, str]:
@@ -396,3 +496,61 @@ def test_a_lease_is_written_only_over_what_was_read(store: LocalStore, monkeypat
     assert written(store).owner == "quicker"
     with pytest.raises(WriteConflict):
         store.write(LEASE, b"x", expect=Expect.NOTHING)
+
+
+# ---- Several machines ------------------------------------------------------------------------------------------------
+
+_MACHINE = """
+import os, random, signal, sys, time
+from datetime import datetime, timedelta
+from pathlib import Path
+from ncaa_assets.archive import lease
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.failures import LeaseHeld, LeaseLost
+
+root, name, seed = sys.argv[1:]
+chance = random.Random(seed)
+ahead = timedelta(days=chance.choice([-400, -1, 0, 1, 400]))
+
+class Clock(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + ahead
+
+lease.datetime = Clock
+lease._this_host = lambda: name + "/"
+lease._this_boot = lambda: name
+inside = Path(root, "inside")
+for _ in range(8):
+    try:
+        with lease.Lease(LocalStore(Path(root)), "2025-03-09", name, seconds=0.9) as held:
+            inside.write_text(name)
+            time.sleep(chance.uniform(0, 2))
+            if chance.random() < 0.2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            last = inside.read_text()
+            held.check()  # on a machine that is too busy to renew it, the lease may be lost
+            if last != name:
+                sys.exit(f"{last} came in while {name} had the day")
+    except LeaseHeld:
+        time.sleep(chance.uniform(0, 0.3))
+    except LeaseLost:
+        pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_of_machines_with_different_clocks_that_are_killed_at_random_one_at_a_time_has_the_day(
+    store: LocalStore, seed: int
+) -> None:
+    store.root.mkdir(parents=True, exist_ok=True)
+    arguments = [[sys.executable, "-c", _MACHINE, str(store.root), f"m{one}", f"{seed}-{one}"] for one in range(3)]
+    machines = [subprocess.Popen(line, stderr=subprocess.PIPE, text=True) for line in arguments]
+    try:
+        for machine in machines:
+            _, said = machine.communicate(timeout=120)
+            assert machine.returncode in (0, -9), said
+    finally:
+        for machine in machines:
+            machine.kill()

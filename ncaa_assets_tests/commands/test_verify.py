@@ -9,8 +9,10 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -311,13 +313,38 @@ def test_a_day_before_start_date_is_part_of_the_whole_archive(verify: Said, monk
     assert verify(None, None)[0] == 1
 
 
-def test_a_day_that_a_run_holds_is_left_out_and_said_so(verify: Said) -> None:
-    COPY.unlink()
+def test_a_day_that_a_run_holds_for_too_long_is_left_out_and_that_is_no_success(
+    verify: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", 0.6)
     with lease_of(LocalStore(Path("data")), SECOND, "another-run"):
         code, said = verify()
-    assert code == 0
-    assert f"{SECOND} not verified: a run is backing it up now" in said
-    assert verify()[0] == 1
+        assert code == 1
+        assert f"{SECOND} not verified: a run is backing it up now" in said
+        assert "1 day verified" in said
+        assert "1 day not verified" in said
+        assert "equal" not in said
+    COPY.unlink()
+    assert "not verified" not in verify()[1]
+
+
+def test_a_day_that_a_run_holds_is_waited_for(verify: Said) -> None:
+    with ExitStack() as held:
+        held.enter_context(lease_of(LocalStore(Path("data")), FIRST, "another-run"))
+        threading.Timer(0.5, held.close).start()
+        code, said = verify()
+    assert code == 0, said
+    assert f"for 1 day that a run is backing up now: {FIRST}" in said
+    assert "2 days verified" in said
+
+
+def test_a_day_whose_run_died_on_another_machine_is_verified(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", 0.5)
+    lease = '{"owner": "dead", "host": "elsewhere/", "pid": 1, "since": null, "expires": "2038-01-01T00:00:00Z"}'
+    Path("data/.leases").mkdir(exist_ok=True)
+    Path("data/.leases", f"{SECOND}.json").write_text(lease)
+    code, said = verify()
+    assert (code, "2 days verified" in said) == (0, True), said
 
 
 def test_a_copy_that_does_not_decode_is_its_sources_fault_where_its_bytes_are_right(verify: Said) -> None:
@@ -330,7 +357,7 @@ def test_a_copy_that_does_not_decode_is_its_sources_fault_where_its_bytes_are_ri
     edit(f"data/processed_videos/{SECOND}.json", lambda day: day["videos"][0].update(source_sha256=digest))
     code, said = verify(deep=True)
     assert code == 0
-    assert "2.mp4: (from the source, not an error of the archive) is what its source sent, and does not decode" in said
+    assert "2.mp4: (a warning, not an error of the archive) is what its source sent, and does not decode" in said
     assert EQUAL in said
 
 

@@ -2,8 +2,9 @@
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import pytest
 
 from ncaa_assets.archive.lease import Holder, _this_host
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.runs.killed import mark_killed
+from ncaa_assets.runs.killed import KilledRun, mark_killed
 from ncaa_assets.runs.names import ALERTS_TAG
 from ncaa_assets_tests.archives import archive_in, lease_of
 from ncaa_assets_tests.days import DAY
@@ -105,15 +106,62 @@ def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_i
     assert mark_killed(instance, archive_in(store), alerts_by="a test") == [], "once"
 
 
-def test_a_run_of_another_machine_is_dead_when_its_lease_has_expired(
-    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore
+@pytest.mark.parametrize("expires_in", [-1, 30, 10**9])
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_run_of_another_machine_is_dead_when_nobody_renews_its_lease(
+    instance: dg.DagsterInstance,
+    make_run: MakeRun,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    expires_in: float,
+    wait: bool,
 ) -> None:
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", 0.5)
     run = make_run(DagsterRunStatus.STARTED)
-    leave_lease(store, run, pid=1, host="elsewhere/", expires_in=30)
-    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
-    leave_lease(store, run, pid=1, host="elsewhere/", expires_in=-1)
-    (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test")
-    assert "process 1 on elsewhere ended" in killed.sentence
+    leave_lease(store, run, pid=1, host="elsewhere/", expires_in=expires_in)
+    killed: list[KilledRun] = []
+    looks = 0
+    while not killed:
+        killed = mark_killed(instance, archive_in(store), alerts_by="a test", wait=wait)
+        looks += 1
+    assert (looks == 1) == wait, "without waiting it takes more than one look"
+    assert "process 1 on elsewhere ended" in killed[0].sentence
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_living_run_of_another_machine_whose_clock_is_wrong_is_left_alone(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", 0.5)
+    run = make_run(DagsterRunStatus.STARTED)
+    leave_lease(store, run, pid=1, host="elsewhere/", expires_in=days * 86400)
+    renewing = threading.Timer(
+        0.2, leave_lease, (store, run), {"pid": 1, "host": "elsewhere/", "expires_in": days * 86400}
+    )
+    renewing.start()
+    assert mark_killed(instance, archive_in(store), alerts_by="a test", wait=True) == []
+
+
+class Ahead(datetime):
+    """A clock that is a day ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Ahead":
+        return super().now(tz) + timedelta(days=1)
+
+
+def test_a_run_without_a_lease_that_still_logs_lives_whatever_the_clock_says(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ncaa_assets.runs.killed.datetime", Ahead)
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(seconds=0.6))
+    run = make_run(DagsterRunStatus.STARTED)
+    for _ in range(5):
+        assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
+        instance.report_engine_event("it works", run)
+        threading.Event().wait(0.3)
+    (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test", wait=True)
+    assert killed.run_id == run.run_id, "it logs no more"
 
 
 def test_a_run_that_holds_its_day_lives_however_silent_also_one_that_slept_with_its_machine(
