@@ -380,11 +380,12 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def bounded(command: Sequence[str], *, bounds: Bounds, report: int) -> list[str]:
+def bounded(command: Sequence[str], *, bounds: Bounds | None, report: int) -> list[str]:
     """The command that sets the bounds, all but `seconds`, and becomes `command`, an absolute path and its arguments.
     This process has to start it, and is not outlived by it. Where it cannot be run, its `errno` is written to the
     descriptor `report`."""
-    return [sys.executable, "-I", "-S", _START, str(os.getpid()), str(report), _limits(bounds), *command]
+    limits = "" if bounds is None else _limits(bounds)
+    return [sys.executable, "-I", "-S", _START, str(os.getpid()), str(report), limits, *command]
 
 
 def _limits(bounds: Bounds) -> str:

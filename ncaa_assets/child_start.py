@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def main(parent: int, report: int, bounds: str, command: list[str]) -> None:
     """Becomes the program; returns only where that fails, with the reason written to `report`."""
     try:
-        for name, _, most in (bound.partition("=") for bound in bounds.split(",")):
+        for name, _, most in (bound.partition("=") for bound in bounds.split(",") if bound):
             _limit(getattr(resource, name), int(most))
         if sys.platform == "linux":
             _end_with(parent)

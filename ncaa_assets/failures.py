@@ -117,6 +117,10 @@ class RunEnded(BackupError):
     """The run was ended while this was under way. What it had written is taken back."""
 
 
+class UiEnded(BackupError):
+    """A process that the UI needs has ended by itself."""
+
+
 class AlertNotSent(BackupError):
     """An alert about a failure did not reach the topic that takes alerts."""
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -49,6 +50,24 @@ def _count(value: object) -> object:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("must be a whole number from 1, or 'all'")
     return int(text)
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    hosts = []
+    for one in (part.strip().lower() for part in value.split(",")):
+        try:
+            host = str(ip_address(one.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            host = one
+            if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", host):
+                raise ValueError(
+                    "must be names or addresses of hosts, with commas between them and without http://, port or *: "
+                    "dagster.example.org,192.168.1.20"
+                ) from None
+        hosts.append(host)
+    return tuple(hosts)
 
 
 def _day(value: object) -> object:
@@ -120,6 +139,9 @@ class Settings(BaseModel):
     alert_topic_arn: str | None = Field(None, description="the SNS topic that failures are published to (aws only)")
     ui_url: str = Field(
         "http://localhost:3000", description="where people open the Dagster UI; used for links in alerts"
+    )
+    ui_hosts: Annotated[tuple[str, ...] | None, BeforeValidator(_hosts)] = Field(
+        None, description="hosts that the UI answers to, besides those of loopback and that of `UI_URL`"
     )
 
     data_dir: Path = Field(Path("data"), description="the folder of the local archive")

@@ -49,6 +49,7 @@ CONTRACT: dict[str, Any] = {
     "DATA_DIR": Path("data"),
     "ALERT_TOPIC_ARN": None,
     "UI_URL": "http://localhost:3000",
+    "UI_HOSTS": None,
     "RAPIDAPI_SECRET_ID": None,
     "S3_BUCKET_NAME": None,
     "S3_PREFIX": "",
@@ -75,6 +76,20 @@ def test_every_default_is_the_one_that_people_rely_on() -> None:
         ("ALERT_TOPIC_ARN", "backup-failures", "must be an SNS topic's ARN such as arn:aws:sns:"),
         ("ALERT_TOPIC_ARN", "arn:aws:sqs:us-east-1:123456789012:x", "must be an SNS topic's ARN"),
         ("UI_URL", "dagster.example", "must be an http or https address"),
+        *(
+            ("UI_HOSTS", hosts, "must be names or addresses of hosts, with commas between them and without http://")
+            for hosts in (
+                "http://nas",
+                "nas:3000",
+                "*",
+                "*.example.org",
+                "nas,",
+                "nas nas2",
+                "user@nas",
+                "nas.",
+                "nas/ui",
+            )
+        ),
     ],
 )
 def test_where_alerts_go_and_lead_to_is_checked(name: str, value: str, says: str) -> None:
@@ -116,6 +131,9 @@ def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest
         ("RETRY_DELAY", "0.5", 0.5),
         ("RETRY_DELAY", "0", 0.0),
         ("DATA_DIR", "/srv/ncaa", Path("/srv/ncaa")),
+        ("UI_HOSTS", "nas", ("nas",)),
+        ("UI_HOSTS", " NAS , dagster.example.org,192.168.1.20", ("nas", "dagster.example.org", "192.168.1.20")),
+        ("UI_HOSTS", "[FD00:0::20],fd00::21,my_host", ("fd00::20", "fd00::21", "my_host")),
         ("RAPIDAPI_HOST", "sport-highlights-api.p.rapidapi.com", "sport-highlights-api.p.rapidapi.com"),
     ],
 )

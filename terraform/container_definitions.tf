@@ -89,7 +89,7 @@ locals {
     merge(local.container, {
       name             = "webserver"
       dependsOn        = local.after_code
-      command          = ["dagster-webserver", "-h", "127.0.0.1", "-p", "3000", "-w", local.workspace]
+      command          = ["ncaa-assets", "ui", "--host", "127.0.0.1", "--port", "3000", "--only-web", local.workspace]
       secrets          = [local.database_secret]
       logConfiguration = local.log_configuration["service"]
       healthCheck = {

@@ -308,7 +308,7 @@ variable "settings" {
     # The settings without a variable of their own; ncaa_assets_tests/deployment/test_terraform.py holds the list to the code.
     condition = alltrue([for name in keys(var.settings) : contains([
       "API_BASE", "API_MODULE", "API_URL", "ENCODE", "ENCODE_MINUTES_A_DAY", "ENCODE_TIMEOUT", "MATCHES",
-      "QUOTA_RESERVE", "RAPIDAPI_HOST", "UI_URL", "VIDEO_ALLOW_PRIVATE_HOSTS", "VIDEO_CONCURRENCY", "VIDEO_MAX_BYTES", "VIDEO_MAX_SECONDS",
+      "QUOTA_RESERVE", "RAPIDAPI_HOST", "UI_HOSTS", "UI_URL", "VIDEO_ALLOW_PRIVATE_HOSTS", "VIDEO_CONCURRENCY", "VIDEO_MAX_BYTES", "VIDEO_MAX_SECONDS",
       "VIDEO_MIN_BYTES_PER_SECOND", "VIDEO_PAGES",
     ], name)])
     error_message = "settings takes only what docs/settings.md names and what has no variable of its own here. A key or a password goes into a secret."

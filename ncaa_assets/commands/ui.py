@@ -2,49 +2,69 @@
 
 import os
 import socket
-import sys
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
-from ncaa_assets.commands import ending
+from ncaa_assets.commands import ending, terminal
 from ncaa_assets.commands.say import say
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.settings import Settings, load_dotenv
 
-_WORKSPACE = Path(__file__).parents[1] / "instance" / "workspace.yaml"
+_HOST = "127.0.0.1"
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="The port on localhost.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="The port to listen on.")
+@click.option("--host", default=_HOST, show_default=True, help="The address to listen on; the UI has no login.")
+@click.option(
+    "--only-web",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="WORKSPACE",
+    help="The UI alone, without a daemon, on the code server that this workspace.yaml names.",
+)
 @ending.debug_option
-def ui(port: int, debug: bool) -> None:
+def ui(port: int, host: str, only_web: Path | None, debug: bool) -> None:
     """Runs the Dagster UI and daemon for this archive, until Ctrl-C."""
-    ending.run(lambda: _ui(port), debug=debug)
+    ending.run(lambda: _ui(port, host, only_web, debug=debug), debug=debug)
 
 
-def _ui(port: int) -> int:
+def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     home = settings.dagster_home()
-    from ncaa_assets.runs.instance import prepare_home  # noqa: PLC0415
-
+    os.environ |= {"DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        # Dagster would only log this and carry on, with a second daemon on the same runs.
-        raise SettingsError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
-    prepare_home(home)
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "DATA_DIR": str(settings.data_dir.expanduser().absolute()),
-        "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",
-    }
-    say(f"The Dagster UI opens on http://localhost:{port} (Ctrl-C ends it)", err=True)
-    sys.stdout.flush()
-    # `dagster dev` lets a `.env` in its working directory override this environment, so it starts in the home.
-    os.chdir(home)
-    program = Path(sys.executable).with_name("dagster")
-    arguments = ["dagster", "dev", "-w", str(_WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
-    os.execve(program, arguments, environment)  # noqa: S606 - our own interpreter's neighbour, fixed arguments
+        where, choose = (f"port {port}", "--port") if host == _HOST else (f"{host}, port {port},", "--host or --port")
+        raise SettingsError(f"{where} cannot be used ({error.strerror}); choose another with {choose}") from error
+    shown = "localhost" if host in (_HOST, "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    say(f"The Dagster UI opens on http://{shown}:{port} (Ctrl-C ends it)", err=True)
+    hosts = {host, urlsplit(settings.ui_url).hostname or host, *(settings.ui_hosts or ())}
+    with listener, terminal.logging_to_terminal(debug=debug):
+        try:
+            _run(home, listener, hosts, only_web)
+        except KeyboardInterrupt:
+            return ending.DONE
+    raise AssertionError("it ends by a signal or with an error")
+
+
+def _run(home: Path, listener: socket.socket, hosts: set[str], only_web: Path | None) -> None:
+    from ncaa_assets.ui.services import WORKSPACE, Services  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        services = stack.enter_context(Services())
+        if only_web is None:
+            services.start_code_server()  # it starts while this process imports Dagster
+        from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415
+        from ncaa_assets.ui.web import serve  # noqa: PLC0415
+
+        instance = stack.enter_context(open_instance(home))
+        if only_web is None:
+            services.await_code_server()
+            services.start_daemon()
+        serve(instance, workspace=only_web or WORKSPACE, listener=listener, hosts=hosts, until=services.has_ended)
+        services.check()

@@ -1,12 +1,14 @@
 """Every private name of Dagster that the project uses, in one file, so that each new release is checked against it.
 
 Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as cancelled,
-or to watch a worker on ECS. The tests of `runs/` hold each name. (`instance/local.yaml` has one more: the log manager
-that captures nothing.)
+to watch a worker on ECS, or to serve its UI from a process of one's own. The tests of `runs/` and `ui/` hold each name.
+(`instance/local.yaml` has one more: the log manager that captures nothing.)
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.executor_definition import ExecutorDefinition
 from dagster._core.definitions.job_base import InMemoryJob
@@ -27,7 +29,10 @@ from dagster._utils.interrupts import capture_interrupts, check_captured_interru
 from dagster_shared.error import SerializableErrorInfo
 
 if TYPE_CHECKING:
-    from dagster._core.workspace.context import BaseWorkspaceRequestContext  # loads what a webserver needs
+    from dagster._core.workspace.context import (  # loads what a webserver needs
+        BaseWorkspaceRequestContext,
+        WorkspaceProcessContext,
+    )
 
 __all__ = [
     "MAX_RETRIES_TAG",
@@ -56,4 +61,15 @@ __all__ = [
     "check_captured_interrupt",
     "execute_run_iterator",
     "serializable_error_info_from_exc_info",
+    "workspace_context",
 ]
+
+
+def workspace_context(instance: dg.DagsterInstance, workspace: Path) -> "WorkspaceProcessContext":
+    """What a webserver knows of the code locations in a workspace.yaml; to be entered."""
+    from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415
+    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: PLC0415
+
+    return WorkspaceProcessContext(
+        instance, version=dg.__version__, workspace_load_target=WorkspaceFileTarget([str(workspace)])
+    )

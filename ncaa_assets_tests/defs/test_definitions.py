@@ -26,6 +26,7 @@ from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.defs.partitions import game_days
+from ncaa_assets.runs.execute import LOCATION
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import ScriptedServer
@@ -280,6 +281,8 @@ def test_dagster_validates_the_workspace(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_workspace_that_ui_uses_says_what_the_one_at_the_top_says() -> None:
-    inside = PROJECT / "ncaa_assets" / "instance" / "workspace.yaml"
-    assert yaml.safe_load(inside.read_text()) == yaml.safe_load((PROJECT / "workspace.yaml").read_text())
+def test_every_workspace_gives_the_code_location_the_same_name() -> None:
+    inside = PROJECT / "ncaa_assets" / "instance"
+    for path in (PROJECT / "workspace.yaml", inside / "workspace.yaml", inside / "ecs_workspace.yaml"):
+        (location,) = yaml.safe_load(path.read_text())["load_from"]
+        assert [one["location_name"] for one in location.values()] == [LOCATION], path

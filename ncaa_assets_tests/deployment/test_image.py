@@ -118,7 +118,7 @@ def test_the_image_holds_the_package_and_its_packages_and_nothing_of_its_making(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["dagster-webserver", "dagster-daemon", "dagster"])
+@pytest.mark.parametrize("program", ["dagster-daemon", "dagster"])
 def test_every_role_is_a_command_of_the_image(image: Image, program: str) -> None:
     done = image.run(program, "--version")
     assert done.returncode == 0, done.stderr

@@ -461,7 +461,8 @@ def test_the_defaults_of_the_variables_are_those_of_the_code(deployed: Deploymen
 def test_the_containers_run_what_the_image_has(deployed: Deployments) -> None:
     every = containers(deployed.always_on)
     workspace = "/opt/dagster/ecs/workspace.yaml"
-    assert every["webserver"]["command"] == ["dagster-webserver", "-h", "127.0.0.1", "-p", "3000", "-w", workspace]
+    web = ["ncaa-assets", "ui", "--host", "127.0.0.1", "--port", "3000", "--only-web", workspace]
+    assert every["webserver"]["command"] == web, "Dagster's own webserver is not guarded against foreign pages"
     (served,) = yaml.safe_load((INSTANCE / "ecs_workspace.yaml").read_text("utf-8"))["load_from"]
     host, port = served["grpc_server"]["host"], str(served["grpc_server"]["port"])
     assert every["code"]["command"] == ["dagster", "api", "grpc", "-h", host, "-p", port, "-m", MODULE]
