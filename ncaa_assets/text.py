@@ -24,6 +24,7 @@ _LINE_ENDS = re.compile(r"[\t\r\n]+")  # browsers leave them out of an address, 
 _UP_TO_AT = re.compile(r"(?<![^ /?#\\])[^ /?#\\]*(?:@|%40)", re.IGNORECASE)
 _OPENS = re.compile(r"(?:[/\\]{2}|(?:https?|wss?|ftp):[/\\])$", re.IGNORECASE)
 _OPENS_INSIDE = re.compile(r"(?:https?|wss?|ftp)(?::|%3a)(?:%2f|%5c)*|(?:%2f|%5c){2,}", re.IGNORECASE)
+_PLAIN_ID = re.compile(r"[0-9]+|url-[0-9a-f]+")
 _MARKED = re.compile(r"\|(?: |$)")
 
 
@@ -48,6 +49,13 @@ def visible(text: object, *, most: int = 300) -> str:
     """
     shown, is_cut = _on_one_line(text, most)
     return _cut(" ".join(shown.split()), most, is_cut=is_cut)
+
+
+def called(identifier: str) -> str:
+    """An id of a highlight as a line may begin with it: itself where it looks like one, else in quotes, so that no id
+    can pass for the beginning of a line of ours."""
+    shown = visible(identifier, most=80)
+    return shown if _PLAIN_ID.fullmatch(shown) else f"“{shown}”"
 
 
 def visible_line(text: str, *, most: int = LINE) -> str:

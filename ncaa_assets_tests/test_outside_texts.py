@@ -74,5 +74,24 @@ def test_all_that_dagsters_pages_show_of_a_run_passes_metadata_py() -> None:
         assert name_of(given.func) == "shown", f"{path}:{call.lineno}"
 
 
+# What a message of ours may begin with besides its own words: days, counts, and names that are in quotes where they
+# could be anything (`text.called`).
+_BEGINNINGS = {
+    "day", "dead.day", "run.tags[PARTITION_TAG]", "self._held.day", "name", "work.name", "called(request.video.id)", "highlight.label",
+    "task.label", "candidate.highlight.label", "plural(len(intents), 'job')", "what",
+}  # fmt: skip
+
+
+def test_no_message_begins_with_an_outside_text() -> None:
+    for path, call in calls("debug", "info", "warning", "error", "exception", "critical"):
+        if not isinstance(call.func, ast.Attribute) or ast.unparse(call.func.value) not in ("log", "context.log"):
+            continue
+        message = call.args[0]
+        if isinstance(message, ast.Constant) and str(message.value).startswith("%"):
+            assert ast.unparse(call.args[1]) in _BEGINNINGS, f"{path}:{call.lineno}"
+        elif not isinstance(message, ast.Constant):
+            assert path.name in ("alerts.py", "server.py"), f"{path}:{call.lineno}"
+
+
 def test_markdown_is_made_in_one_module() -> None:
     assert {path.name for path, _ in calls("Markdown")} == {"metadata.py"}

@@ -168,9 +168,10 @@ def test_an_object_that_cannot_be_shown_is_named() -> None:
 def test_a_record_is_called_by_a_name_that_a_log_can_hold() -> None:
     label = Highlight.parse({"id": "1\n2" + "9" * 1000, "title": HOSTILE * 1000}).label
     assert is_fit_to_print(label)
-    assert label.startswith("1 29")
+    assert label.startswith("“1 29"), "an id that does not look like one is in quotes"
     assert len(label) < 250
     assert Highlight.parse({"id": 1, "title": "\n"}).label == "1"
+    assert Highlight.parse({"id": "ALERT all is well"}).label == "“ALERT all is well”"
 
 
 def test_an_error_of_a_library_is_one_line() -> None:

@@ -28,7 +28,7 @@ from ncaa_assets.media.profile import Profile, ffmpeg_decode_arguments
 from ncaa_assets.media.web_ready import is_laid_out, why_encode
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, ObjectInfo, ObjectStore, Transcoder
 from ncaa_assets.record.models import Poster, ProcessedVideo
-from ncaa_assets.text import visible
+from ncaa_assets.text import called
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +69,13 @@ class AsNeeded(Transcoder):
 
     def _outcome(self, before_commit: Callable[[], None], request: EncodeRequest) -> EncodeOutcome | EncodeRequest:
         """How a request ended, or the request itself where it has to be encoded."""
-        name = visible(request.video.id, most=80)
+        name = called(request.video.id)
         try:
             return EncodeOutcome(request, self._kept(before_commit, request))
         except LeaseLost:
             raise
         except (_MustBeEncoded, NotWhole, Unreadable, FileFailed, EncodeRefused) as error:
-            log.info("%s is to be encoded: %s", name, visible(error))
+            log.info("%s is to be encoded: %s", name, error)
             return request
         except EncodeFailed as error:
             return EncodeOutcome(request, error)

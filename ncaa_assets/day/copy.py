@@ -122,7 +122,7 @@ class _Work:
                 continue
             if not (self._store.has(video.key, video.bytes) and is_intact(self._store, video)):
                 video.lost = LostCopy(kind=kind, reason=reason, at=now())
-                log.warning("%s: %s is lost for good: %s", candidate.highlight.label, video.key, visible(reason))
+                log.warning("%s: %s is lost for good: %s", candidate.highlight.label, video.key, reason)
                 noted = True
         return noted
 

@@ -22,7 +22,7 @@ from ncaa_assets.day.progress import Progress
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Transcoder
 from ncaa_assets.record.models import CopiedVideo, HighlightsDay, NotEncoded, ProcessedDay, ProcessedVideo, VideosDay
-from ncaa_assets.text import SENTENCE, plural, size, visible
+from ncaa_assets.text import SENTENCE, called, plural, size, visible
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class _Work:
 
     def record(self, outcome: EncodeOutcome, settings_hash: str) -> None:
         video, result = outcome.request.video, outcome.result
-        name = visible(video.id, most=80)
+        name = called(video.id)
         if isinstance(result, EncodeFailed):
             reason = visible(result, most=SENTENCE)
             log.error("%s not encoded: %s", name, reason)
@@ -104,7 +104,7 @@ class _Work:
             return
         entries = [entry for entry in self.manifest.not_encoded if entry.source_key != video.key]
         if isinstance(result, EncodeRefused):
-            log.warning("%s not encoded: %s", name, visible(result, most=SENTENCE))
+            log.warning("%s not encoded: %s", name, result)
             entry = not_encoded(video, kind=result.kind, reason=str(result), settings_hash=settings_hash)
             self.manifest.not_encoded = [*entries, entry]
             return

@@ -131,7 +131,7 @@ class _Work:
                 self.requests += 1
                 if isinstance(error, QuotaSpent):
                     self.requests_left = 0
-                log.warning("%s was not asked for once more: %s", self._held.day, visible(error, most=SENTENCE))
+                log.warning("%s was not asked for once more: %s", self._held.day, error)
             else:
                 is_alike = again.is_short and (again.total_count, again.ids) == (answer.total_count, answer.ids)
                 if is_alike:

@@ -20,7 +20,7 @@ from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fields import Day, Time
 from ncaa_assets.stored import Stored
-from ncaa_assets.text import visible
+from ncaa_assets.text import called, visible
 
 # 1: until a fetch said by a field of its own (`FetchRecord.limited`) that LIMIT had cut it short; before, only the
 #    words of its problems did. Nor did code of version 1 keep fields that it did not know.
@@ -96,7 +96,7 @@ class Highlight:
     @property
     def label(self) -> str:
         """What to call it in a log line."""
-        key, title = visible(self.id, most=80), visible(self.shown_title or "", most=120)
+        key, title = called(self.id), visible(self.shown_title or "", most=120)
         return f"{key} “{title}”" if title else key
 
 

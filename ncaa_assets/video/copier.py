@@ -25,7 +25,7 @@ from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectSt
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, Highlight, safe_name
 from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable
-from ncaa_assets.text import SENTENCE, visible
+from ncaa_assets.text import visible
 from ncaa_assets.video.body import Body, PageReader
 from ncaa_assets.video.host import open_host
 from ncaa_assets.video.pace import paced
@@ -135,10 +135,10 @@ class VideoCopier(Copier):
                 return CopyOutcome(task.candidate, None)
             return CopyOutcome(task.candidate, self._copy(task))
         except VideoRefused as error:
-            log.info("%s not copied: %s", task.label, visible(error, most=SENTENCE))
+            log.info("%s not copied: %s", task.label, error)
             return CopyOutcome(task.candidate, error)
         except CopyFailed as error:
-            log.warning("%s not copied: %s", task.label, visible(error, most=SENTENCE))
+            log.warning("%s not copied: %s", task.label, error)
             return CopyOutcome(task.candidate, error)
 
     def _copy(self, task: _Task) -> CopiedVideo:

@@ -36,7 +36,7 @@ from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
 from ncaa_assets.record import json_text
 from ncaa_assets.record.fields import Moment
 from ncaa_assets.record.models import NewerVersion, Poster, ProcessedVideo, Versioned, parse_document
-from ncaa_assets.text import plural, visible
+from ncaa_assets.text import called, plural, visible
 
 if TYPE_CHECKING:
     from types_boto3_mediaconvert import MediaConvertClient
@@ -101,7 +101,7 @@ class _Work:
 
     @property
     def name(self) -> str:
-        return visible(self.requests[0].video.id, most=80)
+        return called(self.requests[0].video.id)
 
 
 class MediaConvertTranscoder(Transcoder):
@@ -201,7 +201,7 @@ class MediaConvertTranscoder(Transcoder):
             if job["Status"] not in _ENDED_BADLY:
                 log.info(
                     "%s: MediaConvert job %s exists already and is taken over",
-                    visible(request.video.id, most=80),
+                    called(request.video.id),
                     job["Id"],
                 )
                 self._record(work, job_id=job["Id"])

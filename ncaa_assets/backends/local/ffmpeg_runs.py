@@ -13,7 +13,7 @@ from ncaa_assets.backends.local.share import Share
 from ncaa_assets.child import Bounds, Child, Ended
 from ncaa_assets.failures import EncodeFailed, EncodeRefused, RunEnded
 from ncaa_assets.media.ffmpeg import ffmpeg_program
-from ncaa_assets.text import size, visible
+from ncaa_assets.text import called, size, visible
 
 # What ffmpeg and x264 say where memory is refused to them; a thread's stack is memory too.
 _NO_MEMORY = re.compile(
@@ -105,7 +105,7 @@ class FfmpegRuns:
                     if field == "progress" and time.monotonic() - logged >= 10:
                         logged = time.monotonic()
                         share = f"{min(99, 100 * done / seconds):.0f} %" if seconds else f"{done:.0f} s of video"
-                        log.info("encoding %s: %s after %.0f s", visible(name, most=80), share, logged - started)
+                        log.info("encoding %s: %s after %.0f s", called(name), share, logged - started)
                 ended = child.wait()
             finally:
                 self._running.discard(child)
