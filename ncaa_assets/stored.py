@@ -1,8 +1,14 @@
-"""The base of everything that a stored document is made of."""
+"""The base of everything that a stored document is made of, and the numbers in it."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""How many there are of something, such as bytes; any JSON reader holds it exactly."""
+
+Amount = Annotated[float, Field(ge=0, le=2**53, allow_inf_nan=False)]
+"""How much there is of something, such as seconds."""
 
 
 class Stored(BaseModel):

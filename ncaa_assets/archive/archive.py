@@ -4,6 +4,7 @@ Whoever takes the lease of a day gets a `HeldDay`, and nothing else in this proj
 lease has nothing to write with.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record.models import D, Document
 from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_MOST_DOUBTS = 10  # of a document that are logged
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,12 @@ class HeldDay:
         self.lease.check()
 
     def load_or_new(self, kind: type[D]) -> D:
-        """The day's document, or an empty one where none is stored yet."""
-        return documents.load_or_new(self.archive.store, kind, self.day)
+        """The day's document, or an empty one where none is stored yet. What is wrong with it and harmless is logged,
+        and mended when it is saved."""
+        document = documents.load_or_new(self.archive.store, kind, self.day)
+        for doubt in document.doubts[:_MOST_DOUBTS]:
+            log.warning("%s: %s; this run writes it anew", kind.key(self.day), doubt)
+        return document
 
     def save(self, document: Document) -> None:
         """Stores one of the day's documents whole.

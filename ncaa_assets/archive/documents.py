@@ -4,11 +4,10 @@ A write expects the version that the document was read at, so two runs cannot ov
 lease let both work on a day.
 """
 
-from ncaa_assets.failures import DocumentDamaged, ObjectMissing
+from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.ports import Expect, ObjectStore
-from ncaa_assets.record import json_text
-from ncaa_assets.record.models import D, Document, NewerVersion, parse_document
-from ncaa_assets.text import visible
+from ncaa_assets.record.models import D, Document
+from ncaa_assets.record.written import from_bytes, to_bytes
 
 
 def load(store: ObjectStore, kind: type[D], day: str) -> D:
@@ -21,15 +20,7 @@ def load(store: ObjectStore, kind: type[D], day: str) -> D:
     """
     key = kind.key(day)
     data, version = store.read(key)
-    try:
-        document = parse_document(kind, data)
-    except NewerVersion as error:
-        raise DocumentDamaged(f"{store.uri(key)} is left as it is: {error}, then run the day again") from error
-    except ValueError as error:
-        raise DocumentDamaged(
-            f"{store.uri(key)} is damaged ({visible(error)}). Nothing was changed; put back an earlier version of it "
-            "(.history/ keeps them, as the bucket's versions do), then run the day again"
-        ) from error
+    document = from_bytes(kind, data, store.uri(key), expected={"date": day})
     document._read_at = version
     return document
 
@@ -55,7 +46,7 @@ def save(store: ObjectStore, document: Document) -> str:
     key = document.key(document.date)
     document._read_at = store.write(
         key,
-        json_text.dumps(document.model_dump(), indent=1) + b"\n",
+        to_bytes(document),
         expect=Expect.NOTHING if document._read_at is None else document._read_at,
         keep_replaced=not document._was_saved,
     )

@@ -8,12 +8,12 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from ncaa_assets.failures import ObjectMissing, SettingsError, StoreError, WriteConflict
+from ncaa_assets.failures import ObjectMissing, SettingsError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
-from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
-from ncaa_assets.record.fields import Time
-from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
+from ncaa_assets.record.fields import Name, Time
+from ncaa_assets.record.models import Versioned
+from ncaa_assets.record.written import from_bytes, to_bytes
 from ncaa_assets.settings import SAMPLE, VENDOR, Settings
 from ncaa_assets.source.doors import module_of
 from ncaa_assets.source.open import asked_module
@@ -31,8 +31,8 @@ class Move(Stored):
     """One move of an archive to another module of its source: when, and from which to which."""
 
     at: Time
-    before: str
-    after: str
+    before: Name
+    after: Name
 
 
 class Identity(Versioned):
@@ -41,10 +41,10 @@ class Identity(Versioned):
 
     model_config = ConfigDict(frozen=True)
 
-    source: str
-    module: str | None
-    league: str
-    timezone: str
+    source: Name
+    module: Name | None
+    league: Name
+    timezone: Name
     moves: list[Move] = Field(default_factory=list)
 
     @model_validator(mode="before")
@@ -93,7 +93,7 @@ class Identity(Versioned):
 
     def claim(self, store: ObjectStore, module: str | None) -> "Identity":
         """Makes an empty store this archive, of a module (None: still undecided), and an undecided archive that of the
-        module; any other stays as it is. Returns what it is then.
+        module; any other stays as it is, and is written anew where it was edited. Returns what it is then.
 
         It is called once a source has answered: a mistyped address must not give its name to an archive.
 
@@ -104,8 +104,10 @@ class Identity(Versioned):
             found = self._read(store)
             if found is not None:
                 self._compare(found[0], store, any_module=False)
-                if found[0].module is not None or module is None:
+                is_decided = found[0].module is not None or module is None
+                if is_decided and not found[0].doubts:
                     return found[0]
+                module = found[0].module or module
             begun = (found[0] if found else self).model_copy(update={"module": module})
             try:
                 begun._write(store, expect=found[1] if found else Expect.NOTHING)
@@ -148,7 +150,7 @@ class Identity(Versioned):
             )
 
     def _write(self, store: ObjectStore, *, expect: str | Expect) -> None:
-        store.write(IDENTITY_KEY, json_text.dumps(self.model_dump(), indent=1) + b"\n", expect=expect)
+        store.write(IDENTITY_KEY, to_bytes(self), expect=expect)
 
     @staticmethod
     def _read(store: ObjectStore) -> "tuple[Identity, str] | None":
@@ -156,11 +158,4 @@ class Identity(Versioned):
             data, version = store.read(IDENTITY_KEY)
         except ObjectMissing:
             return None
-        try:
-            return parse_document(Identity, data), version
-        except NewerVersion as error:
-            raise SettingsError(f"{store.uri(IDENTITY_KEY)}: {error}") from error
-        except ValueError as error:
-            raise StoreError(
-                f"{store.uri(IDENTITY_KEY)} is damaged ({visible(error)}); put back an earlier version of it"
-            ) from error
+        return from_bytes(Identity, data, store.uri(IDENTITY_KEY)), version

@@ -352,6 +352,18 @@ def _times_of(value: object) -> Iterator[str]:
             yield from _times_of(part)
 
 
+def doubts(document: Document) -> list[Finding]:
+    """Whether a document is as this program wrote it."""
+    if not document.doubts:
+        return []
+    problem = "; ".join(document.doubts[:3])
+    if len(document.doubts) > 3:
+        problem += f"; and {len(document.doubts) - 3} more"
+    again = f"or to keep it as it is, {_rerun(document.date)}, which writes it anew"
+    remedy = f"{_put_back(type(document), document.date)}; {again}"
+    return [Finding(document.date, document.asset, document.key(document.date), problem, remedy)]
+
+
 def some_copied(manifest: VideosDay) -> Comparison[CopyingEvidence]:
     """Whether a day with videos has at least one copy; where it has none, the findings say why: one for a day of web
     pages, else one for each clip."""
@@ -728,7 +740,8 @@ def reconcile_day(
     read: dict[type[Document], Document | None]
     read = {HighlightsDay: highlights, VideosDay: videos, ProcessedDay: processed}
     report.is_there = bool(any(read.values()) or objects or findings or compared.findings)
-    findings += [finding for document in read.values() if document is not None for finding in times(document)]
+    for document in filter(None, read.values()):
+        findings += [*doubts(document), *times(document)]
     if report.is_there:
         findings += _missing_documents(store, day, read)
     # Nobody knows what a damaged or missing document named, so nothing beside it can be called one too many.

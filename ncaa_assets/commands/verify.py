@@ -22,7 +22,7 @@ from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.say import say
-from ncaa_assets.failures import EncodeFailed, SettingsError
+from ncaa_assets.failures import DocumentDamaged, EncodeFailed, SettingsError
 from ncaa_assets.record import calendar
 from ncaa_assets.settings import Settings, load_dotenv
 from ncaa_assets.text import plural, size
@@ -70,9 +70,12 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
     settings = Settings.from_environment()
     chosen = _chosen(settings, first, last)
     archive = Archive.open(settings)
-    has_identity = archive.exists()
+    has_identity, problem = _identity(archive)
     decoder = _decoder(settings) if deep else None
     total = _Total()
+    if problem is not None:
+        total.differences += 1
+        _say(problem)
 
     days = chosen
     if days is None:
@@ -107,6 +110,23 @@ _NO_IDENTITY = Finding(
     None, "archive", IDENTITY_KEY, "is missing",
     "put it back; a run with the settings that the archive was made with writes it again",
 )  # fmt: skip
+_PUT_BACK = f"put back an earlier version of {IDENTITY_KEY} (.history/archive/, or the bucket's versions)"
+
+
+def _identity(archive: Archive) -> tuple[bool, Finding | None]:
+    """Whether the archive says what it is a record of, and what is wrong with what it says.
+
+    Raises:
+        SettingsError: it is a record of something else than the settings name.
+    """
+    try:
+        identity = archive.stored_identity()
+    except DocumentDamaged as error:
+        return True, Finding(None, "archive", IDENTITY_KEY, str(error), _PUT_BACK)
+    if identity is None or not identity.doubts:
+        return identity is not None, None
+    remedy = f"{_PUT_BACK}; or to keep it as it is, run `ncaa-assets backup`, which writes it anew"
+    return True, Finding(None, "archive", IDENTITY_KEY, "; ".join(identity.doubts), remedy)
 
 
 def _chosen(settings: Settings, first: str | None, last: str | None) -> list[str] | None:

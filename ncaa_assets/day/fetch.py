@@ -66,6 +66,8 @@ def fetch(held: HeldDay, source: Source) -> Fetched:
         known = work.begin()
     else:
         work.ask(known.module)
+        if known.doubts:
+            known = held.claim(known.module)
     document, growth = earlier, None
     for answer in work.answers:
         document, growth = merge_fetch(document, answer, founding=known.founding_module)

@@ -5,7 +5,7 @@ again: the checks, the encoding profile, MediaConvert's settings, what people ar
 """
 
 from ncaa_assets.media.codecs import can_be_read
-from ncaa_assets.stored import Stored
+from ncaa_assets.stored import Amount, Count, Stored
 
 
 class Picture(Stored):
@@ -28,25 +28,25 @@ class Picture(Stored):
         frames: how many frames it has, where the file says so.
     """
 
-    stream: int
+    stream: Count
     codec: str
     codec_id: str | None = None
     codec_profile: str | None = None
-    width: int
-    height: int
-    pixel_aspect: float = 1.0
-    rotation: int = 0
+    width: Count
+    height: Count
+    pixel_aspect: Amount = 1.0
+    rotation: Count = 0
     interlaced: bool | None = None
-    frame_rate: float | None = None
-    bit_depth: int | None = None
+    frame_rate: Amount | None = None
+    bit_depth: Count | None = None
     chroma: str | None = None
     primaries: str | None = None
     transfer: str | None = None
     matrix: str | None = None
     full_range: bool | None = None
-    bitrate: int | None = None
-    seconds: float | None = None
-    frames: int | None = None
+    bitrate: Count | None = None
+    seconds: Amount | None = None
+    frames: Count | None = None
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -73,16 +73,16 @@ class Sound(Stored):
         seconds: how long it plays.
     """
 
-    stream: int
-    track: int
-    pid: int | None = None
+    stream: Count
+    track: Count
+    pid: Count | None = None
     codec: str
     codec_id: str | None = None
     codec_profile: str | None = None
-    channels: int | None = None
-    sample_rate: int | None = None
-    bitrate: int | None = None
-    seconds: float | None = None
+    channels: Count | None = None
+    sample_rate: Count | None = None
+    bitrate: Count | None = None
+    seconds: Amount | None = None
     language: str | None = None
 
 
@@ -104,12 +104,12 @@ class Facts(Stored):
 
     read_by: str
     format: str
-    seconds: float | None = None
-    bitrate: int | None = None
+    seconds: Amount | None = None
+    bitrate: Count | None = None
     fast_start: bool | None = None
     fragmented: bool = False
-    pictures: int = 0
-    sounds: int = 0
+    pictures: Count = 0
+    sounds: Count = 0
     encrypted: bool = False
     picture: Picture | None = None
     sound: Sound | None = None

@@ -9,17 +9,29 @@ may add some without raising `SCHEMA_VERSION`; the version rises only where olde
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
-from ncaa_assets.record.fields import Day, Time
-from ncaa_assets.stored import Stored
+from ncaa_assets.record.fields import (
+    DOUBTS,
+    CopyKey,
+    Day,
+    Name,
+    OutputKey,
+    Perhaps,
+    Readable,
+    SettingsHash,
+    Sha256,
+    Time,
+)
+from ncaa_assets.stored import Amount, Count, Stored
 from ncaa_assets.text import called, visible
 
 # 1: until a fetch said by a field of its own (`FetchRecord.limited`) that LIMIT had cut it short; before, only the
@@ -27,10 +39,6 @@ from ncaa_assets.text import called, visible
 SCHEMA_VERSION = 2
 
 ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")  # in the order in which a run makes them
-
-
-class NewerVersion(ValueError):
-    """A stored document was written by a newer version of this project, and is left to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,10 @@ class Highlight:
             ValueError: it cannot be understood; the message says why in a few words.
         """
         if not isinstance(record, dict):
-            raise ValueError(f"not an object but {_kind(record)}")
+            raise ValueError(f"not an object but {kind_of(record)}")
         key, url = id_of(record), record.get("url")
         if url is not None and not isinstance(url, str):
-            raise ValueError(f"its url is {_kind(url)}, not text")
+            raise ValueError(f"its url is {kind_of(url)}, not text")
         if not key and not url:
             raise ValueError("it has neither an id nor a url")
         title, kind, source, channel = map(record.get, ("title", "type", "source", "channel"))
@@ -113,7 +121,7 @@ def id_of(record: dict[str, Any]) -> str | None:
     if isinstance(given, Decimal) and given == given.to_integral_value() and given.adjusted() < _LONGEST_ID:
         given = int(given)
     if isinstance(given, bool) or not isinstance(given, int | str | None):
-        raise ValueError(f"its id is {_kind(given)}, not a number or text")
+        raise ValueError(f"its id is {kind_of(given)}, not a number or text")
     key = "" if given is None else str(given).strip()
     # Half an emoji is legal in JSON, but no database takes it in a key.
     return (key if key.isascii() else key.encode("utf-8", "backslashreplace").decode()) or None
@@ -158,6 +166,14 @@ class Versioned(Stored):
 
     schema_version: int = SCHEMA_VERSION
 
+    # What is wrong with it as it is stored, and harmless: in sentences.
+    _doubts: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is wrong with this document as it was read, and harmless. Where it is written again, that is mended."""
+        return self._doubts
+
     def _upgrade(self, version: int) -> None:
         """Fills in what a document of an older version says in another way."""
 
@@ -194,7 +210,7 @@ class RecordHistory(Stored):
 
     first_seen: Time
     last_seen: Time
-    content_hash: str
+    content_hash: Sha256
     removed_upstream: Time | None = None
     history: list[Change] = []
     # The modules of the API that ever listed it; none where it came before they were kept: the archive's first.
@@ -220,14 +236,14 @@ class FetchRecord(Stored):
     """
 
     at: Time
-    module: str | None = None
+    module: Name | None = None
     whole: bool | None = None
     is_short: bool = False
     complete: bool
     limited: bool = False
     query: dict[str, str]
-    total_count: int | None
-    received: int
+    total_count: Annotated[int, Field(ge=0)] | None
+    received: Count
     problems: list[str] = []
 
     def is_whole(self, limit: int | None) -> bool:
@@ -240,11 +256,11 @@ class FetchRecord(Stored):
 class Backup(Stored):
     """Everything in a day's document that is ours and not the API's."""
 
-    records: dict[str, RecordHistory] = {}
+    records: dict[Name, RecordHistory] = {}
     rejected: list[Rejected] = []
     fetches: list[FetchRecord] = []
     # When the day's matches were last asked for; None where they never were.
-    matches_at: Time | None = None
+    matches_at: Perhaps[Time] = None
 
 
 class HighlightsDay(Document):
@@ -305,7 +321,7 @@ class LostCopy(Stored):
     """The store has lost a copy, and its source does not have these bytes any more. `kind` is that of
     `failures.VideoRefused`, or `changed` where the source has other bytes now; `at` is when it was asked."""
 
-    kind: str
+    kind: Name
     reason: str
     at: Time
 
@@ -313,37 +329,37 @@ class LostCopy(Stored):
 class CopiedVideo(Stored):
     """A stored, verified copy of one highlight's video."""
 
-    id: str
-    title: str | None
+    id: Name
+    title: Perhaps[str]
     source_url: str
     # Addresses that later served these very bytes for the same highlight.
     other_urls: list[str] = []
-    key: str
-    bytes: int
-    sha256: str
-    container: str
-    duration_seconds: float | None
-    has_sound: bool | None
-    width: int | None = None
-    height: int | None = None
+    key: CopyKey
+    bytes: Count
+    sha256: Sha256
+    container: Name
+    duration_seconds: Perhaps[Amount]
+    has_sound: Perhaps[bool]
+    width: Perhaps[Count] = None
+    height: Perhaps[Count] = None
     # None where the copy was made before facts were kept; then the fields above are all that is known.
-    facts: Facts | None = None
+    facts: Perhaps[Facts] = None
     # What its host answered with it, to tell a signed link that changed from a new video.
-    etag: str | None = None
+    etag: Perhaps[str] = None
     # Whether yt-dlp found it in a web page; None for copies that were made before this was kept.
-    from_page: bool | None = None
+    from_page: Perhaps[bool] = None
     # Set once the copy is lost for good.
-    lost: LostCopy | None = None
+    lost: Perhaps[LostCopy] = None
     copied_at: Time
 
 
 class SkippedVideo(Stored):
     """A highlight whose video was not copied, and why; `kind` is that of `failures.VideoRefused`, or `failed`."""
 
-    id: str
+    id: Name
     title: str | None
     source_url: str | None
-    kind: str
+    kind: Name
     reason: str
     at: Time
 
@@ -352,11 +368,35 @@ class ForgottenVideo(Stored):
     """A copy that a person let go of with `ncaa-assets forget`: it is not expected in the store, and not copied again.
     `video` is its entry as it stood, `output` that of its encode."""
 
-    id: str
+    id: Name
     video: CopiedVideo
     output: "ProcessedVideo | None" = None
-    reason: str | None = None
+    reason: Perhaps[str] = None
     at: Time
+
+
+E = TypeVar("E", CopiedVideo, "ProcessedVideo")
+
+
+def _once(entries: list[E], info: ValidationInfo) -> list[E]:
+    """A manifest's entries, of which each has an object of its own. Of two that say the same, one is left out."""
+    kept: dict[str, E] = {}
+    for entry in entries:
+        earlier = kept.setdefault(entry.key, entry)
+        if earlier is entry:
+            continue
+        if earlier != entry:
+            raise ValueError(f"videos: two entries say different things of {visible(entry.key, most=80)}")
+        if info.context is not None:
+            info.context[DOUBTS].append(f"the second entry of {entry.key} is left out")
+    return list(kept.values())
+
+
+def _check_day(day: str, keys: Iterable[str]) -> None:
+    """Raises ValueError where a key is not that of an object of the day."""
+    for key in keys:
+        if key.split("/")[1] != day:
+            raise ValueError(f"videos: {visible(key, most=80)} is an object of another day")
 
 
 class VideosDay(Document):
@@ -365,43 +405,52 @@ class VideosDay(Document):
     asset: ClassVar[str] = "videos"
 
     videos: list[CopiedVideo] = []
-    skipped: list[SkippedVideo] = []
+    skipped: Readable[SkippedVideo] = []
     forgotten: list[ForgottenVideo] = []
+
+    @model_validator(mode="after")
+    def _each_entry_has_an_object_of_the_day(self, info: ValidationInfo) -> Self:
+        self.videos = _once(self.videos, info)
+        _check_day(self.date, (video.key for video in self.videos))
+        _check_day(self.date, (entry.video.key for entry in self.forgotten))
+        for output in filter(None, (entry.output for entry in self.forgotten)):
+            _check_day(self.date, (output.key, output.poster.key))
+        return self
 
 
 class Poster(Stored):
     """A poster frame."""
 
-    key: str
-    bytes: int
+    key: OutputKey
+    bytes: Count
 
 
 class ProcessedVideo(Stored):
     """An encode: the output and poster, and what they were made from and with."""
 
-    id: str
-    title: str | None
-    source_key: str
-    source_sha256: str
-    settings_hash: str
-    key: str
-    bytes: int
-    sha256: str | None
-    duration_seconds: float | None
-    width: int | None
-    height: int | None
+    id: Name
+    title: Perhaps[str]
+    source_key: CopyKey
+    source_sha256: Sha256
+    settings_hash: SettingsHash
+    key: OutputKey
+    bytes: Count
+    sha256: Sha256 | None
+    duration_seconds: Perhaps[Amount]
+    width: Perhaps[Count]
+    height: Perhaps[Count]
     poster: Poster
     encoder: str
-    job_id: str | None = None
-    job_url: str | None = None
-    encode_seconds: float
+    job_id: Perhaps[str] = None
+    job_url: Perhaps[str] = None
+    encode_seconds: Amount
     encoded_at: Time
     # What is in the output; None where it was made before facts were kept.
-    facts: Facts | None = None
+    facts: Perhaps[Facts] = None
     # How it was made: encoded, `repackaged` without loss, or `kept` as it was (ENCODE=needed).
     made_by: Literal["encoded", "repackaged", "kept"] = "encoded"
     # What of the source is not in the output and why, in words: a sound that cannot be read.
-    lacks: str | None = None
+    lacks: Perhaps[str] = None
 
     @classmethod
     def of(cls, video: CopiedVideo, facts: Facts, **made: Any) -> Self:
@@ -420,12 +469,12 @@ class NotEncoded(Stored):
     It holds for these bytes and these settings: with better settings the copy is tried once more.
     """
 
-    id: str
+    id: Name
     title: str | None
-    source_key: str
-    source_sha256: str
-    settings_hash: str
-    kind: str
+    source_key: CopyKey
+    source_sha256: Sha256
+    settings_hash: SettingsHash
+    kind: Name
     reason: str
     at: Time
 
@@ -436,7 +485,15 @@ class ProcessedDay(Document):
     asset: ClassVar[str] = "processed_videos"
 
     videos: list[ProcessedVideo] = []
-    not_encoded: list[NotEncoded] = []
+    not_encoded: Readable[NotEncoded] = []
+
+    @model_validator(mode="after")
+    def _each_entry_has_an_object_of_the_day(self, info: ValidationInfo) -> Self:
+        self.videos = _once(self.videos, info)
+        for video in self.videos:
+            _check_day(self.date, (video.key, video.source_key, video.poster.key))
+        _check_day(self.date, (entry.source_key for entry in self.not_encoded))
+        return self
 
 
 def safe_name(identifier: str) -> str:
@@ -454,51 +511,7 @@ def typed_name(identifier: str) -> str:
     return identifier if visible(identifier, most=80) == identifier else safe_name(identifier)
 
 
-def parse_document(kind: type[V], data: bytes) -> V:
-    """A stored document as this version writes it: what an older one said otherwise is filled in.
-
-    Raises:
-        NewerVersion: it was written by a newer version of this project.
-        ValueError: it is no JSON, or of another shape.
-    """
-    raw = json_text.loads(data)
-    version = SCHEMA_VERSION
-    if isinstance(raw, dict):
-        version = _version(raw.get("schema_version", 1))
-        raw["schema_version"] = SCHEMA_VERSION
-    try:
-        document = kind.model_validate(raw)
-    except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        where, why = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
-        raise ValueError(visible(f"{where}: {why}")) from None
-    document._upgrade(version)
-    return document
-
-
-_LONGEST_VERSION = 40  # characters; what is longer is no version
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,9})?")
-
-
-def _version(value: object) -> int:
-    """The schema version that a document says it has, judged before anything else of it is read.
-
-    Every version of this project writes a plain integer. A higher number is a newer program's, however it is written
-    (9.0, 1e1, "9"): what this code may misread, it refuses. A version that this code knows, written in another way
-    (2.0, "2"), was written by no version of it, so the document is damaged.
-
-    Raises:
-        NewerVersion: it is one that this version of the project does not know.
-        ValueError: it is no version, or one that is written in another way.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= SCHEMA_VERSION:
-        return value
-    text = str(value).strip() if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else ""
-    if len(text) <= _LONGEST_VERSION and _NUMBER.fullmatch(text) and Decimal(text) > SCHEMA_VERSION:
-        raise NewerVersion(f"it was written by a newer ncaa-assets (schema version {text}); upgrade this one")
-    raise ValueError(f"schema_version: {_kind(value)}, and not a whole number from 1 to {SCHEMA_VERSION}")
-
-
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, for a sentence."""
     names = {bool: "true or false", int: "a number", str: "text", list: "a list", dict: "an object", type(None): "null"}
     return names.get(type(value), "a number with a fraction or an exponent")

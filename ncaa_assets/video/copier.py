@@ -229,8 +229,9 @@ class VideoCopier(Copier):
             picture = facts.picture
             task.before_commit()
             return _commit(upload, task, CopiedVideo(
-                id=task.highlight.id, title=task.highlight.shown_title, source_url=task.highlight.url or "", key="",
-                bytes=size, sha256=sha256, container=container, duration_seconds=facts.seconds,
+                id=task.highlight.id, title=task.highlight.shown_title, source_url=task.highlight.url or "",
+                key=f"{task.stem}.{container}", bytes=size, sha256=sha256, container=container,
+                duration_seconds=facts.seconds,
                 width=round(picture.width * picture.pixel_aspect) if picture else None,
                 height=picture.height if picture else None,
                 has_sound=facts.sounds > 0, facts=facts, etag=body.etag, from_page=body.from_page, copied_at=now(),

@@ -241,7 +241,7 @@ def test_a_copy_without_its_encode_or_poster_is_to_do(day: Day, ending: str) -> 
 
 
 def test_an_encode_of_other_bytes_does_not_count(day: Day) -> None:
-    day.processed.videos[0].source_sha256 = "other"
+    day.processed.videos[0].source_sha256 = "0" * 64
     day.save()
     assert day.why() == "failed: 1 video not encoded"
 

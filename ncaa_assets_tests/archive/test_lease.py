@@ -15,6 +15,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -22,9 +23,10 @@ from ncaa_assets.archive import lease
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.lease import Holder, Lease, holder_of
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.failures import LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
+from ncaa_assets.failures import DocumentDamaged, LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
-from ncaa_assets.record.models import SCHEMA_VERSION, parse_document
+from ncaa_assets.record.models import SCHEMA_VERSION
+from ncaa_assets.record.written import parse_document
 
 DAY = "2025-03-09"
 LEASE = f".leases/{DAY}.json"
@@ -48,6 +50,7 @@ def test_an_empty_store_is_nobodys_and_becomes_ours_only_when_claimed(store: Loc
     OURS.claim(store, "nba")
     assert OURS.stored(store) == OURS.model_copy(update={"module": "nba"})
     assert json.loads((store.root / "archive.json").read_text(encoding="utf-8")) == {
+        "content_sha256": ANY,
         "schema_version": SCHEMA_VERSION,
         "source": "sample",
         "module": "nba",
@@ -83,7 +86,7 @@ def test_settings_that_differ_in_one_field_are_refused_and_nothing_is_written(
 def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
     newer = OURS.model_copy(update={"schema_version": SCHEMA_VERSION + 1})
     newer.claim(store, "nba")
-    with pytest.raises(SettingsError, match="newer"):
+    with pytest.raises(DocumentDamaged, match="newer"):
         OURS.stored(store)
 
 
@@ -91,7 +94,7 @@ def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
 def test_a_newer_version_is_refused_however_it_is_written(store: LocalStore, version: str) -> None:
     data = f'{{"schema_version": {version}, "of": "another shape"}}'.encode()
     store.write(IDENTITY_KEY, data)
-    with pytest.raises(SettingsError, match="newer ncaa-assets"):
+    with pytest.raises(DocumentDamaged, match="newer ncaa-assets"):
         OURS.claim(store, "nba")
     assert store.read(IDENTITY_KEY)[0] == data
 

@@ -18,6 +18,7 @@ from ncaa_assets.media.profile import PROFILE, ffmpeg_settings_hash
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, EncodeOutcome, EncodeRequest, Transcoder
 from ncaa_assets.record.models import (
     CopiedVideo,
+    ForgottenVideo,
     HighlightsDay,
     LostCopy,
     NotEncoded,
@@ -121,7 +122,7 @@ CASES = [
     Case("an encode is lost", lose_output, (), NOT_ENCODED, ("error",), ("error",)),
     Case("a copy and its encode are lost", both(lose, lose_output), ("1",), NOT_COPIED, ("error",) * 2, ("error",) * 2),
     Case("a copy cannot be encoded", refuse, ("2",), INSTEAD, ("warn",), ("warn",)),
-    Case("a copy could not be encoded with other settings", lambda day: refuse(day, settings_hash="old"), (),
+    Case("a copy could not be encoded with other settings", lambda day: refuse(day, settings_hash="0" * 16), (),
          NOT_ENCODED, ("error",), ("error",)),
     Case("a copy is past the bounds", make_long, ("2",), INSTEAD, ("warn",), ("warn",)),
     Case("a copy is within higher bounds", make_long, (), NOT_ENCODED, ("error",), ("error",),
@@ -197,7 +198,7 @@ class Scripted(Copier):
             return self._day.copied(number)
         key = f"videos/{DAY}/{number}.0badcafe.mp4"
         self._day.store.write(key, data)
-        return (*candidate.lost, *candidate.earlier)[0].model_copy(update={"key": key, "sha256": "other"})
+        return (*candidate.lost, *candidate.earlier)[0].model_copy(update={"key": key, "sha256": sha256_of(0)})
 
 
 class Refusing(Transcoder):
@@ -296,7 +297,7 @@ def test_a_video_past_the_bounds_is_kept_and_the_same_run_takes_the_next(day: Da
 
 
 def test_what_cannot_be_encoded_is_remembered_and_not_tried_again(day: Day) -> None:
-    refuse(day, settings_hash="old")
+    refuse(day, settings_hash="0" * 16)
     day.save()
     transcoder = Refusing()
     done = encoded(day, transcoder)
@@ -328,7 +329,7 @@ def test_an_encode_past_the_bounds_is_not_made_again_by_force(day: Day) -> None:
 
 
 def test_where_no_other_video_can_be_taken_a_day_is_whole_without_the_encode(day: Day) -> None:
-    refuse(day, settings_hash="old")
+    refuse(day, settings_hash="0" * 16)
     for number in (2, 3):
         day.skip(number, "gone")
     day.save()
@@ -336,7 +337,7 @@ def test_where_no_other_video_can_be_taken_a_day_is_whole_without_the_encode(day
 
 
 def test_what_waits_is_asked_for_again_by_each_run(day: Day) -> None:
-    refuse(day, settings_hash="old")
+    refuse(day, settings_hash="0" * 16)
     day.save()
     transcoder = Refusing("waits")
     assert [encoded(day, transcoder).waiting for _ in range(2)] == [1, 1]
@@ -392,8 +393,9 @@ def test_letting_go_is_finished_by_the_next_call_wherever_it_was_killed(day: Day
 
 
 def test_an_object_that_another_entry_names_stays(day: Day) -> None:
-    shared = day.videos.videos[0].model_copy(update={"id": "2", "source_url": url(2)})
-    day.videos.videos.append(shared)
+    (one,) = day.videos.videos
+    shared = one.model_copy(update={"id": "2", "source_url": url(2)})
+    day.videos.videos, day.videos.forgotten = [shared], [ForgottenVideo(id="1", video=one, at=AT)]
     day.save()
     assert forgotten(day, "1") == []
     assert day.store.info(shared.key) is not None

@@ -541,7 +541,7 @@ def test_a_damaged_ledger_is_told_and_nothing_is_paid(objects: S3Store, cloud: C
     transcoder = opened()
     objects.write(f"{LEDGER}{request.video.sha256}.{transcoder.settings_hash()}.json", b"{")
     (outcome,) = transcoder.encode([request])
-    assert re.search(r"is damaged \(.+\); put back an earlier version", failed(outcome))
+    assert re.search(r"is damaged \(.+\)\. Nothing was changed; put back an earlier version", failed(outcome))
     assert cloud.times("CreateJob") == 0
 
 

@@ -84,8 +84,10 @@ def verify(good: Good, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 def edit(path: str | Path, change: Callable[[Any], object]) -> None:
+    """Changes a document, which then has no checksum, as earlier versions wrote it."""
     document = json.loads(Path(path).read_text("utf-8"))
     change(document)
+    document.pop("content_sha256", None)
     Path(path).write_text(json.dumps(document), "utf-8")
 
 
@@ -278,6 +280,42 @@ def test_a_damaged_document_is_one_to_put_back_and_hides_nothing_else(
     assert "2.mp4: its bytes are not those that were copied" in said
     assert "no document names it" not in said, "what only a damaged document names is not to be thrown away"
     assert f"{FIRST}  videos" not in said
+
+
+EDITED = "its content is not that of its `content_sha256`: it was edited, or damaged on its disk"
+
+
+@pytest.mark.parametrize("asset", ["highlights", "videos", "processed_videos"])
+def test_a_document_that_was_edited_is_a_difference_until_its_day_is_backed_up(
+    verify: Said, good: Good, asset: str
+) -> None:
+    path = Path(f"data/{asset}/{SECOND}.json")
+    path.write_text(path.read_text("utf-8").replace('"date": "', '"edited": 1, "date": "', 1), "utf-8")
+    code, said = verify()
+    assert code == 1
+    assert f"{asset}/{SECOND}.json: {EDITED}" in said
+    assert f"or to keep it as it is, run `ncaa-assets backup --date {SECOND}`, which writes it anew" in said
+    assert "1 difference in 1 day" in said
+    back_up(good.settings.model_copy(update={"data_dir": Path("data")}), SECOND)
+    assert verify()[0] == 0
+    assert '"edited": 1' in path.read_text("utf-8"), "what another program added is kept"
+
+
+def test_an_archives_identity_that_was_edited_is_a_difference_until_a_day_is_backed_up(
+    verify: Said, good: Good
+) -> None:
+    path = Path("data/archive.json")
+    path.write_text(path.read_text("utf-8").replace('"source"', '"edited": 1, "source"', 1), "utf-8")
+    code, said = verify()
+    assert code == 1
+    assert f"archive.json: {EDITED}" in said
+    back_up(good.settings.model_copy(update={"data_dir": Path("data")}), SECOND)
+    assert verify()[0] == 0
+    path.write_text('{"source": 5}')
+    code, said = verify()
+    assert code == 1
+    assert "archive.json is damaged (source: " in said
+    assert "2 days verified" in said
 
 
 def test_a_row_that_no_json_reader_takes_is_named_with_the_way_out_and_hides_nothing_else(verify: Said) -> None:

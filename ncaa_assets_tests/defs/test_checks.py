@@ -57,6 +57,7 @@ def failed_checks(settings: Settings) -> dict[str, str]:
 def edit(path: str, change: Callable[[Any], object]) -> None:
     document = json.loads(Path(path).read_text("utf-8"))
     change(document)
+    document.pop("content_sha256", None)
     Path(path).write_text(json.dumps(document), "utf-8")
 
 

@@ -12,7 +12,8 @@ from ncaa_assets.record import json_text
 from ncaa_assets.record.fetch import Matches
 from ncaa_assets.record.matches import Match, context_of, games_of, merge_matches
 from ncaa_assets.record.merge import DEEPEST
-from ncaa_assets.record.models import Highlight, HighlightsDay, parse_document
+from ncaa_assets.record.models import Highlight, HighlightsDay
+from ncaa_assets.record.written import parse_document
 from ncaa_assets_tests.archives import fetched_day
 from ncaa_assets_tests.loopback.listing import game, record, us_game, us_record
 

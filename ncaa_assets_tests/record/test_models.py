@@ -20,9 +20,9 @@ from ncaa_assets.record.models import (
     RecordHistory,
     VideosDay,
     content_hash,
-    parse_document,
     safe_name,
 )
+from ncaa_assets.record.written import parse_document
 from ncaa_assets.stored import Stored
 
 URL = "https://media.example.com/clip.mp4"

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -18,11 +19,10 @@ from ncaa_assets.record.models import (
     Document,
     FetchRecord,
     HighlightsDay,
-    NewerVersion,
     ProcessedDay,
     VideosDay,
-    parse_document,
 )
+from ncaa_assets.record.written import NewerVersion, parse_document
 
 DAY = "2025-03-09"
 QUOTES = '" '
@@ -129,7 +129,7 @@ def test_a_rewrite_keeps_at_every_level_what_it_does_not_know(
     store.write(kind.key(DAY), json_text.dumps(written))
     documents.save(store, documents.load(store, kind, DAY))
     stored = store.read(kind.key(DAY))[0]
-    assert json_text.loads(stored) == written
+    assert json_text.loads(stored) == {"content_sha256": ANY, **written}
     assert b'"n": 1.50' in stored
 
 

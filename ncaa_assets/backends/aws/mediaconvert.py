@@ -33,9 +33,9 @@ from ncaa_assets.media.minutes import DOLLARS, billed_minutes
 from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
-from ncaa_assets.record import json_text
-from ncaa_assets.record.fields import Moment
-from ncaa_assets.record.models import NewerVersion, Poster, ProcessedVideo, Versioned, parse_document
+from ncaa_assets.record.fields import Moment, Name, OutputKey, SettingsHash, Sha256
+from ncaa_assets.record.models import Poster, ProcessedVideo, Versioned
+from ncaa_assets.record.written import from_bytes, to_bytes
 from ncaa_assets.text import called, plural, visible
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ _SOUNDS_FAULT = {1021, 1092}  # no sound is found; the sound cannot be decoded
 class LedgerEntry(Versioned):
     """What was asked of MediaConvert for one source with one version of the settings, and what came of it."""
 
-    source_sha256: str
-    settings_hash: str
-    source: str
-    output_key: str
-    token: str
+    source_sha256: Sha256
+    settings_hash: SettingsHash
+    source: Name
+    output_key: OutputKey
+    token: Name
     asked_at: Moment
     job_id: str | None = None
     # The sound is left out because it cannot be read, and why, in words.
@@ -512,7 +512,7 @@ class MediaConvertTranscoder(Transcoder):
             raise
         timing = job.get("Timing", {})
         seconds = (
-            (timing["FinishTime"] - timing["SubmitTime"]).total_seconds()
+            max(0.0, (timing["FinishTime"] - timing["SubmitTime"]).total_seconds())
             if "FinishTime" in timing and "SubmitTime" in timing
             else 0.0
         )
@@ -566,27 +566,26 @@ class MediaConvertTranscoder(Transcoder):
     # ---- The ledger --------------------------------------------------------------------------------------------------
 
     def _from_ledger(self, requests: Sequence[EncodeRequest], settings_hash: str | None = None) -> _Work | None:
-        key = _ledger_key(requests[0].video.sha256, settings_hash or self.settings_hash())
+        sha256, settings = requests[0].video.sha256, settings_hash or self.settings_hash()
+        key = _ledger_key(sha256, settings)
         try:
             data, version = self._store.read(key)
         except ObjectMissing:
             return None
-        try:
-            entry = parse_document(LedgerEntry, data)
-        except NewerVersion as error:
-            raise StoreError(f"{self._store.uri(key)} is left as it is: {error}, then run the day again") from error
-        except ValueError as error:
-            raise StoreError(
-                f"{self._store.uri(key)} is damaged ({error}); put back an earlier version of it "
-                "(if there is none, delete it: the video is then encoded again)"
-            ) from error
+        entry = from_bytes(
+            LedgerEntry,
+            data,
+            self._store.uri(key),
+            expected={"source_sha256": sha256, "settings_hash": settings},
+            otherwise="; if there is none, delete it: the video is then encoded again",
+        )
         return _Work(requests, entry, version)
 
     def _record(self, work: _Work, *, job_id: str | None = None) -> None:
         work.entry.job_id = job_id or work.entry.job_id
         key = _ledger_key(work.entry.source_sha256, work.entry.settings_hash)
         while True:
-            data = json_text.dumps(work.entry.model_dump(), indent=1) + b"\n"
+            data = to_bytes(work.entry)
             try:
                 work.version = self._store.write(key, data, expect=work.version)
             except WriteConflict:

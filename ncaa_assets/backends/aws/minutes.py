@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import Field
 
-from ncaa_assets.failures import EncodeRefused, ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.failures import EncodeRefused, ObjectMissing, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
-from ncaa_assets.record import json_text
-from ncaa_assets.record.fields import Day
-from ncaa_assets.record.models import NewerVersion, Versioned, parse_document
+from ncaa_assets.record.fields import Day, Name
+from ncaa_assets.record.models import Versioned
+from ncaa_assets.record.written import from_bytes, to_bytes
+from ncaa_assets.stored import Amount
 
 MINUTES = "processed_videos/.ledger/minutes/"
 
@@ -26,7 +27,7 @@ class MinutesOfDate(Versioned):
     """The minutes that were reserved in one UTC date, by the tokens of the intents."""
 
     date: Day
-    minutes: dict[str, float] = Field(default_factory=dict)
+    minutes: dict[Name, Amount] = Field(default_factory=dict)
 
 
 def reserve(store: ObjectStore, token: str, minutes: float, *, most: float, at: datetime | None = None) -> None:
@@ -55,7 +56,7 @@ def reserve(store: ObjectStore, token: str, minutes: float, *, most: float, at: 
                 kind="waits",
             )
         reserved.minutes[token] = round(minutes, 3)
-        data = json_text.dumps(reserved.model_dump(), indent=1) + b"\n"
+        data = to_bytes(reserved)
         try:
             store.write(key, data, expect=version)
         except WriteConflict:
@@ -67,13 +68,7 @@ def reserve(store: ObjectStore, token: str, minutes: float, *, most: float, at: 
 def _read(store: ObjectStore, key: str, date: str) -> tuple[MinutesOfDate, str | Expect]:
     try:
         data, version = store.read(key)
-        return parse_document(MinutesOfDate, data), version
     except ObjectMissing:
         return MinutesOfDate(date=date), Expect.NOTHING
-    except NewerVersion as error:
-        raise StoreError(f"{store.uri(key)} is left as it is: {error}, then run the day again") from error
-    except ValueError as error:
-        raise StoreError(
-            f"{store.uri(key)} is damaged ({error}); put back an earlier version of it (if there is none, delete it: "
-            "the minutes of that date are then counted from 0)"
-        ) from error
+    otherwise = "; if there is none, delete it: the minutes of that date are then counted from 0"
+    return from_bytes(MinutesOfDate, data, store.uri(key), expected={"date": date}, otherwise=otherwise), version
