@@ -24,6 +24,7 @@ from ncaa_assets.commands.terminal import (
     report_details,
     say_day,
     say_sample,
+    say_unrecorded,
     shown,
 )
 from ncaa_assets.failures import SettingsError
@@ -95,13 +96,13 @@ def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: boo
         if len(days) > 1:
             return _back_up_range(archive, days, log, force=force, debug=debug)
         say(f"Backing up {days[0]} …", err=True)
-        from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+        from ncaa_assets.runs.instance import Recorder  # noqa: PLC0415 - Dagster takes seconds to import
 
         def report(day: date, ended: "DayRun") -> None:
             _report(label(settings, day), ended, debug=debug)
 
-        with open_instance(settings.dagster_home()) as instance:
-            worker = DayByDay(instance, archive, trigger="backup", force=force)
+        with Recorder(settings.dagster_home(), say=say_unrecorded) as recorder:
+            worker = DayByDay(recorder, archive, trigger="backup", force=force)
             (result,) = worker.back_up(days, report=report)
     if result.result is Result.SKIPPED:
         say_day(result, label=label(settings, result.day))
@@ -118,14 +119,14 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
     if results:
         say(f"continuing this range: {len(results)} of {len(days)} days are done already", err=True)
     mark.start()
-    from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+    from ncaa_assets.runs.instance import Recorder  # noqa: PLC0415 - Dagster takes seconds to import
 
     try:
-        with open_instance(settings.dagster_home()) as instance, bar_over(len(days), log) as advance:
+        with Recorder(settings.dagster_home(), say=say_unrecorded) as recorder, bar_over(len(days), log) as advance:
             for done in results:
                 advance(done.day)
             todo = [day for day in days if day not in reasons]
-            worker = DayByDay(instance, archive, trigger="backup", force=force)
+            worker = DayByDay(recorder, archive, trigger="backup", force=force)
             for result in worker.back_up(todo, report=report_details(debug=debug)):
                 if result.result is not Result.NOT_STARTED:
                     say_day(result, label=label(settings, result.day))

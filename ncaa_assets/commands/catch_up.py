@@ -23,8 +23,9 @@ from ncaa_assets.commands.terminal import (
     report_details,
     say_day,
     say_sample,
+    say_unrecorded,
 )
-from ncaa_assets.failures import AlertNotSent, SettingsError, one_line
+from ncaa_assets.failures import AlertNotSent, SettingsError, as_sentence
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.names import JOB_NAME
@@ -32,7 +33,7 @@ from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from ncaa_assets.runs.instance import Recorder
 
 NAME = "catch-up"
 
@@ -67,7 +68,7 @@ def catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bo
     except AlertNotSent:
         raise
     except Exception as error:
-        alerts.send(settings, Alert(NAME, None, one_line(error), settings.ui_url))
+        alerts.send(settings, Alert(NAME, None, as_sentence(error, debug=debug), settings.ui_url))
         raise
     failed = [day for day in results if day.result.is_due]
     if not failed:
@@ -88,15 +89,15 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     for day in todo:
         say(f"{day} {states[day].why_now(now)}", err=True)
 
-    from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415 - Dagster takes seconds to import
+    from ncaa_assets.runs.instance import Recorder  # noqa: PLC0415 - Dagster takes seconds to import
 
     results: list[DayResult] = []
-    with open_instance(settings.dagster_home()) as instance:
-        _report_killed_runs(instance, archive)
+    with Recorder(settings.dagster_home(), say=say_unrecorded) as recorder:
+        _report_killed_runs(recorder, archive)
         if not todo:
             say(f"nothing to do: {_span(days)} backed up")
             return []
-        worker = DayByDay(instance, archive, trigger=NAME, alerts_by=NAME)
+        worker = DayByDay(recorder, archive, trigger=NAME, alerts_by=NAME)
 
         def needless(day: date) -> str | None:
             return _done_meanwhile(archive.state(day.isoformat(), identity=identity))
@@ -122,11 +123,17 @@ def _done_meanwhile(state: DayState) -> str | None:
     return None if state.why_now(datetime.now(UTC)) else f"done meanwhile by another run ({state.fetched_at:%H:%M} UTC)"
 
 
-def _report_killed_runs(instance: "dg.DagsterInstance", archive: Archive) -> None:
+def _report_killed_runs(recorder: "Recorder", archive: Archive) -> None:
     from ncaa_assets.runs.killed import mark_killed  # noqa: PLC0415
 
     settings = archive.settings
-    for killed in mark_killed(instance, archive, alerts_by=NAME, wait=True):
+    try:
+        dead = mark_killed(recorder.instance, archive, alerts_by=NAME, wait=True)
+    except Exception as error:
+        if not recorder.goes_on_without(error):
+            raise
+        return
+    for killed in dead:
         alerts.send(settings, Alert(JOB_NAME, killed.day, killed.sentence, alerts.run_link(settings, killed.run_id)))
 
 

@@ -21,6 +21,7 @@ from ncaa_assets.runs.results import Result
 if TYPE_CHECKING:
     import dagster as dg
 
+    from ncaa_assets.runs.instance import Recorder
     from ncaa_assets.runs.outcome import DayRun
 
 log = logging.getLogger(__name__)
@@ -58,13 +59,13 @@ class DayResult:
 
 @dataclass(frozen=True)
 class DayByDay:
-    """Backs up days of one archive on one instance.
+    """Backs up days of one archive, recorded by one recorder.
 
     In the runs' tags, `trigger` names the command and `alerts_by` names who alerts when a run fails. With `force`,
     stored videos are copied and encoded again.
     """
 
-    instance: "dg.DagsterInstance"
+    recorder: "Recorder"
     archive: Archive
     trigger: str
     alerts_by: str = SENSOR
@@ -118,13 +119,14 @@ class DayByDay:
             yield _result(day, ended, time.monotonic() - started)
 
     def _execute(self, defs: "dg.Definitions", day: date) -> "DayRun":
-        """Runs the day. Where the run had a task of its own and lost its worker, runs it once more."""
+        """Runs the day. Where the home broke that recorded the run, runs it anew, which continues where that one ended.
+        Where the run had a task of its own and lost its worker, runs it once more."""
         from ncaa_assets.runs.execute import execute_day  # noqa: PLC0415
         from ncaa_assets.runs.instance import launches_on_ecs  # noqa: PLC0415
 
         def execute(retry_of: str | None) -> "DayRun":
             return execute_day(
-                self.instance,
+                self.recorder.instance,
                 defs,
                 day,
                 force=self.force,
@@ -133,8 +135,17 @@ class DayByDay:
                 retry_of=retry_of,
             )
 
-        ended = execute(None)
-        if not (ended.lost_its_worker and launches_on_ecs(self.instance)):
+        try:
+            ended = execute(None)
+        except Exception as error:
+            if not self.recorder.goes_on_without(error):
+                raise
+            return execute(None)
+        if ended.broken_record is not None and self.recorder.goes_on_without(ended.broken_record):
+            return execute(None)
+        if not self.recorder.instance.is_persistent:
+            self.recorder.instance.delete_run(ended.run_id)  # a range of years would fill the memory
+        if not (ended.lost_its_worker and launches_on_ecs(self.recorder.instance)):
             return ended
         log.warning("%s: run %s: %s; running it once more", day, ended.run_id[:8], ended.what_went_wrong())
         self.archive.remove_lease(day.isoformat(), owner=ended.run_id)

@@ -29,13 +29,13 @@ from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.say import say
 from ncaa_assets.failures import (
-    BackupError,
     EncodeFailed,
     ObjectMissing,
     SettingsError,
     SourceDenied,
     SourceError,
     StoreError,
+    as_sentence,
     one_line,
 )
 from ncaa_assets.ports import Page
@@ -62,7 +62,7 @@ _COLOURS = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
 @ending.debug_option
 def doctor(debug: bool) -> None:
     """Says whether a backup would work here and now, and what to do where it would not."""
-    ending.run(examine, debug=debug)
+    ending.run(examine, debug=debug, only_tells=True)
 
 
 def examine() -> int:
@@ -129,8 +129,8 @@ def _each(*examinations: tuple[str, Callable[[], Iterator[Line]]]) -> Iterator[L
     for name, examine_it in examinations:
         try:
             yield from examine_it()
-        except BackupError as error:
-            yield Line(Mark.FAIL, name, str(error))
+        except Exception as error:  # noqa: BLE001 - a problem with one thing never hides the next
+            yield Line(Mark.FAIL, name, as_sentence(error))
 
 
 def _python() -> Line:
@@ -256,7 +256,14 @@ def _ffmpeg(settings: Settings) -> Iterator[Line]:
 def _instance(settings: Settings) -> Iterator[Line]:
     """Where runs are recorded, which was the last, and whether a daemon runs the schedule."""
     home = settings.dagster_home()
-    configuration = home / "dagster.yaml"
+    configuration, place = home / "dagster.yaml", _nearest(home)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        text = (
+            f"a backup works, but is not recorded in the UI, and the UI does not start: {visible(place)} is no folder "
+        )
+        text += "that this user may write to; mend that, or set DAGSTER_HOME to another folder"
+        yield Line(Mark.WARN, "instance", text)
+        return
     if not configuration.exists() or (not (home / "history").exists() and not _has_storage(configuration)):
         yield Line(Mark.OK, "instance", f"none in {home} yet; the first backup makes it")
         return

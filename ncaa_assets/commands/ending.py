@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import click
 
+from ncaa_assets.commands.output import ReaderLeft, lasting_output
 from ncaa_assets.commands.say import say, say_lines
-from ncaa_assets.failures import AlertNotSent, BackupError, SettingsError
+from ncaa_assets.failures import AlertNotSent, SettingsError, as_sentence, explained
 from ncaa_assets.logs import traceback_of
-from ncaa_assets.text import visible
 
 DONE = 0
 FAILED = 1  # a day or a check failed or is incomplete
@@ -21,34 +21,37 @@ ENDED = 130  # by Ctrl-C or SIGTERM
 debug_option = click.option("--debug", is_flag=True, help="Show tracebacks.")
 
 
-def run(command: Callable[[], int], *, debug: bool) -> NoReturn:
-    """Runs a command to its end and exits with its code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        code = command()
-    except SettingsError as error:
-        code = _complain(error, debug=debug, code=WRONG_USAGE)
-    except AlertNotSent as error:
-        code = _complain(error, debug=debug, code=ALERT_NOT_SENT)
-    except BackupError as error:
-        code = _complain(error, debug=debug, code=FAILED)
-    except KeyboardInterrupt:
-        say("ncaa-assets: ended before it was done; the same command continues where this one stopped", err=True)
-        code = ENDED
-    except Exception as error:  # noqa: BLE001 - an unforeseen error ends in one line and exit code 1 too
-        code = _complain(error, debug=debug, code=FAILED)
-    sys.stdout.flush()
+def run(command: Callable[[], int], *, debug: bool, only_tells: bool = False) -> NoReturn:
+    """Runs a command to its end and exits with its code. One that `only_tells` ends where nobody listens any more."""
+    with lasting_output(ends_with_reader=only_tells):
+        code = _code_of(command, debug=debug)
     sys.exit(code)
 
 
-def _complain(error: Exception, *, debug: bool, code: int) -> int:
-    if debug:
-        say_lines(traceback_of(error))
-    if isinstance(error, BackupError):
-        say(f"ncaa-assets: {error}", err=True)
-    else:
-        text = visible(error, most=500)
-        hint = "" if debug else "; --debug shows where"
-        say(f"ncaa-assets: unexpected {type(error).__name__}: {text}{hint}", err=True)
-    return code
+def _code_of(command: Callable[[], int], *, debug: bool) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return command()
+    except KeyboardInterrupt:
+        text = "ended before it was done; the same command continues where this one stopped"
+        say(f"ncaa-assets: {text}", err=True)
+        return ENDED
+    except ReaderLeft:
+        say("ncaa-assets: the reader of its output left, so it ended before it had told all", err=True)
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - an unforeseen error ends in one line and exit code 1 too
+        if debug:
+            say_lines(traceback_of(error))
+        say(f"ncaa-assets: {as_sentence(error, debug=debug)}", err=True)
+        return _code_of_error(error)
+
+
+def _code_of_error(error: Exception) -> int:
+    match explained(error):
+        case SettingsError():
+            return WRONG_USAGE
+        case AlertNotSent():
+            return ALERT_NOT_SENT
+        case _:
+            return FAILED

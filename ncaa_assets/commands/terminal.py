@@ -4,7 +4,6 @@ The bar goes to stderr and only to a terminal; cron and CI get plain lines. Resu
 """
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ncaa_assets.commands.days import DayResult
+from ncaa_assets.commands.output import second_stderr
 from ncaa_assets.commands.say import coloured, say, say_lines
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
@@ -61,7 +61,7 @@ class TerminalLog(logging.StreamHandler[TextIO]):
 def logging_to_terminal(*, debug: bool) -> Iterator[TerminalLog]:
     """Shows what the modules log while the `with` lasts."""
     # A file handle of our own: an instance that captures a step's output would capture these lines too.
-    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as stream:
+    with second_stderr() as stream:
         handler = TerminalLog(stream)
         logger = logging.getLogger("ncaa_assets")
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -192,6 +192,11 @@ def say_sample(settings: Settings) -> None:
             "for real ones.",
             colour="yellow", err=True,
         )  # fmt: skip
+
+
+def say_unrecorded(sentence: str) -> None:
+    """Says on stderr why runs are not recorded."""
+    say(f"ncaa-assets: {sentence}", colour="yellow", err=True)
 
 
 def shown(path: Path) -> str:

@@ -53,7 +53,7 @@ class _Total:
 @ending.debug_option
 def verify(first: str | None, last: str | None, deep: bool, debug: bool) -> None:
     """Compares highlights, rows, videos and outputs with one another and with what the documents say of them."""
-    ending.run(lambda: verify_archive(first, last, deep=deep), debug=debug)
+    ending.run(lambda: verify_archive(first, last, deep=deep), debug=debug, only_tells=True)
 
 
 def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:

@@ -4,6 +4,7 @@ None that an asset uses has configuration, so the launchpad offers nothing to ch
 settings, and an API key passes through no field that Dagster stores or shows.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,10 +20,10 @@ from ncaa_assets.defs.io_managers import documents, rows
 from ncaa_assets.failures import BackupError, LeaseHeld, SettingsError
 from ncaa_assets.ports import Copier, Source, Transcoder
 from ncaa_assets.record.models import ASSETS
-from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG
+from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, serializable_error_info_from_exc_info
 from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.names import PARTITION_TAG
-from ncaa_assets.runs.outcome import recall
+from ncaa_assets.runs.outcome import DayRun, RunError, recall
 from ncaa_assets.settings import SAMPLE_ENDING, Settings
 from ncaa_assets.source.open import open_source
 from ncaa_assets.text import LINE, visible
@@ -134,7 +135,7 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
             yield day
         finally:
             if context.instance is not None:
-                ended = recall(context.instance, run.run_id)
+                ended = _recall(context.instance, run.run_id)
                 planned = {key.to_user_string() for key in run.asset_selection or ()} or set(ASSETS)
                 log_finished_day(
                     name,
@@ -143,6 +144,14 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
                     seconds=time.monotonic() - started,
                     is_sample=is_sample,
                 )
+
+
+def _recall(instance: dg.DagsterInstance, run_id: str) -> DayRun:
+    """How the run went so far; where its record cannot be read, the error of that: the run ends with it."""
+    try:
+        return recall(instance, run_id)
+    except Exception:  # noqa: BLE001 - whatever a database raises
+        return DayRun(run_id, errors=[RunError.of("", serializable_error_info_from_exc_info(sys.exc_info()))])
 
 
 def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.failures import AlertNotSent, BackupError
+from ncaa_assets.failures import AlertNotSent, as_sentence
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, WILL_RETRY_TAG
@@ -53,8 +53,8 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
         context.update_cursor(json.dumps(seen))
         try:
             killed = mark_killed(context.instance, open_archive(), alerts_by=SENSOR)
-        except BackupError as error:
-            context.log.warning("cannot tell whether runs were killed: %s", error)
+        except Exception as error:  # noqa: BLE001 - a tick that failed would send its alerts once more
+            context.log.warning("cannot tell whether runs were killed: %s", as_sentence(error))
             killed = []
         return dg.SkipReason(f"{sent} alerts sent; {len(killed)} killed runs found")
 

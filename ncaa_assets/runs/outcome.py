@@ -4,6 +4,8 @@ Only this module knows what an event means for a person. The command's report, a
 that an alarm counts all use what it read."""
 
 import re
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self, cast
 
@@ -33,6 +35,9 @@ _EVENTS = {
 
 # Dagster's code server reports a dead worker in these words. The failure that it records afterwards gives no reason.
 _CRASH = re.compile(r"Run execution process for \S+ ([^.]+)")
+# What a step raises where the home breaks that records it: from Dagster's database, or from our own `Recorder`. The
+# archive's rows are in SQLite too, but without SQLAlchemy.
+_RECORD = re.compile(r"sqlalchemy\.exc\.|ncaa_assets\.runs\.instance\.HomeUnusable")
 # The errors of a run that a person or a signal ended. They are no failures of its own.
 _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
@@ -41,8 +46,9 @@ _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 class RunError:
     """An error that ended a step, or with an empty `step` the run itself.
 
-    `kind` is the error's class in failures.py, or None for an error that nobody foresaw. `message` is its text, and
-    `detail` the text with the traceback. `is_check` means that it only says that a blocking check failed.
+    `kind` is the error's class in failures.py, which gives an error of the machine or of a library one too, or None for
+    an error that nobody foresaw. `message` is its text, and `detail` the text with the traceback. `is_check` means that
+    it only says that a blocking check failed, `is_of_record` that the database broke that records the run.
     """
 
     step: str
@@ -50,23 +56,42 @@ class RunError:
     message: str
     detail: str
     is_check: bool = False
+    is_of_record: bool = False
 
     @classmethod
     def of(cls, step: str, error: SerializableErrorInfo) -> Self:
-        """Takes the first cause whose class is in failures.py, else the innermost cause."""
-        cause = error
-        while (kind := _kind(cause)) is None and cause.cause is not None:
-            cause = cause.cause
+        """Takes the first cause whose class is in failures.py, or that failures.py explains, else the innermost
+        cause."""
+        causes = list(_causes(error))
+        cause = next((cause for cause in causes if _kind(cause) is not None), causes[-1])
+        kind = _kind(cause)
         message = visible(cause.message, most=SENTENCE)
         if kind is not None:
             message = message.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-        return cls(step, kind, message, error.to_string(), is_check=error.cls_name == "DagsterAssetCheckFailedError")
+        elif explained := failures.explained_words(cause.message for cause in causes):
+            kind, message = type(explained), visible(explained, most=SENTENCE)
+        return cls(
+            step,
+            kind,
+            message,
+            error.to_string(),
+            is_check=error.cls_name == "DagsterAssetCheckFailedError",
+            is_of_record=any(_RECORD.match(cause.message) for cause in causes),
+        )
 
     def sentence(self, *, debug: bool) -> str:
         """One sentence for people. For an unforeseen error, it points to `--debug` unless that is on."""
         if self.kind is not None:
             return self.message
-        return f"unexpected {visible(self.message, most=500)}" + ("" if debug else "; --debug shows where")
+        return failures.unforeseen(visible(self.message, most=500), debug=debug)
+
+
+def _causes(error: SerializableErrorInfo) -> Iterator[SerializableErrorInfo]:
+    """An error and its causes, from the outside in."""
+    cause: SerializableErrorInfo | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.cause
 
 
 def _kind(error: SerializableErrorInfo) -> type[BackupError] | None:
@@ -126,6 +151,12 @@ class DayRun:
     def was_held_by_another(self) -> bool:
         """Whether the run did nothing because another run held the day."""
         return self.succeeded and not self.summaries
+
+    @property
+    def broken_record(self) -> Exception | None:
+        """The error of the database that recorded the run, where that ended the run; None otherwise."""
+        error = next((error for error in self.errors if error.is_of_record), None)
+        return None if error is None else sqlite3.OperationalError(error.message)
 
     @property
     def lost_its_worker(self) -> bool:

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.commands.main import main
 from ncaa_assets_tests.archives import lease_of
-from ncaa_assets_tests.days import DAY, KEY, command
+from ncaa_assets_tests.days import DAY, KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 from ncaa_assets_tests.loopback.running_ui import COMMAND
@@ -237,13 +237,6 @@ def test_no_ffmpeg_fails_the_encode_and_keeps_everything_before_it(
     assert "there is no ffmpeg: install it with `pip install 'ncaa-assets[local]'`" in result.stderr
     assert "done and kept: highlights, backup_rows, videos" in result.stderr
     assert Path("data/videos", DAY, "1.mp4").exists()
-
-
-def test_a_home_that_cannot_be_written_is_said(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("home-sample").write_text("a file")
-    done = command("backup", "--date", DAY, **HOME)
-    assert done.returncode == 1
-    assert "home-sample, where Dagster records its runs, cannot be written" in done.stderr
 
 
 def test_ctrl_c_in_a_terminal_prints_one_line_and_no_traceback(server: ScriptedServer) -> None:

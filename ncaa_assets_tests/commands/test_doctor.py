@@ -269,14 +269,34 @@ def test_the_clips_of_the_last_days_are_counted_as_files_and_pages(tmp_path: Pat
     assert told(video_pages="yt-dlp") == [(Mark.OK, pages)]
 
 
-def test_an_instance_that_cannot_be_opened_would_stop_a_backup(doctor: Doctor) -> None:
+def test_an_instance_that_cannot_be_opened_is_told_with_how_to_mend_it(doctor: Doctor) -> None:
     home = Path(".dagster-sample")
     (home / "history").mkdir(parents=True)
     (home / "dagster.yaml").write_text("no_such_setting: true\n")
     said = doctor()
+    assert said.code == 0
+    line = said.line("instance", "warn")
+    assert "a backup works, but is not recorded in the UI, and the UI does not start" in line
+    assert "no_such_setting" in line
+    assert "correct it, or delete it: the next run makes a new one" in line
+
+    (home / "dagster.yaml").write_text("storage:\n  postgres:\n    no_such_setting: true\n")
+    said = doctor()
     assert said.code == 1
-    assert "correct" in said.line("instance", "fail")
     assert "no_such_setting" in said.line("instance", "fail")
+
+
+def test_a_damaged_instance_and_one_that_is_a_file_are_told_with_how_to_mend_them(doctor: Doctor) -> None:
+    home = Path(".dagster-sample").absolute()
+    with open_instance(home):
+        pass
+    (home / "history" / "runs.db").write_bytes(b"no database" * 1000)
+    said = doctor()
+    assert said.code == 0
+    assert f"move {home} away: the next run makes a new one" in said.line("instance", "warn")
+    home.rename("away")
+    home.write_text("a file")
+    assert "is no folder that this user may write to" in doctor().line("instance", "warn")
 
 
 def test_the_last_run_the_daemon_and_a_schedule_that_is_off_are_told(doctor: Doctor) -> None:

@@ -239,13 +239,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.commands.days import DayByDay
-from ncaa_assets.runs.instance import open_instance
+from ncaa_assets.runs.instance import Recorder
 from ncaa_assets.settings import Settings
 
 settings, sizes = Settings.from_environment(), []
-with open_instance(settings.dagster_home()) as instance:
+with Recorder(settings.dagster_home(), say=print) as recorder:
     days = [date(2025, 1, 1) + timedelta(days=number) for number in range(18)]
-    for result in DayByDay(instance, Archive.open(settings), trigger="a test").back_up(days):
+    for result in DayByDay(recorder, Archive.open(settings), trigger="a test").back_up(days):
         assert result.is_done, result
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
