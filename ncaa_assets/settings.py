@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -30,6 +31,7 @@ from pydantic import (
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.record import calendar
 from ncaa_assets.retry import RetryPolicy
+from ncaa_assets.text import visible
 
 # What `archive.json` calls the source: the API, whichever of its doors is asked, or the sample that stands in for it.
 VENDOR, SAMPLE = "highlightly", "sample"
@@ -40,6 +42,9 @@ NO_KEY = (
     "there is no API key: set RAPIDAPI_KEY, or RAPIDAPI_SECRET_ID to the secret that holds it (an aws deployment never "
     "backs up made-up data)"
 )
+# Bytes of the path of a file that SQLite opens: 512, of which it keeps 8 for the ending of a log (`unixFullPathname`).
+_MOST_OF_SQLITE = 504
+_MOST_OF_NAME = 255  # bytes of one name in a path, on every file system in use
 SAMPLE_ENDING = "-sample"  # how the names of folders with made-up data end: the archive's and the instance's
 
 
@@ -273,7 +278,11 @@ class Settings(BaseModel):
         given = {
             name: environ[name.upper()].strip() for name in cls.model_fields if environ.get(name.upper(), "").strip()
         }
-        return cls._checked(given)
+        settings = cls._checked(given)
+        settings.dagster_home(environ)  # refuses a place that cannot be used, before anything is written
+        if settings.ncaa_deployment == "local":
+            _ = settings.archive_dir
+        return settings
 
     @classmethod
     def _checked(cls, given: Mapping[str, Any]) -> Self:
@@ -308,13 +317,31 @@ class Settings(BaseModel):
 
     @property
     def archive_dir(self) -> Path:
-        """The local archive's absolute folder. Sample data have their own folder beside it."""
-        return self._place(self.data_dir)
+        """The local archive's absolute folder. Sample data have their own folder beside it.
+
+        Raises:
+            SettingsError: no archive can be there.
+        """
+        place = self._place(self.data_dir)
+        _check_place("DATA_DIR", place, longest="highlights.sqlite")
+        return place
 
     def dagster_home(self, environ: Mapping[str, str] | None = None) -> Path:
-        """The absolute folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster`. Sample data have their own."""
+        """The absolute folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster`. Sample data have their own.
+
+        Raises:
+            SettingsError: no instance can be there.
+        """
         environ = os.environ if environ is None else environ
-        return self._place(Path(environ.get("DAGSTER_HOME") or ".dagster"))
+        place = self._place(Path(environ.get("DAGSTER_HOME") or ".dagster"))
+        _check_place("DAGSTER_HOME", place, longest=f"history/runs/{UUID(int=0)}.db")
+        # Dagster writes its path into an address of a database, where these would begin something else.
+        if "?" in str(place) or unquote(str(place)) != str(place):
+            raise SettingsError(
+                f"DAGSTER_HOME: Dagster cannot keep databases in {visible(place)}, because the path holds a `?`, or a "
+                "`%` with two hexadecimal digits after it; set it to a path without"
+            )
+        return place
 
     def _place(self, given: Path) -> Path:
         place = Path(os.path.abspath(given.expanduser()))  # noqa: PTH100 - `absolute` keeps a `..`
@@ -338,11 +365,39 @@ class Settings(BaseModel):
                 day = calendar.parse(text)
             except ValueError:
                 raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
+        if text is None and day < self.start_date:
+            raise SettingsError(
+                f"this machine's clock says that today is {self.today()}, and the first day is {self.start_date} "
+                "(START_DATE); set the clock, or START_DATE to an earlier day"
+            )
         if day > newest:
             raise SettingsError(f"{day} is not over yet in {self.timezone}; the newest day to back up is {newest}")
         if day < self.start_date:
             raise SettingsError(f"{day} is before START_DATE ({self.start_date}); set START_DATE={day} or earlier")
         return day
+
+
+def _check_place(name: str, place: Path, *, longest: str) -> None:
+    """Checks that a folder can hold what is kept in it, of which `longest` is the SQLite file with the longest path.
+
+    Raises:
+        SettingsError: it cannot; the message names the setting.
+    """
+    try:
+        path = str(place).encode()
+    except UnicodeEncodeError:
+        raise SettingsError(f"{name}: {visible(place)} is not in UTF-8; set it to a path that is") from None
+    most = _MOST_OF_SQLITE - len(f"/{longest}")
+    if len(path) > most:
+        raise SettingsError(
+            f"{name}: the path {visible(place, most=80)} has {len(path)} bytes, and SQLite opens no file there if it "
+            f"has more than {most}; set it to a shorter one"
+        )
+    if any(len(part) > _MOST_OF_NAME for part in path.split(b"/")):
+        raise SettingsError(
+            f"{name}: a folder in the path {visible(place, most=80)} has a name of more than {_MOST_OF_NAME} bytes, "
+            "which no disk takes; set it to a path of shorter names"
+        )
 
 
 def check_key(text: str) -> None:

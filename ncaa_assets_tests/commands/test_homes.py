@@ -251,3 +251,63 @@ def test_a_range_goes_on_without_its_record(run: Run, server: ScriptedServer, ho
     )  # fmt: skip
     assert "3 of 3 days backed up" in result.stdout, result.stderr
     assert (result.exit_code, bool(said_of(result))) == (0, True)
+
+
+ODD_NAMES = [
+    "it's #1 (100%)", 'with "quotes" and \\', "two\nlines", "tab\there", "Düne–🏀", "a;b $HOME {x} [1] *",
+    "file:x@y:z&c=1+2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_of_folders_work_or_are_refused(
+    back_up: Callable[..., Result], run: Run, made_home: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(made_home, tmp_path / "homes" / name)
+    places = {"DAGSTER_HOME": str(tmp_path / "homes" / name), "DATA_DIR": str(tmp_path / "archives" / name)}
+    result = back_up(**places)
+    assert (result.exit_code, UNRECORDED in result.stderr) == (0, False), result.stderr
+    assert recorded(Path(places["DAGSTER_HOME"])) == ["SUCCESS"]
+    verified = run("verify", **places)
+    assert verified.exit_code == 0, verified.output
+    assert {path.name for path in (tmp_path / "homes").iterdir()} == {name}
+    assert {path.name for path in (tmp_path / "archives").iterdir()} == {name}
+
+
+@pytest.mark.parametrize(
+    ("places", "says"),
+    [
+        ({"DAGSTER_HOME": "what?"}, "DAGSTER_HOME: Dagster cannot keep databases in"),
+        ({"DAGSTER_HOME": "x?mode=memory&uri=true"}, "set it to a path without"),
+        ({"DAGSTER_HOME": "a%41b"}, "set it to a path without"),
+        ({"DAGSTER_HOME": "\udcff"}, "DAGSTER_HOME: "),
+        ({"DATA_DIR": "\udcff"}, "DATA_DIR: "),
+        ({"DAGSTER_HOME": "x" * 256}, "DAGSTER_HOME: a folder in the path"),
+        ({"DATA_DIR": "é" * 128}, "DATA_DIR: a folder in the path"),
+        ({"DAGSTER_HOME": "/".join(["x" * 90] * 5)}, "SQLite opens no file there if it has more than 451"),
+        ({"DATA_DIR": "/".join(["x" * 90] * 6)}, "SQLite opens no file there if it has more than 486"),
+        ({"DATA_DIR": "x/" * 2500}, "DATA_DIR: the path"),
+    ],
+)
+def test_a_folder_that_cannot_hold_a_database_is_refused_by_its_setting_before_anything_is_written(
+    back_up: Callable[..., Result], home: Path, places: dict[str, str], says: str
+) -> None:
+    before = sorted(Path.cwd().iterdir())
+    result = back_up(**{"DAGSTER_HOME": str(home), **places})
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert sorted(Path.cwd().iterdir()) == before
+
+
+@pytest.mark.parametrize(("name", "most", "file"), [("DATA_DIR", 486, "highlights.sqlite"), ("DAGSTER_HOME", 451, "x")])
+def test_the_longest_path_that_is_not_refused_works(
+    back_up: Callable[..., Result], tmp_path: Path, made_home: Path, name: str, most: int, file: str
+) -> None:
+    place = str(tmp_path)
+    while (left := most - len(place) - 1) > 0:
+        place += "/" + "x" * (left if left <= 200 else min(200, left - 2))
+    if name == "DAGSTER_HOME":
+        shutil.copytree(made_home, place)
+    result = back_up(**{name: place})
+    assert (result.exit_code, UNRECORDED in result.stderr, len(place)) == (0, False, most), result.stderr
+    assert file == "x" or Path(place, file).exists()
