@@ -309,6 +309,6 @@ def test_each_refusal_is_one_visible_line_in_the_log(caplog: pytest.LogCaptureFi
         assert line.isprintable()
         assert len(line) < 400
     assert lines[3].startswith("refused websocket /")
-    assert lines[4] == (
-        "refused GET /graphql: Only this UI's own pages may ask for this; the request comes from http: //evil.example."
+    assert lines[4].replace(": //", "://") == (  # no link, where logs are made safe
+        "refused GET /graphql: Only this UI's own pages may ask for this; the request comes from http://evil.example."
     )
