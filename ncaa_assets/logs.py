@@ -10,12 +10,15 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from ncaa_assets.text import LINE, unlinked, visible, visible_lines
 
 _OURS = "ncaa_assets"
+_runs: list[bool] = []  # under way in this process
 
 
 def make_logs_safe() -> None:
@@ -39,6 +42,17 @@ def make_logs_safe() -> None:
         sys.unraisablehook = _print_unraisable
 
 
+@contextmanager
+def shown_in_the_ui() -> Iterator[None]:
+    """While the `with` lasts, what is logged is shown on a run's page in the UI too, which makes links of addresses. So
+    messages of ours have none but in their constant parts: the others may be a stranger's words."""
+    _runs.append(True)
+    try:
+        yield
+    finally:
+        _runs.pop()
+
+
 def traceback_of(error: BaseException) -> str:
     """An error with its traceback and its causes, on safe lines."""
     return visible_lines("".join(traceback.format_exception(error)))
@@ -51,8 +65,7 @@ def _safe_record(*arguments: Any, **named: Any) -> logging.LogRecord:
     except Exception as error:  # noqa: BLE001 - whatever its arguments raise, the record must come about
         message, is_fine = f"{record.msg!r} (which cannot be formatted: {type(error).__name__})", False
     is_ours = str(record.name).partition(".")[0] == _OURS  # an empty record has no name
-    # A run's page in the UI makes links of addresses. What is no constant in a message of ours may be a stranger's.
-    told = unlinked(message) if is_ours and record.args else message
+    told = unlinked(message) if is_ours and record.args and _runs else message
     safe = visible(told, most=LINE) if is_ours else visible_lines(told, most=LINE)
     if safe != message or not is_fine:
         record.msg, record.args = safe, None

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ncaa_assets.logs import make_logs_safe
+from ncaa_assets.logs import make_logs_safe, shown_in_the_ui
 from ncaa_assets_tests.test_text import HOSTILE, is_fit_to_print
 
 _BEGIN = """
@@ -65,6 +65,23 @@ def test_no_line_holds_more_than_text_or_passes_for_another_whoever_logs_it(code
     assert len("\n".join([first, *others])) < 50_000
     if "ncaa_assets'" in code or "ncaa_assets." in code:
         assert not others, "a message of ours is one line"
+
+
+def test_while_a_run_is_shown_in_the_ui_its_messages_have_no_address_to_make_a_link_of() -> None:
+    make_logs_safe()
+
+    def logged(message: str, *arguments: str) -> str:
+        return (
+            logging.getLogger("ncaa_assets.day")
+            .makeRecord("ncaa_assets.day", 20, "", 1, message, arguments, None)
+            .getMessage()
+        )
+
+    assert logged("it says %s", "http://evil.test/") == "it says http://evil.test/"
+    with shown_in_the_ui():
+        assert logged("it says %s", "http://evil.test/") == "it says http: //evil.test/"
+        assert logged("see https://docs.test/") == "see https://docs.test/", "our own words"
+    assert logged("it says %s", "http://evil.test/") == "it says http://evil.test/"
 
 
 def test_what_is_safe_already_is_left_as_it_was_logged() -> None:

@@ -105,7 +105,7 @@ locals {
     merge(local.container, {
       name             = "daemon"
       dependsOn        = local.after_code
-      command          = ["dagster-daemon", "run", "-w", local.workspace]
+      command          = ["python", "-m", "ncaa_assets.runs.daemon", "run", "-w", local.workspace]
       secrets          = [local.database_secret]
       logConfiguration = local.log_configuration["service"]
       # It asks the webserver for the heartbeats of the daemon's threads: Dagster's own check takes 150 MiB each time.

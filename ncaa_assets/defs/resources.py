@@ -18,6 +18,7 @@ from ncaa_assets.archive.archive import Archive, HeldDay, TakenDay
 from ncaa_assets.backends.deployments import open_transcoder, read_secret
 from ncaa_assets.defs.io_managers import documents, rows
 from ncaa_assets.failures import BackupError, LeaseHeld, SettingsError
+from ncaa_assets.logs import shown_in_the_ui
 from ncaa_assets.ports import Copier, Source, Transcoder
 from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, serializable_error_info_from_exc_info
@@ -120,7 +121,7 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
         raise SettingsError("this run has no partition; choose the game day to materialize")
     started = time.monotonic()
     is_sample = archive.settings.uses_sample
-    with ExitStack() as lease:
+    with shown_in_the_ui(), ExitStack() as lease:
         day: Day
         try:
             _check_home(context.instance, is_sample=is_sample)

@@ -52,8 +52,8 @@ def send(settings: Settings, alert: Alert) -> None:
         AlertNotSent: the topic did not accept it. It is in the log all the same.
     """
     of_day = f" {alert.day}" if alert.day else ""
-    # One text, and so a constant: its link stays one.
-    log.error(visible(f"ALERT {alert.job}{of_day}: {unlinked(alert.sentence)}", most=_MOST_IN_LOG) + f" ({alert.link})")
+    sentence = visible(f"{alert.job}{of_day}: {unlinked(alert.sentence)}", most=_MOST_IN_LOG)
+    log.error("ALERT %s (%s)", sentence, alert.link)
     if settings.ncaa_deployment == "aws" and settings.alert_topic_arn is not None:
         _publish(settings.alert_topic_arn, alert)
 

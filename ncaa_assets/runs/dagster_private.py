@@ -59,10 +59,18 @@ __all__ = [
     "WorkerStatus",
     "capture_interrupts",
     "check_captured_interrupt",
+    "daemon_main",
     "execute_run_iterator",
     "serializable_error_info_from_exc_info",
     "workspace_context",
 ]
+
+
+def daemon_main() -> None:
+    """What the command `dagster-daemon` does."""
+    from dagster._daemon.cli import main  # noqa: PLC0415 - only the daemon needs it
+
+    main()
 
 
 def workspace_context(instance: dg.DagsterInstance, workspace: Path) -> "WorkspaceProcessContext":

@@ -26,6 +26,7 @@ _FOLDER = Path(__file__).parents[1] / "instance"
 WORKSPACE = _FOLDER / "workspace.yaml"
 _SOCKET = "NCAA_CODE_SERVER"  # the variable in it
 _MODULE = "ncaa_assets.definitions"
+_DAEMON = "ncaa_assets.runs.daemon"
 _STARTS_WITHIN = 180  # seconds: Dagster's own bound for a code server
 _ENDS_WITHIN = 30  # seconds for a run to put away what it is at
 _LOOK_EVERY = 0.05
@@ -62,7 +63,8 @@ class Services:
             time.sleep(_LOOK_EVERY)
 
     def start_daemon(self) -> None:
-        self._start("daemon", "dagster-daemon", "run", "-w", str(WORKSPACE), "--log-level", "warning")
+        python = Path(sys.executable).name
+        self._start("daemon", python, "-m", _DAEMON, "run", "-w", str(WORKSPACE), "--log-level", "warning")
 
     def has_ended(self) -> bool:
         """Whether one of them has ended by itself."""

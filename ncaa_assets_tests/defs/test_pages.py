@@ -3,7 +3,9 @@ anything from elsewhere, and none has a link that the API put into a text."""
 
 import json
 import os
+import re
 import subprocess
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import game, record, serve_api
-from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, COMMAND, chromium, running_ui, runs
+from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, COMMAND, chromium, launch, running_ui, runs
+from ncaa_assets_tests.test_text import is_fit_to_print
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 YESTERDAY = (Settings().today() - timedelta(days=1)).isoformat()
+BEFORE = (Settings().today() - timedelta(days=2)).isoformat()
 EVIL = (
     '![i](http://evil.test/i.png) <img src="http://evil.test/h.png"> [l](http://evil.test/l) <http://evil.test/a> '
     "HTTPS://evil.test/b www.evil.test/w a@evil.test [r]: http://evil.test/r ![r] http://user:secret@evil.test/ "
@@ -57,7 +61,7 @@ def test_nothing_that_the_api_says_is_loaded_or_linked_by_any_page(server: Scrip
     program, base_url = chromium(), hostile_day(server)
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"} | {
         "RAPIDAPI_KEY": KEY, "API_BASE": base_url, "API_MODULE": "basketball", "VIDEO_ALLOW_PRIVATE_HOSTS": "1",
-        "RETRY_DELAY": "0", "START_DATE": (Settings().today() - timedelta(days=2)).isoformat(),
+        "RETRY_DELAY": "0", "START_DATE": BEFORE,
     }  # fmt: skip
     subprocess.run([COMMAND, "backup", "--last", "2"], env=environment, capture_output=True, check=False)
     asked: list[str] = []
@@ -91,7 +95,17 @@ def test_nothing_that_the_api_says_is_loaded_or_linked_by_any_page(server: Scrip
                 page.keyboard.press("Escape")
                 page.get_by_role("dialog").wait_for(state="detached")
         browser.close()
+        run_id = launch(base, BEFORE)
+        log = tmp_path / "ui.log"
+        deadline = time.monotonic() + 120
+        while runs(base)[run_id]["status"] != "FAILURE" or "ALERT" not in log.read_text("utf-8"):
+            assert time.monotonic() < deadline, log.read_text("utf-8")
+            time.sleep(0.2)
 
+    lines = re.sub(r"\x1b\[\d*m", "", log.read_text("utf-8")).splitlines()  # the colours of Dagster's own log
+    assert [line for line in lines if not is_fit_to_print(line)] == []
+    assert any("RUN_FAILURE" in line for line in lines), "the worker's log is among them"
+    assert "secret" not in "".join(lines)
     assert asked == [], "a page loads what a stranger names"
     assert not [link for link in links if "evil" in link or link.startswith("mailto:")]
     assert server.url("/page") in links, "a title leads to its video"

@@ -118,9 +118,9 @@ def test_the_image_holds_the_package_and_its_packages_and_nothing_of_its_making(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["dagster-daemon", "dagster"])
-def test_every_role_is_a_command_of_the_image(image: Image, program: str) -> None:
-    done = image.run(program, "--version")
+@pytest.mark.parametrize("role", [["python", "-m", "ncaa_assets.runs.daemon"], ["dagster"]], ids=["daemon", "dagster"])
+def test_every_role_is_a_command_of_the_image(image: Image, role: list[str]) -> None:
+    done = image.run(*role, "--version")
     assert done.returncode == 0, done.stderr
     assert importlib.metadata.version("dagster") in done.stdout
 

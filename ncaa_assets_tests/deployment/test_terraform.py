@@ -468,7 +468,7 @@ def test_the_containers_run_what_the_image_has(deployed: Deployments) -> None:
     assert every["code"]["command"] == ["dagster", "api", "grpc", "-h", host, "-p", port, "-m", MODULE]
     assert f"('{host}', {port})" in every["code"]["healthCheck"]["command"][-1]
     assert served["grpc_server"]["location_name"] == LOCATION
-    assert every["daemon"]["command"] == ["dagster-daemon", "run", "-w", workspace]
+    assert every["daemon"]["command"] == ["python", "-m", "ncaa_assets.runs.daemon", "run", "-w", workspace]
     assert every["catch-up"]["command"] == ["ncaa-assets", "catch-up"]
     assert not any(container["portMappings"] for container in every.values())
     for container in every.values():
