@@ -417,8 +417,11 @@ def load_dotenv() -> None:
     Raises:
         SettingsError: the file exists and cannot be read.
     """
+    path = Path.cwd() / ".env"
     try:
-        values = dotenv_values(Path.cwd() / ".env")
-    except (OSError, UnicodeDecodeError) as error:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        values = dotenv_values(path)
+        os.environ.update({name: value for name, value in values.items() if value is not None})
+    except (OSError, ValueError) as error:  # a ValueError: no UTF-8, or a NUL, which no variable can hold
         raise SettingsError(f".env cannot be read ({error}); it must be a text file in UTF-8") from error
-    os.environ.update({name: value for name, value in values.items() if value is not None})

@@ -394,3 +394,9 @@ def test_an_endpoint_of_ones_own_may_take_its_key_from_the_secret_on_aws() -> No
 @pytest.mark.parametrize(("text", "prefix"), [("", ""), ("/", ""), ("ncaa", "ncaa"), ("/a/b//c/", "a/b/c")])
 def test_a_prefix_is_a_path_without_slashes_around_it(text: str, prefix: str) -> None:
     assert read(S3_PREFIX=text).s3_prefix == prefix
+
+
+def test_a_clock_before_the_first_day_is_named_as_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "today", lambda _: date(1970, 1, 1))
+    with pytest.raises(SettingsError, match=r"clock says that today is 1970-01-01, and the first day is 2024-11-01"):
+        Settings().parse_day(None)

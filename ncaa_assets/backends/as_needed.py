@@ -20,7 +20,7 @@ from ncaa_assets.backends.local.ffmpeg import make_poster
 from ncaa_assets.backends.local.ffmpeg_runs import FfmpegRuns, FileFailed, Written
 from ncaa_assets.backends.local.share import share_of_this_machine
 from ncaa_assets.backends.scratch import as_file, new_file, place_of, publish
-from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost
+from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost, as_sentence
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole, read_movie
 from ncaa_assets.media.probe import Unreadable, read_facts
@@ -80,7 +80,7 @@ class AsNeeded(Transcoder):
         except EncodeFailed as error:
             return EncodeOutcome(request, error)
         except (BackupError, OSError) as error:
-            return EncodeOutcome(request, EncodeFailed(str(error)))
+            return EncodeOutcome(request, EncodeFailed(as_sentence(error)))
 
     def _kept(self, before_commit: Callable[[], None], request: EncodeRequest) -> ProcessedVideo:
         started = time.monotonic()

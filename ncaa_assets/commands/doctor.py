@@ -109,7 +109,7 @@ def lines() -> Iterator[Line]:
         if settings.encode != "never":
             yield from _each(("ffmpeg", lambda: _ffmpeg(settings)))
     elif importlib.util.find_spec("boto3") is None:
-        yield Line(Mark.FAIL, "packages", "boto3 is missing; pip install 'ncaa-assets[aws]'")
+        yield Line(Mark.FAIL, "packages", as_sentence(ModuleNotFoundError("No module named 'boto3'")))
         return
     else:
         from ncaa_assets.backends.aws.probe import examine_aws  # noqa: PLC0415 - only an aws deployment has boto3

@@ -16,7 +16,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ncaa_assets.at_once import at_once
-from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, one_line
+from ncaa_assets.failures import CopyFailed, RunEnded, VideoRefused, explained, one_line
 from ncaa_assets.media.containers import CONTENT_TYPES, START, container_of, looks_like_page, verifier_of
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole
@@ -156,6 +156,8 @@ class VideoCopier(Copier):
         try:
             return retry(self._copy_once, task)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            if (of_machine := explained(error)) is not None:  # which the host is not to blame for
+                raise CopyFailed(str(of_machine)) from error
             if is_unreachable(error):
                 raise CopyFailed(
                     "its host cannot be reached (its name cannot be looked up now, or it refuses connections)"

@@ -11,7 +11,7 @@ from ncaa_assets.backends.facts import facts_of
 from ncaa_assets.backends.local.ffmpeg_runs import FfmpegRuns, FileFailed
 from ncaa_assets.backends.local.share import Share, share_of_this_machine
 from ncaa_assets.backends.scratch import as_file, new_file, place_of, publish
-from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost
+from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, LeaseLost, as_sentence
 from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.ffmpeg import ffmpeg_program
@@ -81,7 +81,7 @@ class FfmpegTranscoder(Transcoder):
         except (NotWhole, Unreadable) as error:
             return EncodeOutcome(request, FileFailed(str(error)))
         except (BackupError, OSError) as error:
-            return EncodeOutcome(request, EncodeFailed(str(error)))
+            return EncodeOutcome(request, EncodeFailed(as_sentence(error)))
 
     def _encode(self, before_commit: Callable[[], None], request: EncodeRequest) -> ProcessedVideo:
         started = time.monotonic()

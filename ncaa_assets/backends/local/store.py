@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import filelock
 
-from ncaa_assets.failures import ObjectMissing, StoreError, WriteConflict
+from ncaa_assets.failures import ObjectMissing, Shortage, StoreError, WriteConflict, explained
 from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload
 
 log = logging.getLogger(__name__)
@@ -339,8 +339,10 @@ def explain(error: OSError, root: Path, key: str) -> NoReturn:
         text = f"{error.filename or root} may not be written or read by this user; mend its permissions or set DATA_DIR"
     elif error.errno == errno.EXDEV:
         text = f"parts of {root} lie on another disk; move the whole folder there and set DATA_DIR to it"
-    elif isinstance(error, NotADirectoryError | FileExistsError):
+    elif isinstance(error, NotADirectoryError | FileExistsError) and not root.is_dir():
         text = f"{root} is not a folder; set DATA_DIR to one"
+    elif isinstance(shortage := explained(error), Shortage):
+        raise shortage from error
     else:
         text = f"{root / key} cannot be used: {error.strerror or error}"
     raise StoreError(text) from error
