@@ -30,7 +30,8 @@ hypothesis.settings.load_profile("without a clock")
 # The files that take longest, in the order in which several processes begin them: first those that mostly wait (for
 # databases, a daemon, a package index) beside one that computes, so that none of them is the last to end.
 _FIRST = (
-    "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "deployment/test_image.py",
+    "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "ui/test_services.py",
+    "deployment/test_image.py",
     "commands/test_aws_day.py", "runs/test_ecs.py", "commands/test_ranges.py", "commands/test_verify.py",
     "video/test_copier.py", "commands/test_catch_up.py", "commands/test_backup.py", "runs/test_execute.py",
     "backends/test_mediaconvert.py", "video/test_pages.py", "commands/test_ui.py", "backends/test_contracts.py",

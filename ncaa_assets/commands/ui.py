@@ -35,13 +35,13 @@ def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     home = settings.dagster_home()
-    os.environ |= {"DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         where, choose = (f"port {port}", "--port") if host == _HOST else (f"{host}, port {port},", "--host or --port")
         raise SettingsError(f"{where} cannot be used ({error.strerror}); choose another with {choose}") from error
     shown = "localhost" if host in (_HOST, "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    os.environ |= {"DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
     say(f"The Dagster UI opens on http://{shown}:{port} (Ctrl-C ends it)", err=True)
     hosts = {host, urlsplit(settings.ui_url).hostname or host, *(settings.ui_hosts or ())}
     with listener, terminal.logging_to_terminal(debug=debug):
@@ -53,18 +53,18 @@ def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
 
 
 def _run(home: Path, listener: socket.socket, hosts: set[str], only_web: Path | None) -> None:
+    from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415
     from ncaa_assets.ui.services import WORKSPACE, Services  # noqa: PLC0415
 
     with ExitStack() as stack:
-        services = stack.enter_context(Services())
-        if only_web is None:
-            services.start_code_server()  # it starts while this process imports Dagster
-        from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415
+        instance = stack.enter_context(open_instance(home))
+        # The code server starts while this process imports the web application.
+        services = stack.enter_context(Services(instance)) if only_web is None else None
         from ncaa_assets.ui.web import serve  # noqa: PLC0415
 
-        instance = stack.enter_context(open_instance(home))
-        if only_web is None:
-            services.await_code_server()
+        if services is None:
+            serve(instance, workspace=only_web or WORKSPACE, listener=listener, hosts=hosts)
+        else:
             services.start_daemon()
-        serve(instance, workspace=only_web or WORKSPACE, listener=listener, hosts=hosts, until=services.has_ended)
-        services.check()
+            serve(instance, workspace=WORKSPACE, listener=listener, hosts=hosts, until=services.have_ended)
+            services.check()

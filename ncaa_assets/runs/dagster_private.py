@@ -22,7 +22,13 @@ from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.launcher import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.tags import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
+from dagster._core.storage.tags import (
+    GRPC_INFO_TAG,
+    MAX_RETRIES_TAG,
+    PARENT_RUN_ID_TAG,
+    ROOT_RUN_ID_TAG,
+    WILL_RETRY_TAG,
+)
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "GRPC_INFO_TAG",
     "MAX_RETRIES_TAG",
     "PARENT_RUN_ID_TAG",
     "ROOT_RUN_ID_TAG",

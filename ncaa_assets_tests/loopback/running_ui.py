@@ -57,22 +57,27 @@ def ui_with_a_sample(folder: Path, *days: str, **settings: str) -> Iterator[str]
 @contextmanager
 def running_ui(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """UI and daemon as `ncaa-assets ui` opens them in `folder`, with their output in `ui.log`. Gives the address."""
+    process, base = start_ui(folder, environment)
+    try:
+        until_it_answers(base, process, folder / "ui.log")
+        yield base
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def start_ui(folder: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+    """The process of `ncaa-assets ui` in `folder`, with its output in `ui.log`, and the address that will answer."""
     port = free_port()
     with (folder / "ui.log").open("wb") as log:
         process = subprocess.Popen(
             [COMMAND, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
         )
-        try:
-            base = f"http://127.0.0.1:{port}"
-            _until_it_answers(base, process, folder / "ui.log")
-            yield base
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    return process, f"http://127.0.0.1:{port}"
 
 
 def free_port() -> int:
@@ -121,7 +126,8 @@ def runs(base: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _until_it_answers(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_it_answers(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until the UI serves its first answer."""
     deadline = time.monotonic() + 150
     while True:
         assert process.poll() is None, log.read_text()
