@@ -15,7 +15,7 @@ from ncaa_assets.archive import day_state, documents
 from ncaa_assets.archive import lease as leases
 from ncaa_assets.archive.day_state import DayState
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
-from ncaa_assets.archive.lease import Holder, Lease
+from ncaa_assets.archive.lease import Holder, Lease, StoredLease
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.ports import HighlightTable, ObjectStore
@@ -92,13 +92,14 @@ class Archive:
         """Who holds a day now, or None where it is free (`lease.holder_of`)."""
         return leases.holder_of(self.store, day, wait=wait)
 
-    def last_holder(self, day: str) -> Holder | None:
-        """Whose lease of a day is stored, whether it still counts or not."""
-        return leases.last_holder_of(self.store, day)
+    def stored_lease(self, day: str) -> StoredLease | None:
+        """The lease of a day that is stored, and what is known by now of whether it still counts (`lease.look`)."""
+        return leases.look(self.store, day)
 
-    def remove_lease(self, day: str, *, owner: str) -> bool:
-        """Removes the lease that a dead run left; False where another process removed it first."""
-        return leases.remove_lease_of(self.store, day, owner=owner)
+    def remove_lease(self, day: str, *, owner: str, version: str | None = None) -> bool:
+        """Removes the lease that a dead run left, no later version than is given; False where another process removed
+        it first, or the run lives and renewed it."""
+        return leases.remove_lease_of(self.store, day, owner=owner, version=version)
 
     def state(self, day: str, *, identity: Identity | None = None) -> DayState:
         """What is stored of a day, compared with what the settings ask for. `identity` is the archive's, for who has

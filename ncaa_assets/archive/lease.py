@@ -15,13 +15,21 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
+from ncaa_assets.archive import watch
+from ncaa_assets.archive.watch import WATCH
 from ncaa_assets.failures import BackupError, LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.text import visible
@@ -30,7 +38,7 @@ log = logging.getLogger(__name__)
 
 # The holder renews the lease every third of this: two renewals may fail before the day is free for others.
 LEASE_SECONDS = 60.0
-_LOOK_EVERY = 1.0  # seconds, while a lease is watched
+LOOK_EVERY = 1.0  # seconds, while a lease is watched
 
 _MOST_PID = 2**31 - 1
 
@@ -38,17 +46,18 @@ _MOST_PID = 2**31 - 1
 class Holder(BaseModel):
     """Who holds a day: a run, the process that works for it, and when its lease was renewed.
 
-    `boot` names the machine's present boot, and `renewed` are the seconds between that and the latest renewal, so that
-    processes of one boot need not watch. `since` and `expires` are for people, and for versions of this project that
-    went by them. What is no value of its field is read as none.
+    `boot` names the machine's present boot, `started` is when the process began, in ticks since that boot, and
+    `renewed` is the latest renewal, in seconds since it. `since` and `expires` are for people, and for versions of this
+    project that went by them. What is no value of its field is read as none.
     """
 
     owner: str = ""
     host: str = ""
     pid: int | None = None
-    since: datetime | None = None
-    expires: datetime | None = None
+    since: AwareDatetime | None = None
+    expires: AwareDatetime | None = None
     boot: str = ""
+    started: int | None = None
     renewed: float | None = None
 
     @field_validator("*", mode="wrap")
@@ -61,29 +70,42 @@ class Holder(BaseModel):
 
     @property
     def is_dead(self) -> bool:
-        """Whether nobody is behind the lease: its process was one of this machine and has ended, or it names no run."""
-        if not self.owner:
-            return True
-        if not self.is_of_this_machine:
-            return False
-        return (self.boot != "" and self.boot != _this_boot()) or not _process_lives(self.pid)
+        """Whether its process was one of this machine and has ended."""
+        return self._is_of_this_machine and self._has_pid and not _process_lives(self.pid, self.started)
 
     @property
-    def is_of_this_machine(self) -> bool:
-        """Whether its process is, or was, one of those that this process can see."""
-        return self.host == _this_host()
+    def is_alive(self) -> bool:
+        """Whether its very process is one of this machine and lives, whether it renews its lease or not."""
+        return self.started is not None and self._is_of_this_machine and self._has_pid and not self.is_dead
+
+    def has_renewed_within(self, seconds: float) -> bool:
+        """Whether a living process of this machine renewed the lease so lately."""
+        if self.renewed is None or not self._is_of_this_machine or not self._has_pid or self.is_dead:
+            return False
+        return 0 <= watch.elapsed() - self.renewed <= seconds
+
+    @property
+    def _is_of_this_machine(self) -> bool:
+        # Two machines may have one name, but not one boot.
+        return self.host == _this_host() and self.boot in ("", watch.this_boot())
+
+    @property
+    def _has_pid(self) -> bool:
+        """Whether the number can be a process: 0 and below mean groups of processes, or all."""
+        return self.pid is not None and 0 < self.pid <= _MOST_PID
 
     @property
     def machine(self) -> str:
         """The host's name for people."""
-        return self.host.split("/", maxsplit=1)[0]
+        return self.host.split("/", maxsplit=1)[0] or "an unknown host"
 
     def __str__(self) -> str:
-        since = f" (since {self.since:%Y-%m-%d %H:%M:%S} UTC)" if self.since else ""
-        return visible(f"run {self.owner[:8]} on {self.machine}{since}")
+        run = f"run {self.owner[:8]}" if self.owner else "an unknown run"
+        since = f" (since {self.since:%Y-%m-%d %H:%M:%S %Z})" if self.since else ""
+        return visible(f"{run} on host {visible(self.machine, most=100)}{since}")
 
 
-class _Verdict(Enum):
+class Verdict(Enum):
     """What is known of a stored lease."""
 
     LIVES = auto()
@@ -91,20 +113,13 @@ class _Verdict(Enum):
     UNSURE = auto()  # it has not been watched for long enough
 
 
-@dataclass
-class _Seen:
-    """A lease as this process saw it: its version, when that was seen first and last (`elapsed`), and whether the
-    version had changed since the look before."""
+@dataclass(frozen=True)
+class StoredLease:
+    """A stored lease: its holder, its version, and what is known of it."""
 
+    holder: Holder
     version: str
-    first: float
-    last: float
-    was_renewed: bool = False
-
-
-# By the address of the lease. A look remembers what the one before it saw, whoever looked.
-_seen: dict[str, _Seen] = {}
-_seeing = threading.Lock()
+    verdict: Verdict
 
 
 class Lease:
@@ -124,7 +139,7 @@ class Lease:
         self._version = ""
         self._lost: str | None = None
         self._since = datetime.now(UTC)
-        self._renewed = elapsed()
+        self._renewed = watch.elapsed()
         self._ended = threading.Event()
         self._heartbeat = threading.Thread(target=self._renew, name=f"lease-{day}", daemon=True)
 
@@ -147,20 +162,22 @@ class Lease:
             try:
                 self._store.delete(_key(self._day), expect=self._version)
             except BackupError as trouble:
-                # The work is done and recorded; a lease that stays costs the next run at most its expiry.
+                # The work is done and recorded; a lease that stays costs the next run at most a minute of watching.
                 log.warning("the lease of %s could not be given back (%s); it ends by itself", self._day, trouble)
             self._lost = "it was given back"
 
     def check(self) -> None:
-        """Raises `LeaseLost` where this run no longer holds its day."""
-        if self._lost is None and elapsed() - self._renewed > self._seconds:
-            self._lost = "it was silent for longer than the lease lasts"
-        if self._lost is not None:
-            raise LeaseLost(f"this run lost its hold on {self._day} ({self._lost}) and stopped; run the day again")
+        """Raises `LeaseLost` where this run no longer holds its day, or was silent for so long that it cannot know:
+        then it does again once it has renewed the lease, which works where nobody took it meanwhile."""
+        lost = self._lost
+        if lost is None and watch.elapsed() - self._renewed > self._seconds:
+            lost = "it was silent for longer than the lease lasts"
+        if lost is not None:
+            raise LeaseLost(f"this run lost its hold on {self._day} ({lost}) and stopped; run the day again")
 
     def _take(self) -> None:
         stored = _watched(self._store, self._day, self._seconds)
-        if stored is not None and stored.verdict is _Verdict.LIVES:
+        if stored is not None and stored.verdict is Verdict.LIVES:
             raise LeaseHeld(f"{self._day} is being backed up by {stored.holder}; nothing to do here")
         try:
             self._write(Expect.NOTHING if stored is None else stored.version)
@@ -168,10 +185,10 @@ class Lease:
             raise LeaseHeld(f"{self._day} was taken by another run at this very moment; nothing to do here") from None
 
     def _write(self, expect: str | Expect) -> None:
-        key, renewed, expires = _key(self._day), elapsed(), datetime.now(UTC) + timedelta(seconds=self._seconds)
+        key, renewed, expires = _key(self._day), watch.elapsed(), datetime.now(UTC) + timedelta(seconds=self._seconds)
         ours = Holder(
             owner=self._owner, host=_this_host(), pid=os.getpid(), since=self._since, expires=expires,
-            boot=_this_boot(), renewed=renewed,
+            boot=watch.this_boot(), started=_process(os.getpid())[1], renewed=renewed,
         )  # fmt: skip
         try:
             version = self._store.write(key, ours.model_dump_json(indent=1).encode(), expect=expect)
@@ -183,7 +200,12 @@ class Lease:
         self._version, self._renewed = version, renewed
 
     def _renew(self) -> None:
-        while not self._ended.wait(self._seconds / 3):
+        tried = self._renewed
+        # The wait's own clock stands still while the machine sleeps, so it is short.
+        while not self._ended.wait(min(LOOK_EVERY, self._seconds / 10)):
+            if watch.elapsed() - tried < self._seconds / 3:
+                continue
+            tried = watch.elapsed()
             try:
                 self._write(self._version)
             except WriteConflict:
@@ -200,80 +222,54 @@ def holder_of(store: ObjectStore, day: str, *, seconds: float | None = None, wai
     holder that may or may not work still counts as one, until looks in a row have watched it for so long.
     """
     seconds = LEASE_SECONDS if seconds is None else seconds
-    stored = _watched(store, day, seconds) if wait else _look(store, day, seconds)
-    return None if stored is None or stored.verdict is _Verdict.GONE else stored.holder
+    stored = _watched(store, day, seconds) if wait else look(store, day, seconds=seconds)
+    return None if stored is None or stored.verdict is Verdict.GONE else stored.holder
 
 
-def last_holder_of(store: ObjectStore, day: str) -> Holder | None:
-    """Whose lease is stored, whether it still counts or not; None where the last holder released it."""
-    stored = _read(store, day)
-    return stored[0] if stored else None
+def look(store: ObjectStore, day: str, *, seconds: float | None = None) -> StoredLease | None:
+    """The stored lease and what is known of it by now; None where there is none."""
+    seconds = LEASE_SECONDS if seconds is None else seconds
+    read, address = _read(store, day), store.uri(_key(day))
+    if read is None:
+        WATCH.forget(address)
+        return None
+    holder, version = read
+    seen = WATCH.look(address, version)
+    if holder.is_dead:
+        verdict = Verdict.GONE
+    elif holder.has_renewed_within(seconds):
+        verdict = Verdict.LIVES
+    elif seen.unchanged_for > seconds:
+        verdict = Verdict.GONE
+    else:
+        verdict = Verdict.LIVES if seen.changed else Verdict.UNSURE
+    return StoredLease(holder, version, verdict)
 
 
-def remove_lease_of(store: ObjectStore, day: str, *, owner: str) -> bool:
-    """Removes the lease that a dead owner left, if it left one; False where another process removed it first."""
-    stored = _read(store, day)
-    if stored is None or stored[0].owner != owner:
-        return True
+def remove_lease_of(store: ObjectStore, day: str, *, owner: str, version: str | None = None) -> bool:
+    """Removes the lease that a dead owner left, if it left one; where `version` is given, no later one. False where
+    another process removed it first, or its owner lives and renewed it."""
+    if version is None:
+        stored = _read(store, day)
+        if stored is None or stored[0].owner != owner:
+            return True
+        version = stored[1]
     try:
-        store.delete(_key(day), expect=stored[1])
+        store.delete(_key(day), expect=version)
     except WriteConflict:
         return False
     return True
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A stored lease: its holder, its version, and what is known of it."""
-
-    holder: Holder
-    version: str
-    verdict: _Verdict
-
-
-def _watched(store: ObjectStore, day: str, seconds: float) -> _Stored | None:
+def _watched(store: ObjectStore, day: str, seconds: float) -> StoredLease | None:
     """The stored lease, once it is known whether it still counts; None where there is none. Says so where it waits."""
     is_told = False
-    while (stored := _look(store, day, seconds)) is not None and stored.verdict is _Verdict.UNSURE:
+    while (stored := look(store, day, seconds=seconds)) is not None and stored.verdict is Verdict.UNSURE:
         if not is_told:
-            log.warning(
-                "%s may still be held by %s: watching for up to %.0f s whether that works", day, stored.holder, seconds
-            )
+            log.warning("%s may be held by %s; watching for up to %.0f s whether it lives", day, stored.holder, seconds)
             is_told = True
-        time.sleep(min(_LOOK_EVERY, seconds / 10))
+        time.sleep(min(LOOK_EVERY, seconds / 10))
     return stored
-
-
-def _look(store: ObjectStore, day: str, seconds: float) -> _Stored | None:
-    read, address = _read(store, day), store.uri(_key(day))
-    if read is None:
-        with _seeing:
-            _seen.pop(address, None)
-        return None
-    holder, version = read
-    with _seeing:
-        seen = _saw(address, version, seconds)
-        if holder.is_dead:
-            return _Stored(holder, version, _Verdict.GONE)
-        if holder.is_of_this_machine and holder.boot == _this_boot() != "" and holder.renewed is not None:
-            age = elapsed() - holder.renewed
-            if age >= 0:
-                return _Stored(holder, version, _Verdict.LIVES if age <= seconds else _Verdict.GONE)
-        if seen.last - seen.first > seconds:
-            return _Stored(holder, version, _Verdict.GONE)
-        return _Stored(holder, version, _Verdict.LIVES if seen.was_renewed else _Verdict.UNSURE)
-
-
-def _saw(address: str, version: str, seconds: float) -> _Seen:
-    """Remembers a look at a lease. Looks that lie further apart than a lease lasts are no watching: nobody knows what
-    happened between them, or this machine slept."""
-    now, before = elapsed(), _seen.get(address)
-    is_watching = before is not None and now - before.last <= seconds
-    if before is None or not is_watching or before.version != version:
-        was_renewed = before is not None and is_watching and before.version != version
-        before = _seen[address] = _Seen(version, now, now, was_renewed)
-    before.last = now
-    return before
 
 
 def _read(store: ObjectStore, day: str) -> tuple[Holder, str] | None:
@@ -301,29 +297,26 @@ def _this_host() -> str:
         return f"{socket.gethostname()}/"
 
 
-@cache
-def _this_boot() -> str:
-    """A name of this machine's present boot, where it has one."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def elapsed() -> float:
-    """Seconds by a clock that nobody sets and that, where there is one, goes on while the machine sleeps: on Linux,
-    since its boot."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
-
-
-def _process_lives(pid: int | None) -> bool:
-    if pid is None or not 0 < pid <= _MOST_PID:  # 0 and below mean groups of processes, or all
+def _process_lives(pid: int | None, started: int | None) -> bool:
+    """Whether a process lives, and where it is known when it began, whether it is the one that began then."""
+    if pid is None:
         return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass  # it is another user's
+    state, begun = _process(pid)
+    return state not in ("Z", "X") and (None in (started, begun) or started == begun)
+
+
+def _process(pid: int) -> tuple[str, int | None]:
+    """A process's state as Linux has it, Z where it has ended and nobody has asked how, and when it began, in ticks
+    since the boot; nothing where the system does not say."""
+    try:
+        # Its name is in brackets and may hold anything, brackets too.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return fields[0].decode(), int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return "", None

@@ -20,6 +20,7 @@ from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, strays
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
+from ncaa_assets.archive.watch import elapsed
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.say import say
 from ncaa_assets.failures import DocumentDamaged, EncodeFailed, SettingsError
@@ -175,9 +176,9 @@ def _reports(
         redirect_stdout=sys.stdout.isatty(),
     )  # fmt: skip
 
-    def report_of(day: str) -> DayReport | None:
+    def report_of(day: str, *, wait: bool = False) -> DayReport | None:
         bar.update(task, description=f"verifying {day}")
-        if archive.holder(day, wait=False) is not None:
+        if archive.holder(day, wait=wait) is not None:
             return None
         report = reconcile_day(
             archive.store,
@@ -189,28 +190,30 @@ def _reports(
             rows_of_day=rows_of_day,
         )
         # Findings may come from a run that took the day meanwhile and is half-way through writing it.
-        return None if report.findings and archive.holder(day, wait=False) is not None else report
+        return None if report.findings and archive.holder(day, wait=wait) is not None else report
 
     with bar:
         task = bar.add_task("verifying", total=len(days))
-        waiting, until = list(days), 0.0
+        waiting, until, is_last = list(days), 0.0, False
         while waiting:
             for day in list(waiting):
-                if (report := report_of(day)) is not None:
+                if (report := report_of(day, wait=is_last)) is not None:
                     yield report
                     bar.advance(task)
                     waiting.remove(day)
-            if not waiting or (until and time.monotonic() > until):
+            if not waiting or is_last:
                 break
             if not until:
-                until = time.monotonic() + lease.LEASE_SECONDS + 1
+                until = elapsed() + lease.LEASE_SECONDS
                 say(
-                    f"waiting for up to {lease.LEASE_SECONDS:.0f} s for {plural(len(waiting), 'day')} that a run is "
-                    f"backing up now: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}",
+                    f"waiting for up to {lease.LEASE_SECONDS:.0f} s for {plural(len(waiting), 'day')} that a run may "
+                    f"be backing up: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}",
                     colour="yellow",
                     err=True,
                 )  # fmt: skip
-            time.sleep(min(1.0, lease.LEASE_SECONDS / 10))
+            time.sleep(min(lease.LOOK_EVERY, lease.LEASE_SECONDS / 10))
+            # The last round waits for the verdict on each lease that has not been watched for long enough by then.
+            is_last = elapsed() >= until
     held += waiting
 
 
@@ -237,6 +240,6 @@ def _say_total(total: _Total, held: int, *, deep: bool, decodes: bool) -> None:
         where = f" in {plural(total.days_that_differ, 'day')}" if total.days_that_differ else ""
         say(text + where, colour="red")
     if held:
-        say(f"{plural(held, 'day')} not verified", colour="red")
+        say(f"{plural(held, 'day')} not verified: a run was at work there; verify again later", colour="red")
     elif not total.differences:
         say("archive and record are equal" + ("" if deep else " (--deep reads every byte)"), colour="green")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.archive.watch import WATCH
 from ncaa_assets.failures import AlertNotSent, as_sentence
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
@@ -17,6 +18,9 @@ from ncaa_assets.runs.outcome import recall
 from ncaa_assets.settings import Settings
 
 _EVENTS_A_TICK = 50
+_WATCHED = (
+    "watched"  # in the cursor, beside the newest event of each type: what the ticks before saw of unfinished runs
+)
 # Several times a minute the daemon looks for runs to retry, and a waiting command looks at its worker.
 _RERUN_WITHIN = timedelta(minutes=2)
 
@@ -36,6 +40,8 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
     )
     def failure_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         before = json.loads(context.cursor) if context.cursor else None
+        # Each tick may have a process of its own, and only several looks show a run to be dead.
+        WATCH.recall(before.pop(_WATCHED, None) if before else None)
         seen, sent = dict(before or _newest(context.instance)), 0
         try:
             for record in _changes_after(context.instance, seen) if before else []:
@@ -50,12 +56,12 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
             if seen == before:
                 raise
             # Alerts that were sent must not be sent twice. The next tick begins with this one, and may fail on it.
-        context.update_cursor(json.dumps(seen))
         try:
             killed = mark_killed(context.instance, open_archive(), alerts_by=SENSOR)
         except Exception as error:  # noqa: BLE001 - a tick that failed would send its alerts once more
             context.log.warning("cannot tell whether runs were killed: %s", as_sentence(error))
             killed = []
+        context.update_cursor(json.dumps(seen | {_WATCHED: WATCH.dump()}))
         return dg.SkipReason(f"{sent} alerts sent; {len(killed)} killed runs found")
 
     return failure_sensor

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.lease import LEASE_SECONDS, elapsed
+from ncaa_assets.archive.lease import LEASE_SECONDS, LOOK_EVERY, Verdict
+from ncaa_assets.archive.watch import WATCH
 from ncaa_assets.record import calendar
 from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG
+from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -43,23 +45,58 @@ def mark_killed(
     reported as cancelled instead. `alerts_by` goes into the runs' tags: it names who alerts.
 
     No clock tells whether a run lives: it is dead where watching shows that nothing of it changes any more. Each call
-    is one look, and those that follow it know what it saw. With `wait` the call watches until it knows, a minute or
-    two.
+    is one look, and those that follow it know what it saw. With `wait` the call watches all of them together until it
+    knows, a minute or two; but it leaves runs that have not started to calls that look again.
     """
-    killed = []
-    for run in _unfinished(instance, day):
-        dead = _if_dead(instance, archive, run, wait=wait)
-        # Where two processes see the dead run at once, the one that removes the lease reports it.
-        if dead is None or not archive.remove_lease(dead.day, owner=run.run_id) or _has_ended(instance, run):
-            continue
-        instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by})
-        if run.status == dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, message=dead.sentence)
-            continue
-        instance.report_run_failed(run, message=dead.sentence)
-        log.warning("%s: run %s: %s", dead.day, dead.run_id[:8], dead.sentence)
-        killed.append(dead)
+    killed: list[KilledRun] = []
+    runs = list(_unfinished(instance, day))
+    told: set[str] = set()
+    while runs:
+        unsure = []
+        for run in runs:
+            found = _judge(instance, archive, run)
+            if isinstance(found, _Dead):
+                killed += _mark(instance, archive, run, found, alerts_by=alerts_by)
+            elif found is Verdict.UNSURE and run.status != dg.DagsterRunStatus.STARTING:
+                unsure.append(run)
+        if not wait or not unsure:
+            break
+        for run in unsure:
+            if run.run_id not in told:
+                told.add(run.run_id)
+                log.warning(
+                    "%s: run %s may be dead; watching for up to %.0f s whether it lives",
+                    run.tags[PARTITION_TAG], run.run_id[:8], _SILENT_AFTER.total_seconds(),
+                )  # fmt: skip
+        time.sleep(min(LOOK_EVERY, _SILENT_AFTER.total_seconds() / 10))
+        again = [instance.get_run_by_id(run.run_id) for run in unsure]
+        runs = [run for run in again if run is not None and not run.is_finished]
     return killed
+
+
+def _mark(
+    instance: dg.DagsterInstance, archive: Archive, run: dg.DagsterRun, dead: "_Dead", *, alerts_by: str
+) -> list[KilledRun]:
+    """Reports a dead run; nothing where it shows after all that it lives, or where it was reported meanwhile."""
+    day = run.tags[PARTITION_TAG]
+    if dead.lease is not None:
+        # Where two processes see the dead run at once, the one that removes the lease reports it.
+        is_free = archive.remove_lease(day, owner=run.run_id, version=dead.lease)
+    else:
+        is_free = (stored := archive.stored_lease(day)) is None or stored.holder.owner != run.run_id
+    if not is_free or _has_ended(instance, run):
+        return []
+    sentence = (
+        f"this run was killed, ran out of memory, or its machine stopped ({dead.how}); what it had done is kept, and "
+        f"the next run of {day} continues from there"
+    )
+    instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by})
+    if run.status == dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, message=sentence)
+        return []
+    instance.report_run_failed(run, message=sentence)
+    log.warning("%s: run %s: %s", day, run.run_id[:8], sentence)
+    return [KilledRun(run.run_id, day, sentence)]
 
 
 def _unfinished(instance: dg.DagsterInstance, day: str | None) -> Iterator[dg.DagsterRun]:
@@ -72,69 +109,43 @@ def _unfinished(instance: dg.DagsterInstance, day: str | None) -> Iterator[dg.Da
             yield run
 
 
-def _if_dead(instance: dg.DagsterInstance, archive: Archive, run: dg.DagsterRun, *, wait: bool) -> KilledRun | None:
-    day = run.tags[PARTITION_TAG]
-    holder = archive.last_holder(day)
-    if holder is not None and holder.owner == run.run_id:
-        gone = f"process {holder.pid} on {holder.machine} ended without a report"
-        # One that slept with its machine, or that somebody stopped, has let its lease expire and still lives.
-        lives = holder.is_of_this_machine and not holder.is_dead
-        how = None if lives or archive.holder(day, wait=wait) is not None else gone
-    else:
-        how = _silence(instance, run, wait=wait)
-    if how is None:
-        return None
-    return KilledRun(
-        run.run_id,
-        day,
-        f"this run was killed, ran out of memory, or its machine stopped ({how}); what it had done is kept, and the "
-        f"next run of {day} continues from there",
-    )
+@dataclass(frozen=True)
+class _Dead:
+    """What shows a run to be dead, in words, and the version of the lease that it left, if it left one."""
+
+    how: str
+    lease: str | None = None
 
 
-@dataclass
-class _Watched:
-    """A run without a lease: its latest event, and when this was seen first and last, by `elapsed`."""
+def _judge(instance: dg.DagsterInstance, archive: Archive, run: dg.DagsterRun) -> _Dead | Verdict:
+    """Whether a run is dead, by its lease where it has one, else by its silence."""
+    stored = archive.stored_lease(run.tags[PARTITION_TAG])
+    if stored is None or stored.holder.owner != run.run_id:
+        return _judge_silence(instance, run)
+    if stored.holder.is_alive:
+        # One that slept with its machine, or that somebody stopped, has let its lease end and still lives.
+        return Verdict.LIVES
+    if stored.verdict is not Verdict.GONE:
+        return stored.verdict
+    process = "its process" if stored.holder.pid is None else f"process {stored.holder.pid}"
+    return _Dead(visible(f"{process} on {stored.holder.machine} ended without a report"), stored.version)
 
-    event: int
-    first: float
-    last: float
 
-
-_watched: dict[str, _Watched] = {}
-
-
-def _silence(instance: dg.DagsterInstance, run: dg.DagsterRun, *, wait: bool) -> str | None:
-    """That a run without a lease has logged nothing for too long, in words; None where it may still work.
-
-    What the times of its events say is only the reason to watch. A call that waits watches for as long as a started run
-    may be silent; looks without waiting have to cover the whole of the run's limit.
-    """
-    limit = _NEVER_STARTED_AFTER if run.status == dg.DagsterRunStatus.STARTING else _SILENT_AFTER
-    watch, is_told = (min(limit, _SILENT_AFTER) if wait else limit).total_seconds(), False
-    while True:
-        latest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
-        if not latest:
-            return None
-        at = datetime.fromtimestamp(latest[0].timestamp, UTC)
-        silent, now = datetime.now(UTC) - at, elapsed()
-        seen = _watched.get(run.run_id)
-        # Looks that lie far apart are no watching: this machine slept, and the run with it.
-        if seen is None or seen.event != latest[0].storage_id or now - seen.last > _SILENT_AFTER.total_seconds() + 60:
-            seen = _watched[run.run_id] = _Watched(latest[0].storage_id, now, now)
-        seen.last = now
-        if silent < limit and not calendar.is_to_come(at):
-            return None
-        if now - seen.first >= watch:
-            return f"it has been silent for {max(now - seen.first, silent.total_seconds()) / 60:.0f} minutes"
-        if not wait:
-            return None
-        if not is_told:
-            log.warning(
-                "%s: watching run %s for up to %.0f s: it may be dead", run.tags[PARTITION_TAG], run.run_id[:8], watch
-            )
-            is_told = True
-        time.sleep(min(1.0, watch / 10))
+def _judge_silence(instance: dg.DagsterInstance, run: dg.DagsterRun) -> _Dead | Verdict:
+    """Whether a run without a lease is dead: it was watched for so long to log nothing. What the times of its events
+    say is only the reason to watch it: a run that begins is silent for seconds."""
+    limit = (_NEVER_STARTED_AFTER if run.status == dg.DagsterRunStatus.STARTING else _SILENT_AFTER).total_seconds()
+    latest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    if not latest:
+        return Verdict.LIVES
+    at = datetime.fromtimestamp(latest[0].timestamp, UTC)
+    silent = (datetime.now(UTC) - at).total_seconds()
+    seen = WATCH.look(f"run {run.run_id}", str(latest[0].storage_id))
+    if silent < limit and not calendar.is_to_come(at):
+        return Verdict.LIVES
+    if seen.unchanged_for >= limit:
+        return _Dead(f"it has been silent for {seen.unchanged_for / 60:.0f} minutes at least")
+    return Verdict.LIVES if seen.changed else Verdict.UNSURE
 
 
 def _has_ended(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -19,9 +19,10 @@ from unittest.mock import ANY
 
 import pytest
 
-from ncaa_assets.archive import lease
+from ncaa_assets.archive import lease, watch
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.lease import Holder, Lease, holder_of
+from ncaa_assets.archive.watch import WATCH
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import DocumentDamaged, LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
@@ -166,7 +167,7 @@ def put_holder(store: LocalStore, **changes: Any) -> None:
 
 def test_a_held_day_is_refused_to_a_second_run_and_names_the_first(store: LocalStore) -> None:
     with Lease(store, DAY, "first-run"):
-        with pytest.raises(LeaseHeld, match=f"{DAY}.*run first-ru on {socket.gethostname()}"):
+        with pytest.raises(LeaseHeld, match=f"{DAY}.*run first-ru on host {socket.gethostname()}"):
             Lease(store, DAY, "second-run").__enter__()
         assert written(store).owner == "first-run"
         with Lease(store, "2025-03-10", "second-run"):
@@ -197,7 +198,7 @@ def test_another_machines_lease_that_nobody_renews_is_free_once_it_was_watched(
     with caplog.at_level(logging.WARNING), Lease(store, DAY, "ours", seconds=SHORT):
         assert time.monotonic() - started >= SHORT
         assert written(store).owner == "ours"
-    assert caplog.text.count("may still be held by run other-ru on elsewhere") == 1
+    assert caplog.text.count("may be held by run other-ru on host elsewhere") == 1
 
 
 @pytest.mark.parametrize("clock", [-400, -1, 0, 400])
@@ -206,7 +207,7 @@ def test_another_machines_lease_that_is_renewed_is_held_whatever_its_clock_says(
     at = datetime.now(UTC) + timedelta(days=clock)
     renewing = threading.Timer(SHORT / 2, lambda: put_holder(store, since=at, expires=at + timedelta(seconds=1)))
     renewing.start()
-    with pytest.raises(LeaseHeld, match="other-ru on elsewhere"):
+    with pytest.raises(LeaseHeld, match="other-ru on host elsewhere"):
         Lease(store, DAY, "ours", seconds=SHORT).__enter__()
     assert written(store).owner == "other-run"
 
@@ -233,8 +234,8 @@ def test_looks_that_lie_far_apart_are_no_watching(store: LocalStore, monkeypatch
     """This machine slept between them, and the holder's too: it renews its lease once it is awake."""
     put_holder(store)
     assert holder_of(store, DAY, wait=False) is not None
-    now = lease.elapsed()
-    monkeypatch.setattr(lease, "elapsed", lambda: now + 3600)
+    now = watch.elapsed()
+    monkeypatch.setattr(watch, "elapsed", lambda: now + 3600)
     assert holder_of(store, DAY, wait=False) is not None
 
 
@@ -242,7 +243,7 @@ GARBAGE: list[Any] = [None, "", "x", -1, 0, 2**31, 2**64, 1.5, [], {}, "2038-01-
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=str)
-@pytest.mark.parametrize("field", ["owner", "host", "pid", "since", "expires", "boot", "renewed"])
+@pytest.mark.parametrize("field", ["owner", "host", "pid", "since", "expires", "boot", "started", "renewed"])
 @pytest.mark.parametrize("is_ours", [False, True])
 def test_whatever_stands_in_a_lease_it_is_watched_and_then_free(
     store: LocalStore, field: str, value: Any, is_ours: bool
@@ -255,23 +256,62 @@ def test_whatever_stands_in_a_lease_it_is_watched_and_then_free(
         assert written(store).owner == "ours"
 
 
-@pytest.mark.parametrize("pid", [0, -1, -2, 2**31, 2**64])
+@pytest.mark.parametrize("pid", [0, -1, -2, 2**31, 2**64, "1", None])
 def test_a_number_that_is_no_process_is_never_asked_for(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, pid: int
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, pid: Any
 ) -> None:
     """`kill(-1, …)` means every process that there is."""
-    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("asked for"))
-    put_holder(store, host=lease._this_host(), pid=pid)
-    assert holder_of(store, DAY) is None
+    asked: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: asked.append(pid))
+    with Lease(store, DAY, "dead-run"):
+        stored = json.loads(store.read(LEASE)[0])
+    store.write(LEASE, json.dumps({**stored, "pid": pid, "started": None, "renewed": None}).encode())
+    assert holder_of(store, DAY, seconds=SHORT, wait=False) is not None
+    assert holder_of(store, DAY, seconds=SHORT) is None
+    assert {one for one in asked if not 0 < one < 2**31} == set()
 
 
 def test_a_process_id_that_another_program_has_by_now_holds_nothing(store: LocalStore) -> None:
     with Lease(store, DAY, "dead-run"):
         stored = json.loads(store.read(LEASE)[0])
-    store.write(LEASE, json.dumps({**stored, "pid": 1, "renewed": stored["renewed"] - 61}).encode())
+    assert isinstance(stored["started"], int)
+    store.write(LEASE, json.dumps({**stored, "started": stored["started"] - 1}).encode())
     assert holder_of(store, DAY) is None
-    store.write(LEASE, json.dumps({**stored, "pid": 1, "boot": "an earlier one"}).encode())
-    assert holder_of(store, DAY) is None
+    store.write(LEASE, json.dumps({**stored, "pid": os.getppid(), "started": None, "renewed": 1}).encode())
+    started = time.monotonic()
+    assert holder_of(store, DAY, seconds=SHORT, wait=False) is not None, "it may be a holder that slept"
+    WATCH.forget(store.uri(LEASE))
+    assert holder_of(store, DAY, seconds=SHORT) is None
+    assert time.monotonic() - started >= SHORT
+
+
+def test_a_process_of_another_machine_with_this_ones_name_is_not_looked_for_here(store: LocalStore) -> None:
+    """Two fresh servers are both called `ubuntu`, and have the same process namespace."""
+    put_holder(store, host=lease._this_host(), pid=dead_process(), boot="another machine's")
+    assert holder_of(store, DAY, wait=False) is not None
+    put_holder(store, host=lease._this_host(), pid=dead_process(), boot=watch.this_boot())
+    assert holder_of(store, DAY, wait=False) is None
+
+
+def test_a_process_that_has_ended_and_that_nobody_has_waited_for_holds_nothing(store: LocalStore) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        wait_until(lambda: lease._process(child.pid)[0] == "Z")
+        put_holder(store, host=lease._this_host(), pid=child.pid, boot=watch.this_boot(), renewed=watch.elapsed())
+        assert holder_of(store, DAY) is None
+    finally:
+        child.wait()
+
+
+def test_a_living_holder_of_this_machine_that_has_just_slept_is_watched_and_keeps_its_day(store: LocalStore) -> None:
+    """Its latest renewal is hours old by any clock, until it has renewed the lease once more."""
+    with Lease(store, DAY, "sleeper", seconds=SHORT):
+        slept = json.loads(store.read(LEASE)[0])
+        slept["renewed"] -= 7200
+        store.write(LEASE, json.dumps(slept).encode())
+        threading.Timer(0.1, store.write, (LEASE, json.dumps({**slept, "renewed": 0}).encode())).start()
+        with pytest.raises(LeaseHeld, match="sleeper"):
+            Lease(store, DAY, "ours", seconds=60).__enter__()
 
 
 def test_the_holder_itself_goes_by_no_clock_that_anybody_sets(
@@ -285,10 +325,28 @@ def test_the_holder_itself_goes_by_no_clock_that_anybody_sets(
     with Lease(store, DAY, "ours") as held:
         monkeypatch.setattr(lease, "datetime", Jumping)
         held.check()
-        now = lease.elapsed()
-        monkeypatch.setattr(lease, "elapsed", lambda: now + 61)
-        with pytest.raises(LeaseLost, match="silent for longer"):
+
+
+def test_a_holder_that_slept_is_not_sure_of_its_day_until_it_has_renewed_the_lease(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, slept = watch.elapsed, 0.0
+    monkeypatch.setattr(watch, "elapsed", lambda: now() + slept)
+
+    def is_sure(held: Lease) -> bool:
+        try:
             held.check()
+        except LeaseLost as lost:
+            assert "silent for longer" in str(lost)
+            return False
+        return True
+
+    with Lease(store, DAY, "ours") as held:
+        renewed, slept = written(store).renewed, 3600.0
+        assert not is_sure(held)
+        wait_until(lambda: is_sure(held), seconds=10)  # and not after the third of a minute that its sleep had left
+        assert written(store).renewed != renewed
+    assert store.info(LEASE) is None
 
 
 def dead_process() -> int:
@@ -298,7 +356,7 @@ def dead_process() -> int:
 
 
 def test_a_dead_process_of_this_machine_holds_nothing_and_a_live_one_does(store: LocalStore) -> None:
-    put_holder(store, host=lease._this_host(), pid=os.getppid(), boot=lease._this_boot(), renewed=lease.elapsed())
+    put_holder(store, host=lease._this_host(), pid=os.getppid(), boot=watch.this_boot(), renewed=watch.elapsed())
     with pytest.raises(LeaseHeld):
         Lease(store, DAY, "ours").__enter__()
     put_holder(store, host=lease._this_host(), pid=dead_process())
@@ -324,12 +382,47 @@ def test_a_process_that_was_killed_leaves_its_day_free_at_once(store: LocalStore
         assert written(store).owner == "ours"
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"not JSON", b'{"owner": 1}'])
-def test_an_unreadable_lease_is_nobodys(store: LocalStore, data: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"{}", b"not JSON", b'{"owner": 1}', b"[]", b"null", b"\xff", b"[" * 100_000, b"\x00" * 10_000_000,
+        b'{"owner": "' + b"x" * 10_000_000 + b'", "host": "' + b"y" * 10_000_000 + b'"}',
+        b'{"owner": "\\ud800", "renewed": NaN}', b'{"owner": "r", "renewed": Infinity, "pid": 1e999}',
+        b'{"owner": "\\u001b[31m\\nALERT", "since": "0001-01-01T00:00:00+23:59"}',
+        b'{"owner": "r", "since": "9999-12-31T23:59:59-23:59"}',
+    ],
+    ids=lambda data: repr(data[:24]),
+)  # fmt: skip
+def test_an_unreadable_lease_is_watched_as_any_other(
+    store: LocalStore, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     store.write(LEASE, data)
-    assert holder_of(store, DAY) is None
-    with Lease(store, DAY, "ours"):
+    there = holder_of(store, DAY, wait=False)
+    assert there is not None
+    assert str(there).isprintable()
+    assert len(str(there)) < 300
+    with caplog.at_level(logging.WARNING), Lease(store, DAY, "ours", seconds=SHORT):
         assert written(store).owner == "ours"
+    assert f"{DAY} may be held by " in caplog.text
+
+
+def test_an_unreadable_lease_that_somebody_renews_is_held(store: LocalStore) -> None:
+    store.write(LEASE, b"of a version to come")
+    threading.Timer(0.2, store.write, (LEASE, b"and renewed by it")).start()
+    with pytest.raises(LeaseHeld, match="an unknown run on host an unknown host"):
+        Lease(store, DAY, "ours", seconds=60).__enter__()
+
+
+def test_a_lease_that_was_renewed_since_it_was_judged_is_not_removed(store: LocalStore) -> None:
+    put_holder(store)
+    judged = lease.look(store, DAY)
+    assert judged is not None
+    put_holder(store, pid=2)
+    assert not lease.remove_lease_of(store, DAY, owner="other-run", version=judged.version)
+    assert written(store).pid == 2
+    store.delete(LEASE)
+    assert not lease.remove_lease_of(store, DAY, owner="other-run", version=judged.version), "somebody else did"
+    assert lease.remove_lease_of(store, DAY, owner="other-run"), "there is none any more"
 
 
 def test_a_heartbeat_renews_the_lease_for_as_long_as_it_is_held(store: LocalStore) -> None:
@@ -390,9 +483,9 @@ def test_a_run_that_was_silent_for_longer_than_its_lease_stops(
             return False
 
         wait_until(lost)
-        monkeypatch.undo()
         with pytest.raises(LeaseLost, match="run the day again"):
-            lease.check()  # lost once is lost for good
+            lease.check()
+        monkeypatch.undo()
     assert "could not be renewed" in caplog.text
 
 
@@ -507,7 +600,7 @@ _MACHINE = """
 import os, random, signal, sys, time
 from datetime import datetime, timedelta
 from pathlib import Path
-from ncaa_assets.archive import lease
+from ncaa_assets.archive import lease, watch
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import LeaseHeld, LeaseLost
 
@@ -522,7 +615,7 @@ class Clock(datetime):
 
 lease.datetime = Clock
 lease._this_host = lambda: name + "/"
-lease._this_boot = lambda: name
+watch.this_boot = lambda: name
 inside = Path(root, "inside")
 for _ in range(8):
     try:

@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -372,7 +373,7 @@ def test_a_day_that_a_run_holds_is_waited_for(verify: Said) -> None:
         threading.Timer(0.5, held.close).start()
         code, said = verify()
     assert code == 0, said
-    assert f"for 1 day that a run is backing up now: {FIRST}" in said
+    assert f"for 1 day that a run may be backing up: {FIRST}" in said
     assert "2 days verified" in said
 
 
@@ -383,6 +384,34 @@ def test_a_day_whose_run_died_on_another_machine_is_verified(verify: Said, monke
     Path("data/.leases", f"{SECOND}.json").write_text(lease)
     code, said = verify()
     assert (code, "2 days verified" in said) == (0, True), said
+
+
+def test_a_dead_runs_day_is_verified_however_long_the_other_days_take(
+    verify: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first look lies too far back then to count as watching."""
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("ncaa_assets.archive.watch._MOST_BETWEEN", 0.4)
+    reconcile = reconcile_day
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.6)
+        return reconcile(*arguments, **options)
+
+    monkeypatch.setattr("ncaa_assets.commands.verify.reconcile_day", slowly)
+    Path("data/.leases").mkdir(exist_ok=True)
+    Path("data/.leases", f"{FIRST}.json").write_text('{"owner": "dead", "host": "elsewhere/", "pid": 1}')
+    code, said = verify()
+    assert (code, "2 days verified" in said) == (0, True), said
+
+
+def test_of_days_that_are_all_held_nothing_is_called_equal(verify: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", 0.6)
+    with lease_of(LocalStore(Path("data")), FIRST, "one"), lease_of(LocalStore(Path("data")), SECOND, "another"):
+        code, said = verify()
+    assert code == 1
+    assert "2 days not verified: a run was at work there; verify again later" in said
+    assert "equal" not in said
 
 
 def test_a_copy_that_does_not_decode_is_its_sources_fault_where_its_bytes_are_right(verify: Said) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ncaa_assets.archive import watch
 from ncaa_assets.archive.lease import Holder, _this_host
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.definitions import build_defs
@@ -197,6 +198,30 @@ def test_a_killed_run_is_found_and_marked_and_raises_an_alert(
     assert "ended without a report" in instance_log
     (alert,) = tick()
     assert alert.startswith(f"ALERT daily_backup {DAY}: this run was killed, ran out of memory")
+
+
+def test_a_run_of_a_dead_machine_is_found_though_each_tick_has_a_process_of_its_own(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that starts its own code server replaces it every minute."""
+    now, passed = watch.elapsed, [0.0]
+    monkeypatch.setattr(watch, "elapsed", lambda: now() + passed[0])
+    run = dg.DagsterRun("daily_backup", run_id="8f14e45f-0000-4000-8000-000000000003", tags={"dagster/partition": DAY})
+    dead = Holder(owner=run.run_id, host="elsewhere/", pid=1, expires=datetime(2038, 1, 1, tzinfo=UTC))
+    with open_instance(home) as instance:
+        instance.add_run(run)
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
+        LocalStore(settings.archive_dir).write(f".leases/{DAY}.json", dead.model_dump_json().encode())
+        for passed[0] in (0.0, 30.0, 59.0):
+            assert tick() == []
+            watch.WATCH._seen.clear()
+            found = instance.get_run_by_id(run.run_id)
+            assert found is not None
+            assert found.status == dg.DagsterRunStatus.STARTED
+        passed[0] = 70.0
+        assert tick() == []
+        (alert,) = tick()
+    assert alert.startswith(f"ALERT daily_backup {DAY}: this run was killed")
 
 
 def lose_a_worker(settings: Settings, home: Path, of: str | None = None, **tags: str) -> str:

@@ -3,16 +3,19 @@
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 import pytest
 
-from ncaa_assets.archive.lease import Holder, _this_host
+from ncaa_assets.archive.lease import Holder, _process, _this_host
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.runs import killed as killed_runs
 from ncaa_assets.runs.killed import KilledRun, mark_killed
 from ncaa_assets.runs.names import ALERTS_TAG
 from ncaa_assets_tests.archives import archive_in, lease_of
@@ -77,11 +80,22 @@ def dead() -> int:
 
 
 def leave_lease(
-    store: LocalStore, run: dg.DagsterRun, *, pid: int, host: str | None = None, expires_in: float = 60
+    store: LocalStore,
+    run: dg.DagsterRun,
+    *,
+    pid: int,
+    host: str | None = None,
+    expires_in: float = 60,
+    started: int | None = None,
 ) -> None:
     now = datetime.now(UTC)
     holder = Holder(
-        owner=run.run_id, host=host or _this_host(), pid=pid, since=now, expires=now + timedelta(seconds=expires_in)
+        owner=run.run_id,
+        host=host or _this_host(),
+        pid=pid,
+        since=now,
+        expires=now + timedelta(seconds=expires_in),
+        started=started,
     )
     store.write(f".leases/{DAY}.json", holder.model_dump_json().encode())
 
@@ -160,8 +174,68 @@ def test_a_run_without_a_lease_that_still_logs_lives_whatever_the_clock_says(
         assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
         instance.report_engine_event("it works", run)
         threading.Event().wait(0.3)
-    (killed,) = mark_killed(instance, archive_in(store), alerts_by="a test", wait=True)
-    assert killed.run_id == run.run_id, "it logs no more"
+    deadline = time.monotonic() + 30
+    while not (killed := mark_killed(instance, archive_in(store), alerts_by="a test")):
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
+    assert killed[0].run_id == run.run_id, "it logs no more"
+
+
+def test_a_call_that_waits_leaves_a_run_that_may_still_start_to_later_ones(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image takes minutes to come, and a clock that is ahead says that they are days."""
+    monkeypatch.setattr("ncaa_assets.runs.killed.datetime", Ahead)
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(seconds=0.2))
+    run = make_run(DagsterRunStatus.STARTING)
+    assert mark_killed(instance, archive_in(store), alerts_by="a test", wait=True) == []
+    assert status_of(instance, run) == DagsterRunStatus.STARTING
+
+
+def test_dead_runs_are_watched_together(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ncaa_assets.runs.killed.datetime", Ahead)
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(seconds=1))
+    runs = {make_run(DagsterRunStatus.STARTED, day=f"2025-03-{number:02}").run_id for number in range(1, 9)}
+    sleep, slept = time.sleep, list[float]()
+
+    def counted(seconds: float) -> None:
+        slept.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", counted)
+    killed = mark_killed(instance, archive_in(store), alerts_by="a test", wait=True)
+    assert {one.run_id for one in killed} == runs
+    assert sum(slept) < 3, "one after the other would take eight seconds"
+
+
+def test_a_run_that_takes_its_lease_or_renews_it_after_the_look_is_not_marked(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch, dead: int
+) -> None:
+    run = make_run(DagsterRunStatus.STARTED)
+    judge = killed_runs._judge
+
+    def and_then_renewed(*arguments: Any) -> Any:
+        found = judge(*arguments)
+        leave_lease(store, run, pid=os.getpid())
+        return found
+
+    monkeypatch.setattr(killed_runs, "_judge", and_then_renewed)
+    monkeypatch.setattr(killed_runs, "_SILENT_AFTER", timedelta(0))
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == [], "it was silent"
+    leave_lease(store, run, pid=dead)
+    assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
+    assert status_of(instance, run) == DagsterRunStatus.STARTED
+    assert archive_in(store).holder(DAY, wait=False) is not None
+
+
+def test_a_run_whose_process_id_another_program_has_is_dead(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore
+) -> None:
+    run = make_run(DagsterRunStatus.STARTED)
+    leave_lease(store, run, pid=os.getppid(), started=1)
+    assert [one.run_id for one in mark_killed(instance, archive_in(store), alerts_by="a test")] == [run.run_id]
 
 
 def test_a_run_that_holds_its_day_lives_however_silent_also_one_that_slept_with_its_machine(
@@ -171,7 +245,8 @@ def test_a_run_that_holds_its_day_lives_however_silent_also_one_that_slept_with_
     run = make_run(DagsterRunStatus.STARTED)
     with lease_of(store, DAY, run.run_id):
         assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
-    leave_lease(store, run, pid=os.getpid(), expires_in=-3600)
+    leave_lease(store, run, pid=os.getpid(), expires_in=-3600, started=_process(os.getpid())[1])
+    monkeypatch.setattr("ncaa_assets.archive.lease.LEASE_SECONDS", -1)
     assert mark_killed(instance, archive_in(store), alerts_by="a test") == []
     assert status_of(instance, run) == DagsterRunStatus.STARTED
 
