@@ -35,6 +35,9 @@ from ncaa_assets.text import visible
 # uses 0.5), a large picture some times that, and each further core has stacks and heaps for its threads.
 VIDEO_MEMORY = 4 * 1024**3 + (os.cpu_count() or 1) * 256 * 1024**2
 
+# Whether the kernel ends a program when this process is killed, as Linux does.
+ENDS_WITH_US = sys.platform == "linux"
+
 _START = str(Path(__file__).with_name("child_start.py"))
 _CAPTURED = 64 * 1024  # bytes of stderr that are kept from its start, and as many from its end
 _ENDS_WITHIN = 5.0  # seconds; what was killed may hang in the kernel

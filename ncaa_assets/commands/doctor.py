@@ -250,7 +250,10 @@ def _ffmpeg(settings: Settings) -> Iterator[Line]:
         return
     version_match = re.search(r"ffmpeg version (\S+)", version.stdout.decode("utf-8", "replace"))
     number = version_match[1] if version_match else None
-    yield Line(Mark.OK, "ffmpeg", f"{number or 'unknown version'} at {program}", {"version": number})
+    text = f"{number or 'unknown version'} at {program}"
+    if not child.ENDS_WITH_US:
+        text += "; on this system it goes on to the end of its file where a `kill -9` ends the run"
+    yield Line(Mark.OK, "ffmpeg", text, {"version": number})
 
 
 def _instance(settings: Settings) -> Iterator[Line]:

@@ -16,6 +16,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from dagster._daemon.types import DaemonHeartbeat
 
+from ncaa_assets import child
 from ncaa_assets.archive import documents
 from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.aws.probe import topic
@@ -101,6 +102,16 @@ def test_a_new_machine_without_a_key_would_work_and_nothing_is_created_by_asking
     assert f"{YESTERDAY} is not backed up yet; run `ncaa-assets backup`" in said.line("yesterday", "warn")
     assert "Yes. 2 things to know about" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_kernel_ends_no_program_with_its_run_the_line_about_ffmpeg_says_so(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "it goes on to the end of its file where a `kill -9` ends the run"
+    monkeypatch.setattr(child, "ENDS_WITH_US", True)
+    assert note not in doctor().line("ffmpeg", "ok")
+    monkeypatch.setattr(child, "ENDS_WITH_US", False)
+    assert note in doctor().line("ffmpeg", "ok")
 
 
 def test_a_real_key_is_tried_with_one_request_and_shows_nowhere(doctor: Doctor, server: ScriptedServer) -> None:

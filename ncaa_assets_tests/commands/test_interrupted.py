@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from typing import Any
 import pytest
 
 from ncaa_assets.settings import Settings
+from ncaa_assets.source.sample_api.clips import make_clip
+from ncaa_assets_tests.backends.test_local import wait_until
 from ncaa_assets_tests.days import DAY, KEY, back_up, settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
@@ -151,6 +154,37 @@ def test_of_two_commands_for_one_day_at_once_one_does_it_and_the_other_says_so(
     assert "skipped" in outputs[running.index(ended)][0]
     assert f"{DAY} backed up" in outputs[running.index(other)][0]
     assert server.times("/1.mp4") == 1
+
+
+def _of_archive(archive: Path) -> list[str]:
+    """The command lines of the processes that work on an archive."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            found += [line] if str(archive) in line else []
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no signal comes with a parent's death")
+def test_a_command_that_is_killed_while_it_encodes_leaves_no_ffmpeg_behind(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    video = server.on("/1.mp4", Reply(make_clip(tmp_path / "long.mp4", seconds=200, height=180).read_bytes()))
+    environment = {
+        **os.environ, "API_URL": serve_listing(server, lambda: [record(1, video)]), "RAPIDAPI_KEY": KEY,
+        "VIDEO_ALLOW_PRIVATE_HOSTS": "1", "MATCHES": "0", "DATA_DIR": str(tmp_path / "archive"),
+    }  # fmt: skip
+    with subprocess.Popen([COMMAND, "backup", "--date", DAY], env=environment, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: any("libx264" in line for line in _of_archive(tmp_path / "archive")))
+        process.kill()
+        process.wait()
+        wait_until(lambda: _of_archive(tmp_path / "archive") == [], seconds=10)
+    again = subprocess.run(
+        [COMMAND, "backup", "--date", DAY], env={**environment, "ENCODE": "never"}, capture_output=True, check=False
+    )
+    assert again.returncode == 0, "nobody holds the day any more"
+    assert server.times("/1.mp4") == 1, "what was copied is not copied again"
 
 
 def _first_to_end(running: "list[subprocess.Popen[str]]") -> "subprocess.Popen[str]":
