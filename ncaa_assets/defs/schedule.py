@@ -8,7 +8,7 @@ import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.defs.partitions import days_to_look_at
-from ncaa_assets.failures import BackupError
+from ncaa_assets.failures import as_sentence
 from ncaa_assets.runs.dagster_private import UnresolvedAssetJobDefinition
 from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.settings import Settings
@@ -62,7 +62,7 @@ def _was_listed_since(context: dg.ScheduleEvaluationContext, open_archive: Calla
     """Whether the day's listing was read whole after the tick's time, which is possible where the tick comes late."""
     try:
         fetched_at = open_archive().last_whole_fetch(day)
-    except BackupError as error:
-        context.log.warning("cannot tell whether %s was backed up meanwhile: %s", day, error)
+    except Exception as error:  # noqa: BLE001 - a tick that fails would launch no day at all
+        context.log.warning("cannot tell whether %s was backed up meanwhile: %s", day, as_sentence(error))
         return False  # the day's run meets the same error and reports it
     return fetched_at is not None and fetched_at >= context.scheduled_execution_time

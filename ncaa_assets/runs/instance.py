@@ -209,6 +209,7 @@ class Recorder:
         self._home, self._say = home, say
         self._stack = ExitStack()
         self._broken: HomeUnusable | None = None
+        self._half_recorded: tuple[dg.DagsterInstance, str] | None = None
         try:
             self.instance = self._stack.enter_context(open_instance(home))
         except HomeUnusable as error:
@@ -223,8 +224,24 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(SQLAlchemyError, sqlite3.Error):  # of a home that broke, and that nothing more is asked of
+        # Of a home that broke, nothing more is needed.
+        with suppress(SQLAlchemyError, sqlite3.Error, HomeUnusable):
+            self._end_half_recorded_run()
+        with suppress(SQLAlchemyError, sqlite3.Error):
             self._stack.close()
+
+    def _end_half_recorded_run(self) -> None:
+        """Where a home broke and works again, as after a lock, marks the run as cancelled whose record ends in its
+        middle: for a run without an end, people would be alerted."""
+        if self._broken is None or self._half_recorded is None:
+            return
+        instance, run_id = self._half_recorded
+        _look_at_databases(self._home, until=time.monotonic())
+        delattr(instance, "handle_new_event")  # from here on, Dagster's own again
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            how = "the home could not record the rest of this run, so its day was backed up by one that is not recorded"
+            instance.report_run_canceled(run, message=how)
 
     @property
     def records(self) -> bool:
@@ -256,6 +273,7 @@ class Recorder:
                 reason = _unusable(self._home, error)
                 if not isinstance(reason, HomeUnusable):
                     raise reason from error
+                self._half_recorded = self.instance, event.run_id
                 self._lose(reason)
         assert self._broken is not None  # noqa: S101 - `_lose` was called
         raise self._broken

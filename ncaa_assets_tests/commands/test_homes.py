@@ -243,6 +243,27 @@ def test_a_home_that_breaks_in_the_middle_of_a_run_costs_its_record_and_not_the_
     assert f"{DAY} backed up" in result.stdout
 
 
+def test_a_run_whose_home_was_locked_for_a_while_is_recorded_as_cancelled_and_nobody_is_alerted(
+    run: Run, server: ScriptedServer, home: Path
+) -> None:
+    listing = json.dumps({"data": [record(1, None)], "pagination": {"totalCount": 1}}).encode()
+    with contextlib.ExitStack() as stack:
+
+        def answer(handler: Handler) -> None:
+            if server.times(API_PATH) == 1:
+                stack.enter_context(locked(home / INDEX))
+            else:
+                stack.close()  # the day is done anew, unrecorded
+            Reply(listing).send(handler)
+
+        result = run(
+            "backup", "--date", DAY, API_URL=server.on(API_PATH, answer), RAPIDAPI_KEY=KEY, DAGSTER_HOME=str(home),
+            ENCODE="never", MATCHES="0",
+        )  # fmt: skip
+    assert (result.exit_code, bool(said_of(result))) == (0, True)
+    assert recorded(home) == ["CANCELED"]
+
+
 def test_a_range_goes_on_without_its_record(run: Run, server: ScriptedServer, home: Path) -> None:
     url = breaking_api(server, None, lambda: garbage(home / INDEX))
     result = run(
