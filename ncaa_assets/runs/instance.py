@@ -47,18 +47,8 @@ class HomeUnusable(StoreError):
     """A home on this machine cannot record runs; the message says why and how to mend it."""
 
 
-def prepare_home(home: Path) -> None:
-    """Makes `home` a Dagster home: creates the folder, copies our `dagster.yaml` there unless it has one, and sees that
-    its databases can be used.
-
-    Raises:
-        HomeUnusable: the folder cannot be created or written, or one of its databases is damaged or locked.
-    """
-    _make_home(home)
-    _look_at_databases(home, until=time.monotonic() + _PATIENCE)
-
-
 def _make_home(home: Path) -> None:
+    """Creates the folder, and copies our `dagster.yaml` there unless it has one."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         configuration = home / CONFIGURATION
@@ -71,19 +61,19 @@ def _make_home(home: Path) -> None:
         probe.unlink()
     except (FileExistsError, NotADirectoryError) as error:
         raise HomeUnusable(
-            f"{visible(error.filename or home)} is a file, and a folder has to be there for {visible(home)}; move it "
+            f"{_shown(error.filename or home)} is a file, and a folder has to be there for {_shown(home)}; move it "
             "away, or set DAGSTER_HOME to another folder"
         ) from error
     except OSError as error:
         raise HomeUnusable(
-            f"{visible(home)}, where Dagster records its runs, cannot be written ({error.strerror or error}); free "
+            f"{_shown(home)}, where Dagster records its runs, cannot be written ({error.strerror or error}); free "
             "some space, mend its permissions, or set DAGSTER_HOME to another folder"
         ) from error
 
 
 def _look_at_databases(home: Path, *, until: float) -> None:
     """Sees that the databases of a home are there whole or not at all, and not locked for longer than `until`."""
-    for name in _DATABASES:
+    for name in () if _is_elsewhere(home) else _DATABASES:
         path = home / name
         try:
             path.open("rb").close()  # says more of what is wrong than SQLite
@@ -117,23 +107,26 @@ def _unusable(home: Path, error: Exception, *, path: Path | None = None) -> Back
             "reached, then run it again"
         )
     if is_misconfigured:
-        return HomeUnusable(f"{visible(configuration)} {_what_is_wrong(error)}, or delete it: {_NEW}")
-    place = visible(path or home, most=_MOST_PATH)
-    away = f"move {visible(home, most=_MOST_PATH)} away: {_NEW}, and the archive needs nothing of it"
+        return HomeUnusable(f"{_shown(configuration)} {_what_is_wrong(error)}, or delete the file: {_NEW}")
+    place, away = _shown(path or home), f"move {_shown(home)} away: {_NEW}, and the archive needs nothing of it"
     if isinstance(error, filelock.Timeout) or "database is locked" in words:
         return HomeUnusable(f"another process keeps {place} locked; end that process, or {away}")
     if isinstance(error, PermissionError) or "readonly database" in words:
         how = "mend its permissions, or set DAGSTER_HOME to another folder"
         return HomeUnusable(f"this user may not read and write {place}; {how}")
-    if "disk is full" in words:
+    if "disk is full" in words or "No space left" in words:
         return HomeUnusable(f"the disk that holds {place} is full; free some space, or set DAGSTER_HOME elsewhere")
     if isinstance(ours, Shortage):
         return ours
     if not _is_of_a_database(error):
-        return HomeUnusable(f"{place} cannot be used ({words}); correct {visible(configuration)}, or {away}")
+        return HomeUnusable(f"{place} cannot be used ({words}); correct {_shown(configuration)}, or {away}")
     if "unable to open" in words and (shortage := _shortage()) is not None:
         return shortage
     return HomeUnusable(f"{place} is damaged ({words}); {away}")
+
+
+def _shown(path: object) -> str:
+    return visible(path, most=_MOST_PATH)
 
 
 def _is_of_a_database(error: BaseException) -> bool:
@@ -213,6 +206,8 @@ class Recorder:
         try:
             self.instance = self._stack.enter_context(open_instance(home))
         except HomeUnusable as error:
+            if _is_elsewhere(home):
+                raise
             self._lose(error)
             self._open_temporary()
             return
@@ -242,11 +237,6 @@ class Recorder:
         if run is not None and not run.is_finished:
             how = "the home could not record the rest of this run, so its day was backed up by one that is not recorded"
             instance.report_run_canceled(run, message=how)
-
-    @property
-    def records(self) -> bool:
-        """Whether runs are recorded in the home."""
-        return self._broken is None
 
     def goes_on_without(self, error: Exception) -> bool:
         """Whether this error says that the home broke while it recorded a run. Then `instance` is a temporary one from

@@ -289,7 +289,7 @@ def test_an_instance_that_cannot_be_opened_is_told_with_how_to_mend_it(doctor: D
     line = said.line("instance", "warn")
     assert "a backup works, but is not recorded in the UI, and the UI does not start" in line
     assert "no_such_setting" in line
-    assert "correct it, or delete it: the next run makes a new one" in line
+    assert "correct it, or delete the file: the next run makes a new one" in line
 
     (home / "dagster.yaml").write_text("storage:\n  postgres:\n    no_such_setting: true\n")
     said = doctor()

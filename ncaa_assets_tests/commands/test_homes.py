@@ -158,7 +158,7 @@ def test_a_home_that_is_none_and_a_wrong_configuration_stop_no_backup(
 
 def test_a_wrong_configuration_is_mended_by_deleting_it(back_up: Callable[..., Result], home: Path) -> None:
     (home / "dagster.yaml").write_text("no_such_setting: 1\n")
-    assert "or delete it: the next run makes a new one" in said_of(back_up())
+    assert "or delete the file: the next run makes a new one" in said_of(back_up())
     (home / "dagster.yaml").unlink()
     result = back_up()
     assert (result.exit_code, UNRECORDED in result.stderr) == (0, False)
@@ -202,6 +202,14 @@ def test_a_database_elsewhere_that_does_not_answer_stops_the_backup_as_others_lo
     result = back_up()
     assert (result.exit_code, Path("data/highlights").exists()) == (1, False)
     assert f"check that the database in {home / 'dagster.yaml'} is up and can be reached" in result.stderr
+
+
+def test_old_files_beside_a_database_elsewhere_are_not_looked_at(back_up: Callable[..., Result], home: Path) -> None:
+    garbage(home / RUNS)
+    (home / "dagster.yaml").write_text("storage:\n  postgres:\n    postgres_db: {hostname: {env: NO_SUCH}}\n")
+    result = back_up()
+    assert (result.exit_code, "damaged" in result.stderr) == (2, False), result.stderr
+    assert str(home / "dagster.yaml") in result.stderr
 
 
 def breaking_api(server: ScriptedServer, url: str | None, harm: Callable[[], Any]) -> str:
