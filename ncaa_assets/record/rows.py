@@ -29,6 +29,7 @@ _MISSING = object()
 
 # SQLite's JSON functions end a text at a NUL, and make bytes of half an emoji that no client takes for text.
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")
+_UNREADABLE_WRITTEN = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # as `json_text.dumps` writes them
 
 # What a day's matches alone tell of a game, and all that a row says of it.
 _OF_MATCH = ("home_score", "away_score", "game_state", "score", "venue")
@@ -45,7 +46,9 @@ def rows_of(day: HighlightsDay) -> list[Row]:
     """
     rows = []
     games = games_of(day)
-    all_fit = len(json_text.dumps(day.data)) <= _LARGEST_ROW - _OURS  # then no record need be measured by itself
+    written = json_text.dumps(day.data)
+    all_fit = len(written) <= _LARGEST_ROW - _OURS  # then no record need be measured by itself
+    all_readable = _UNREADABLE_WRITTEN.search(written) is None  # nor looked through
     for view, record in day.highlights():
         key = view.id
         entry = day.backup.records[key]
@@ -62,7 +65,7 @@ def rows_of(day: HighlightsDay) -> list[Row]:
             **readable(games[key]),
         }
         fits = all_fit and len(key) < 100
-        fields = readable(record)
+        fields = record if all_readable else readable(record)
         rows.append({**fields, **ours} if fits else _fitted(fields, ours, key, HighlightsDay.key(day.date)))
     return rows
 
@@ -201,7 +204,12 @@ def differing_fields(stored: Row, wanted: Row) -> list[str]:
     Fields that move with every fetch are left out, and so are those that only the table's row has: another program may
     keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it.
     """
-    stored, wanted = readable(stored), readable(wanted)  # earlier versions wrote the texts as they came
+    fields = _unlike(stored, wanted)
+    # Earlier versions wrote the texts as they came.
+    return _unlike(readable(stored), readable(wanted)) if fields else []
+
+
+def _unlike(stored: Row, wanted: Row) -> list[str]:
     return sorted(
         name
         for name, value in wanted.items()
