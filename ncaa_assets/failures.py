@@ -61,6 +61,10 @@ class ObjectMissing(StoreError):
     """There is no object under this key."""
 
 
+class TableUnusable(StoreError):
+    """The table of rows cannot be used, whichever row is asked for."""
+
+
 class DocumentDamaged(StoreError):
     """A stored document cannot be read: it is damaged, or a newer version of this project wrote it."""
 

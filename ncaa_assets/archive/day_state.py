@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ncaa_assets.archive import documents
 from ncaa_assets.archive.identity import Identity
 from ncaa_assets.archive.standing import Output, Wanted, clips, plan, still_to_copy
-from ncaa_assets.failures import ObjectMissing, StoreError
+from ncaa_assets.failures import ObjectMissing, StoreError, TableUnusable
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import FetchRecord, HighlightsDay, ProcessedDay, VideosDay
@@ -29,12 +29,14 @@ class DayState:
 
     `undone` names in a few words the first work that is not done, or is None where all is. `fetched_at` is when the
     listing of the archive's module was last read whole, or None where it never was. `to_come` is the time of a later
-    whole fetch that lies in the future: a clock was wrong, so it counts for nothing.
+    whole fetch that lies in the future: a clock was wrong, so it counts for nothing. `table_trouble` says why the rows
+    could not be looked at, whichever day is asked for: no run of the day mends that.
     """
 
     undone: str | None
     fetched_at: datetime | None
     to_come: datetime | None = None
+    table_trouble: str | None = None
 
     def why_now(self, now: datetime) -> str | None:
         """Why the day should be backed up now, in a few words, or None where it should not."""
@@ -50,7 +52,8 @@ class DayState:
 
     def is_done_since(self, start: datetime) -> bool:
         """Whether all of the day is there and its listing was read whole at or after `start`."""
-        return self.undone is None and self.fetched_at is not None and self.fetched_at >= start
+        is_whole = self.undone is None and self.table_trouble is None
+        return is_whole and self.fetched_at is not None and self.fetched_at >= start
 
 
 def state_of(
@@ -68,13 +71,18 @@ def state_of(
         return DayState(f"failed: {error}", None)
     whole = _whole_fetches(highlights.backup.fetches, settings.limit, identity)
     fetched_at, to_come = _latest(whole), whole[-1] if whole and calendar.is_to_come(whole[-1]) else None
+    without_row, table_trouble = 0, None
     try:
-        undone = next(_undone(store, table, highlights, settings), None)
+        without_row = _without_row(table, highlights)
+    except TableUnusable as error:
+        table_trouble = str(error)
+    try:
+        undone = next(_undone(store, without_row, highlights, settings), None)
     except ObjectMissing:
         undone = "missing: its videos or their encodes were never recorded"
     except StoreError as error:
         undone = f"failed: {error}"
-    return DayState(undone, fetched_at, to_come)
+    return DayState(undone, fetched_at, to_come, table_trouble)
 
 
 def last_whole_fetch(store: ObjectStore, day: str, settings: Settings, identity: Identity | None) -> datetime | None:
@@ -91,7 +99,14 @@ def last_whole_fetch(store: ObjectStore, day: str, settings: Settings, identity:
         return None
 
 
-def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, settings: Settings) -> Iterator[str]:
+def _without_row(table: HighlightTable, day: HighlightsDay) -> int:
+    """How many of a day's highlights have no row that names it."""
+    keys = [row_key(identifier) for identifier in day.backup.records]
+    rows = table.get(keys)
+    return sum(day.date not in days_of(rows.get(key, {})) for key in keys)
+
+
+def _undone(store: ObjectStore, without_row: int, day: HighlightsDay, settings: Settings) -> Iterator[str]:
     """Yields the work that is not done, in the order in which a run does it.
 
     Raises:
@@ -100,10 +115,8 @@ def _undone(store: ObjectStore, table: HighlightTable, day: HighlightsDay, setti
     fetches = day.backup.fetches
     if not fetches or not fetches[-1].is_whole(settings.limit):
         yield "incomplete: the last fetch did not read the whole listing"
-    keys = [row_key(identifier) for identifier in day.backup.records]
-    rows = table.get(keys)
-    if without_row := [key for key in keys if day.date not in days_of(rows.get(key, {}))]:
-        yield f"failed: {plural(len(without_row), 'highlight')} without a row"
+    if without_row:
+        yield f"failed: {plural(without_row, 'highlight')} without a row"
     videos = documents.load(store, VideosDay, day.date)
     processed = documents.load(store, ProcessedDay, day.date)
     wanted = Wanted.of(settings)

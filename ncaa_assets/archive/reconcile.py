@@ -12,7 +12,7 @@ import hashlib
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,7 +25,7 @@ from ncaa_assets.archive import documents
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
-from ncaa_assets.failures import ObjectMissing, StoreError
+from ncaa_assets.failures import ObjectMissing, StoreError, TableUnusable
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole, read_index
 from ncaa_assets.media.lengths import differences, tolerance
@@ -201,10 +201,11 @@ class Comparison(Generic[E]):
 @dataclass
 class DayReport:
     """The findings of one day, whether the archive has anything of it, and how much was looked at (`hashed_bytes` in
-    bytes)."""
+    bytes). `table_trouble` says why its rows could not be compared, whichever day is asked for."""
 
     day: str
     is_there: bool = False
+    table_trouble: str | None = None
     findings: list[Finding] = field(default_factory=list)
     highlights: int = 0
     rows: int = 0
@@ -413,7 +414,11 @@ def _remedy_for_pages(manifest: VideosDay) -> str:
 
 
 def rows(
-    day: HighlightsDay, table: HighlightTable, *, rows_of_day: RowsOfDay | None = None
+    day: HighlightsDay,
+    table: HighlightTable,
+    *,
+    rows_of_day: RowsOfDay | None = None,
+    is_there: Callable[[str], bool] | None = None,
 ) -> Comparison[RowsEvidence]:
     """Whether each of the day's highlights has its row, with every field as the JSON says. `last_seen` and `fetch_date`
     are not compared: they move with each fetch, and a row is not written for their sake.
@@ -421,7 +426,7 @@ def rows(
     A row that names several days is made from the JSON of all of them (`rows.join_rows`), which `rows_of_day` gives.
     With it, a row is compared with all of its days, and the rows that the table has under this day with the JSON.
     Without it, only what this day alone decides is compared: another run may be writing the other days, and a table's
-    index lags behind its rows.
+    index lags behind its rows. `is_there` says whether the archive has any document of another day.
     """
     expected = {row["id"]: row for row in rows_of(day)}
     under_day = table.day(day.date) if rows_of_day is not None else []
@@ -434,6 +439,10 @@ def rows(
     wrong = _row_problems({key: expected[key] for key in wrong}, stored, day.date, rows_of_day)
     remedies = {key: (problem, _rerun(day.date)) for key, problem in wrong.items()}
     problems = _day_problems(counted, expected, stored, day.date) if rows_of_day is not None else {}
+    for key, row in stored.items():
+        if unknown := [other for other in days_of(row) if is_there and other != day.date and not is_there(other)]:
+            problem = f"has a row that names {unknown[0]}, a day of which the archive has no document"
+            problems[key] = (problem, f"put its documents back; or delete the row, then {_rerun(day.date)}")
     return Comparison(
         [
             Finding(day.date, "backup_rows", key, problem, remedy)
@@ -457,6 +466,8 @@ def _row_problems(
 
 def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) -> str | None:
     days = days_of(stored)
+    if not days:
+        return "has a row that cannot be read, or is another program's"
     if day not in days:
         return f"has a row that does not name {day}"
     if stored["days"] != days:
@@ -691,7 +702,7 @@ def length_problems(source: CopiedVideo, output: ProcessedVideo, lasts: float | 
 
 def reconcile_day(
     store: ObjectStore,
-    table: HighlightTable,
+    table: HighlightTable | None,
     day: str,
     *,
     wanted: Wanted | None = None,
@@ -702,7 +713,8 @@ def reconcile_day(
     """Compares everything that the archive holds of a day with what its documents say, each document included.
 
     A day of which the archive has nothing was never backed up and has no findings. `wanted` is what the settings ask of
-    the day's videos (None: what they ask where nothing is set). `deep` reads every byte.
+    the day's videos (None: what they ask where nothing is set). `deep` reads every byte. Without a table, rows are not
+    compared.
     """
     report = DayReport(day)
     findings = report.findings
@@ -713,14 +725,22 @@ def reconcile_day(
     if highlights is not None:
         report.highlights = len(highlights.data)
         findings += unique_ids(highlights).findings + records(highlights).findings
-    try:
-        compared = rows(highlights or HighlightsDay(date=day), table, rows_of_day=rows_of_day or RowsOfDays(store))
-        report.rows = sum(seen.rows for seen in compared.evidence)
-        # Without the JSON each row of the day would be one too many; the missing document is finding enough.
-        findings += compared.findings if highlights is not None else []
-    except StoreError as error:
-        findings.append(Finding(day, "backup_rows", table.uri(), str(error), "then verify again"))
-        compared = Comparison()
+    compared: Comparison[RowsEvidence] = Comparison()
+    if table is not None:
+        try:
+            compared = rows(
+                highlights or HighlightsDay(date=day),
+                table,
+                rows_of_day=rows_of_day or RowsOfDays(store),
+                is_there=lambda other: any(store.info(kind.key(other)) for kind in KINDS),
+            )
+        except TableUnusable as error:
+            report.table_trouble = str(error)
+        except StoreError as error:
+            findings.append(Finding(day, "backup_rows", day, str(error), "then verify again"))
+    report.rows = sum(seen.rows for seen in compared.evidence)
+    # Without the JSON each row of the day would be one too many; the missing document is finding enough.
+    findings += compared.findings if highlights is not None else []
     if videos is not None:
         copied = copies(store, videos, most_bytes=None if deep else QUICK_BYTES, decoder=decoder)
         findings += copied.findings

@@ -25,7 +25,7 @@ from ncaa_assets.commands.terminal import (
     say_sample,
     say_unrecorded,
 )
-from ncaa_assets.failures import AlertNotSent, SettingsError, as_sentence
+from ncaa_assets.failures import AlertNotSent, SettingsError, TableUnusable, as_sentence
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.names import JOB_NAME
@@ -85,6 +85,7 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     newest, now = settings.parse_day(None), datetime.now(UTC)
     days = [day for back in range(count) if (day := newest - timedelta(days=back)) >= settings.start_date]
     states = {day: archive.state(day.isoformat(), identity=identity) for day in days}
+    trouble = next((state.table_trouble for state in states.values() if state.table_trouble is not None), None)
     todo = sorted((day for day in days if states[day].why_now(now)), key=lambda day: _need(states[day]))
     for day in todo:
         say(f"{day} {states[day].why_now(now)}", err=True)
@@ -95,6 +96,8 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
     with Recorder(settings.dagster_home(), say=say_unrecorded) as recorder:
         _report_killed_runs(recorder, archive)
         if not todo:
+            if trouble is not None:
+                raise TableUnusable(trouble)
             say(f"nothing to do: {_span(days)} backed up")
             return []
         worker = DayByDay(recorder, archive, trigger=NAME, alerts_by=NAME)
@@ -109,6 +112,8 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
                 advance(result.day)
     if len(results) > 1:
         print_table(sorted(results, key=lambda result: result.day))
+    if trouble is not None and not any(result.result.is_due for result in results):
+        raise TableUnusable(trouble)
     return results
 
 

@@ -204,6 +204,8 @@ def _archive(archive: Archive) -> Iterator[Line]:
             yield Line(Mark.FAIL, "archive", text)
             return
     yield Line(Mark.OK, "archive", text)
+    if identity is not None:
+        archive.table.get(["0"])  # any row: whether the table can be used at all
 
 
 def _disk(settings: Settings) -> Iterator[Line]:

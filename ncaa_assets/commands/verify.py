@@ -31,8 +31,9 @@ from ncaa_assets.text import plural, size
 
 @dataclass
 class _Total:
-    """Sums over all days."""
+    """Sums over all days. `table_trouble` says why no rows are compared from a day on."""
 
+    table_trouble: str | None = None
     days: int = 0
     differences: int = 0
     days_that_differ: int = 0
@@ -42,6 +43,9 @@ class _Total:
         errors = sum(finding.severity is Severity.ERROR for finding in report.findings)
         self.differences += errors
         self.days_that_differ += errors > 0
+        if report.table_trouble is not None and self.table_trouble is None:
+            self.table_trouble = report.table_trouble
+            self.differences += 1
         self.days += report.is_there
         for name in ("highlights", "rows", "copies", "outputs", "hashed_bytes", "decoded"):
             self.counts[name] += getattr(report, name)
@@ -97,8 +101,11 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
             _say(_NO_IDENTITY)
 
     held: list[str] = []
-    for report in _reports(archive, days, held, deep=deep, decoder=decoder):
+    for report in _reports(archive, days, held, total, deep=deep, decoder=decoder):
+        is_news = report.table_trouble is not None and total.table_trouble is None
         total.add(report)
+        if is_news:
+            _say(Finding(None, "backup_rows", archive.table.uri(), str(report.table_trouble), _THEN_AGAIN))
         for finding in report.findings:
             _say(finding)
     for day in held:
@@ -107,6 +114,7 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
     return ending.FAILED if total.differences or held else ending.DONE
 
 
+_THEN_AGAIN = "then verify again: the rows of this day and those after it were not compared"
 _NO_IDENTITY = Finding(
     None, "archive", IDENTITY_KEY, "is missing",
     "put it back; a run with the settings that the archive was made with writes it again",
@@ -155,10 +163,11 @@ def _decoder(settings: Settings) -> Decoder | None:
 
 
 def _reports(
-    archive: Archive, days: Sequence[str], held: list[str], *, deep: bool, decoder: Decoder | None
+    archive: Archive, days: Sequence[str], held: list[str], total: _Total, *, deep: bool, decoder: Decoder | None
 ) -> Iterator[DayReport]:
     """The reports of the days; those that a run holds come last, when it has released them. Adds to `held` the days
-    that one still holds after as long as a dead run's lease lasts."""
+    that one still holds after as long as a dead run's lease lasts. Where `total` has a table that cannot be used, rows
+    are not compared any more."""
     rows_of_day, wanted = RowsOfDays(archive.store), Wanted.of(archive.settings)
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
@@ -182,7 +191,7 @@ def _reports(
             return None
         report = reconcile_day(
             archive.store,
-            archive.table,
+            archive.table if total.table_trouble is None else None,
             day,
             wanted=wanted,
             deep=deep,

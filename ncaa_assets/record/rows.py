@@ -7,6 +7,7 @@ from typing import Any
 
 from ncaa_assets.record import calendar, json_text
 from ncaa_assets.record.matches import games_of
+from ncaa_assets.record.merge import DEEPEST
 from ncaa_assets.record.models import HighlightsDay
 
 Row = dict[str, Any]
@@ -22,6 +23,8 @@ _OURS = 20_000  # more bytes of JSON than our own fields take beside a short id,
 # DynamoDB takes 1,024 bytes as the range key of its index ("Constraints" in its developer guide).
 _LONGEST_KEY = 1024
 _SHORTENED = 100  # characters, of four bytes at most
+
+_DEEPEST_ROW = DEEPEST + 5  # levels; what a run writes has a record's, and those of our own fields
 
 # These move with every fetch; a row that differs in nothing else is not written again.
 _MOVING = ("last_seen", "fetch_date")
@@ -157,6 +160,19 @@ def join_rows(of_days: Mapping[str, Row]) -> Row:
 def content_day(days: Collection[str], removed: Collection[str]) -> str:
     """Whose content a row of several days has: the latest day that still lists it, else the latest."""
     return max(set(days) - set(removed) or days)
+
+
+def stored_row(value: object, key: str, game_date: object) -> Row:
+    """What a table has under a key, as a row. One that cannot be read, that is another's or lies under another day than
+    it says has no days: for whatever compares it, it says nothing, and the next run of its highlight's day writes it
+    anew."""
+    if (
+        not isinstance(value, dict)
+        or (value.get("id"), value.get("game_date")) != (key, game_date)
+        or json_text.is_deeper(value, _DEEPEST_ROW)
+    ):
+        return {"id": key, "game_date": game_date}
+    return value
 
 
 def days_of(row: Row) -> list[str]:

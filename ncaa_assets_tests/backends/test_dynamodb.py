@@ -211,6 +211,32 @@ def test_a_row_of_another_program_becomes_ours_once(rows: DynamoDBTable, cloud: 
     assert rows.merge([given], merge_row) == 0
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"days": {"S": "2025-03-09"}}, {"days": {"SS": ["2025-03-09"]}}, {"days": {"NULL": True}}, {"days": {"L": []}},
+        {"game_date": {"N": "5"}}, {"removed_from": {"S": "x"}}, {"removed_from": {"M": {"2025-03-09": {"N": "5"}}}},
+        {"first_seen": {"BOOL": True}}, {"note": {"B": b"bytes"}, "days": {"S": "x"}}, {"ncaa_assets_text": {"S": "{"}},
+        {"ncaa_assets_text": {"N": "5"}}, {"ncaa_assets_text": {"S": "[1]"}},
+        {"ncaa_assets_text": {"S": '{"id": "2"}'}},
+        {"ncaa_assets_text": {"S": '{"x": ' + "[" * 900 + "]" * 900 + "}"}}, {"ncaa_assets_revision": {"N": "5"}},
+        {"title": {"S": "edited"}}, {"ncaa_assets_revision": {"SS": ["a", "b"]}, "days": {"S": "x"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_row_that_another_program_edited_into_any_shape_is_written_anew(
+    rows: DynamoDBTable, cloud: Cloud, odd: dict[str, Any]
+) -> None:
+    given = row("1")
+    rows.merge([given], merge_row)
+    cloud.client("dynamodb").put_item(TableName=TABLE, Item={**item(cloud, "1"), **odd})
+    assert isinstance(rows.get(["1"])["1"], dict)
+    assert rows.merge([given], merge_row) in (0, 1)
+    assert rows.get(["1"])["1"] == given
+    assert [found["id"] for found in rows.day(given["game_date"])] == ["1"]
+    assert rows.merge([given], merge_row) == 0
+
+
 def test_an_endpoint_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BackupError, match="cannot be reached"):

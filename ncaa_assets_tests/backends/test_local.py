@@ -263,7 +263,7 @@ def test_a_persons_select_finds_the_rows_fields(tmp_path: Path) -> None:
 def test_a_damaged_table_is_said_with_where_its_rows_can_come_from(tmp_path: Path) -> None:
     path = tmp_path / "highlights.sqlite"
     path.write_bytes(b"no table at all" * 1000)
-    with pytest.raises(StoreError, match="made again from the JSON"):
+    with pytest.raises(StoreError, match="makes the rows again from the JSON"):
         SqliteTable(path).day(DAY)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ncaa_assets.backends.local.table import _LATER_COLUMNS, _SCHEMA, SqliteTable
+from ncaa_assets.failures import TableUnusable
 from ncaa_assets.record.rows import Row
 
 DAY = "2025-03-09"
@@ -44,6 +45,22 @@ def test_a_table_that_was_read_sees_what_others_write(table: SqliteTable) -> Non
     SqliteTable(table.path).merge([row_of("1", title="b"), row_of("2")], as_given)
     assert table.get(["1"])["1"]["title"] == "b"
     assert len(table.day(DAY)) == 2
+
+
+def test_a_table_that_another_program_keeps_for_itself_is_said_to_be_locked(
+    table: SqliteTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: real(*given, **{**more, "timeout": 0.1}))
+    with closing(real(table.path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("DELETE FROM highlights")
+        for use in (lambda: table.get(["1"]), lambda: table.merge([row_of("1")], as_given)):
+            with pytest.raises(TableUnusable, match=r"is locked by another program \(database is locked\); close that"):
+                use()
+        other.execute("ROLLBACK")
+    assert table.get(["1"])["1"]["title"] == "a"
 
 
 def test_a_file_that_somebody_deleted_or_replaced_is_opened_anew(table: SqliteTable, tmp_path: Path) -> None:

@@ -196,6 +196,24 @@ def test_a_damaged_document_fails_its_day_and_is_left_as_it_is(
     assert path.read_text() == "{"
 
 
+def test_a_table_that_cannot_be_used_is_one_sentence_and_spends_no_requests_on_days_that_are_done(
+    caught_up: Run, server: ScriptedServer, alerts: Alerts
+) -> None:
+    assert caught_up("--days", "2").exit_code == 0
+    Path("data/highlights.sqlite").write_bytes(b"garbage" * 1000)
+    server.asked.clear()
+    result = caught_up("--days", "2")
+    assert result.exit_code == 1
+    assert result.stderr.count("highlights.sqlite is damaged, or is none of this program's") == 1
+    assert "nothing to do" not in result.output
+    assert server.asked == []
+    (alert,) = alerts()
+    assert "highlights.sqlite is damaged" in alert
+    assert caught_up("--days", "3").exit_code == 1
+    assert asked(server) == [str(days(3)[-1])]
+    assert Path("data/videos", f"{days(3)[-1]}.json").exists(), "what needs no rows is backed up"
+
+
 def test_a_day_that_another_run_did_meanwhile_is_not_done_again(caught_up: Run, server: ScriptedServer) -> None:
     by_hand: list[subprocess.CompletedProcess[str]] = []
 

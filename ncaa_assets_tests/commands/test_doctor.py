@@ -217,6 +217,16 @@ def test_an_archive_of_another_league_would_stop_a_backup(doctor: Doctor) -> Non
     assert "this archive's league is 'NBA'" in said.line("archive", "fail")
 
 
+def test_a_table_that_cannot_be_used_is_said(doctor: Doctor) -> None:
+    Identity(source="sample", module=None, league="NCAA", timezone="America/New_York").claim(
+        LocalStore(Path("data-sample")), "nba"
+    )
+    Path("data-sample/highlights.sqlite").write_bytes(b"garbage" * 1000)
+    said = doctor()
+    assert said.code == 1
+    assert "highlights.sqlite is damaged, or is none of this program's" in said.line("archive", "fail")
+
+
 def test_a_disk_without_room_would_stop_a_backup_and_one_with_little_is_a_warning(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

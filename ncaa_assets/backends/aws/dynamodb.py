@@ -20,13 +20,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import DYNAMODB_CONTEXT, Binary, TypeDeserializer, TypeSerializer
 
 from ncaa_assets.backends.aws.boto import explained
-from ncaa_assets.failures import StoreBusy, StoreError
+from ncaa_assets.failures import StoreBusy, StoreError, TableUnusable
 from ncaa_assets.ports import HighlightTable, MergeRow
 from ncaa_assets.record import json_text
-from ncaa_assets.record.rows import Row
+from ncaa_assets.record.rows import Row, stored_row
 from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -72,20 +72,20 @@ class DynamoDBTable(HighlightTable):
         for row in batch:
             todo.setdefault(row["id"], []).append(row)
         written: set[str] = set()
-        sent: dict[str, str] = {}  # the revision of each row's last put
+        sent: dict[str, Item] = {}  # the revision of each row's last put
         for _ in range(_MOST_MERGES):
-            stored: dict[str, tuple[Row | None, str | None]] = {
-                key: (_row(item), _revision(item)) for key, item in self._items(list(todo)).items()
+            stored: dict[str, tuple[Row | None, Item | None]] = {
+                key: (_row(item), item.get(_REVISION)) for key, item in self._items(list(todo)).items()
             }
             # A put that succeeded but lost its answer looks like a put that another process prevented.
             written |= {key for key, (_, revision) in stored.items() if revision and revision == sent.get(key)}
             puts = []
             for key, new_rows in todo.items():
-                stored_row, revision = stored.get(key, (None, None))
-                merged = _merged(stored_row, new_rows, merge)
+                present, revision = stored.get(key, (None, None))
+                merged = _merged(present, new_rows, merge)
                 if merged is not None:
-                    sent[key] = uuid4().hex
-                    puts.append((merged, stored_row is not None, revision, sent[key]))
+                    sent[key] = {"S": uuid4().hex}
+                    puts.append((merged, present is not None, revision, sent[key]))
             done = pool.map(lambda put: self._put(*put), puts)
             lost = [put[0]["id"] for put, is_written in zip(puts, done, strict=True) if not is_written]
             written |= {put[0]["id"] for put in puts} - set(lost)
@@ -143,7 +143,7 @@ class DynamoDBTable(HighlightTable):
             self._retry(what=f"reading rows of {self._table}")(ask)
         return items
 
-    def _put(self, row: Row, replaces: bool, revision: str | None, new_revision: str) -> bool:
+    def _put(self, row: Row, replaces: bool, revision: Item | None, new_revision: Item) -> bool:
         """Replaces the version that the row was merged from. Returns False where the table has another by now."""
         condition: dict[str, Any]
         if not replaces:
@@ -153,9 +153,9 @@ class DynamoDBTable(HighlightTable):
         else:
             condition = {
                 "ConditionExpression": f"{_REVISION} = :seen",
-                "ExpressionAttributeValues": {":seen": {"S": revision}},
+                "ExpressionAttributeValues": {":seen": dict(revision)},
             }
-        item = {**_item(row), _REVISION: {"S": new_revision}}
+        item = {**_item(row), _REVISION: dict(new_revision)}
         try:
             self._client.put_item(TableName=self._table, Item=item, **condition)
         except self._client.exceptions.ConditionalCheckFailedException:
@@ -170,7 +170,7 @@ class DynamoDBTable(HighlightTable):
             f"there is no table {self._table} in {region}; set DYNAMODB_TABLE and AWS_REGION to one that exists "
             "(Terraform or a person creates it, never a run)"
         )
-        with explained(f"the table {self._table}", {"ResourceNotFoundException": missing}):
+        with explained(f"the table {self._table}", {"ResourceNotFoundException": missing}, kind=TableUnusable):
             self._look_once()
             yield
 
@@ -182,7 +182,7 @@ class DynamoDBTable(HighlightTable):
             keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
             types = {field["AttributeName"]: field["AttributeType"] for field in table["AttributeDefinitions"]}
             if keys != [("id", "HASH")] or types.get("id") != "S":
-                raise StoreError(
+                raise TableUnusable(
                     f"the table {self._table} has another key than `id` (text); set DYNAMODB_TABLE to one that has it"
                 )
             indexes = [index.get("IndexName") for index in table.get("GlobalSecondaryIndexes", [])]
@@ -212,11 +212,12 @@ def _item(row: Row) -> dict[str, Any]:
 
 def _row(item: Item) -> Row:
     row: Row = {name: _plain(_deserialize(value)) for name, value in item.items() if name not in (_REVISION, _TEXT)}
-    return row | json_text.loads(item[_TEXT]["S"]) if _TEXT in item else row
-
-
-def _revision(item: Item) -> str | None:
-    return str(item[_REVISION]["S"]) if _REVISION in item else None
+    key, game_date = row["id"], row.get("game_date")
+    try:
+        rest = json_text.loads(item[_TEXT]["S"]) if _TEXT in item else {}
+    except (ValueError, KeyError):  # another program wrote it
+        rest = None
+    return stored_row(row | rest if isinstance(rest, dict) else None, key, game_date)
 
 
 def _can_hold_name(name: str) -> bool:
@@ -259,4 +260,8 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case dict():
             return {name: _plain(item) for name, item in value.items()}
+        case set():  # which only another program writes, as it does bytes
+            return sorted(map(str, value))
+        case Binary():
+            return repr(value)
     return value

@@ -13,10 +13,10 @@ from typing import Self
 import filelock
 
 from ncaa_assets.backends.local.store import explain
-from ncaa_assets.failures import StoreError
+from ncaa_assets.failures import TableUnusable
 from ncaa_assets.ports import HighlightTable, MergeRow
 from ncaa_assets.record import json_text
-from ncaa_assets.record.rows import Row
+from ncaa_assets.record.rows import Row, stored_row
 from ncaa_assets.text import visible
 
 _BATCH = 500  # SQLite allowed 999 parameters before 3.32
@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS highlights (
 );
 CREATE INDEX IF NOT EXISTS by_game_date ON highlights (game_date, id);
 """
+_SELECT = "SELECT id, game_date, item FROM highlights"
 # Columns that tables of earlier versions lack; they are added at the next merge.
 _LATER_COLUMNS = {
     "game": "TEXT",
@@ -73,6 +74,19 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
         connection.close()
     else:
         _INHERITED.append(connection)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")  # what is no UTF-8 is one bad row, and not the end of all
+
+
+def _row(key: object, game_date: object, item: str | bytes) -> Row:
+    """A row as its columns have it; a key that is no text is shown as Python writes it."""
+    try:
+        value = json_text.loads(item)
+    except ValueError:
+        value = None
+    return stored_row(value, key if isinstance(key, str) else repr(key), game_date)
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:
@@ -133,8 +147,8 @@ class SqliteTable(HighlightTable):
 
     def day(self, game_date: str) -> list[Row]:
         with self._reading() as connection:
-            items = connection.execute("SELECT item FROM highlights WHERE game_date = ? ORDER BY id", (game_date,))
-            return [self._row(item) for (item,) in items.fetchall()]
+            items = connection.execute(f"{_SELECT} WHERE game_date = ? ORDER BY id", (game_date,))
+            return [_row(*columns) for columns in items.fetchall()]
 
     def uri(self) -> str:
         return str(self.path)
@@ -144,20 +158,10 @@ class SqliteTable(HighlightTable):
         for start in range(0, len(ids), _BATCH):
             some = ids[start : start + _BATCH]
             marks = ",".join("?" * len(some))
-            items = connection.execute(f"SELECT id, item FROM highlights WHERE id IN ({marks})", some)  # noqa: S608
+            items = connection.execute(f"{_SELECT} WHERE id IN ({marks})", some)
             # Fetched whole: a statement that an error leaves half-read would hold its snapshot of the file.
-            rows.update((key, self._row(item)) for key, item in items.fetchall())
+            rows.update((columns[0], _row(*columns)) for columns in items.fetchall())
         return rows
-
-    def _row(self, item: str) -> Row:
-        try:
-            row = json_text.loads(item)
-        except ValueError as error:
-            raise StoreError(
-                f"a row of {self.path} was edited into what is no JSON ({visible(error)}); delete those for which "
-                "json_valid(item) is 0, then run their days again, which writes them anew"
-            ) from error
-        return row if isinstance(row, dict) else {}
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,6 +174,7 @@ class SqliteTable(HighlightTable):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_SCHEMA)
             connection.execute("PRAGMA synchronous = FULL")
+            connection.text_factory = _text
         except BaseException:
             connection.close()
             raise
@@ -212,11 +217,32 @@ class SqliteTable(HighlightTable):
             yield
         except OSError as error:
             explain(error, self.path.parent, self.path.name)
-        except (sqlite3.Error, filelock.Timeout) as error:
-            raise StoreError(
-                f"the table {self.path} cannot be used ({visible(error)}); see that its disk has space and may be "
-                "written, then run the day again. Its rows can always be made again from the JSON"
-            ) from error
+        except filelock.Timeout as error:
+            text = f"another process has kept {error.lock_file} locked for 30 s; see what hangs there, then try again"
+            raise TableUnusable(text) from error
+        except sqlite3.Error as error:
+            raise TableUnusable(f"the table {self.path} {self._trouble(error)}") from error
+
+    def _trouble(self, error: sqlite3.Error) -> str:
+        """What is wrong with the table, and what to do, as the end of a sentence. How errors are called is in SQLite's
+        documentation, "Result and Error Codes"."""
+        kind, said = getattr(error, "sqlite_errorname", ""), visible(error)
+        again = "then try again"
+        if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return f"is locked by another program ({said}); close that, {again}"
+        if kind.startswith("SQLITE_FULL"):
+            return f"does not fit on its disk ({said}); free some space, {again}"
+        if kind.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+            return f"may not be written ({said}); mend its permissions and those of its folder, {again}"
+        if kind.startswith(("SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_PROTOCOL")):
+            return f"cannot be used ({said}); see that its disk has space and works, {again}"
+        if kind.startswith("SQLITE_CANTOPEN") and not self.path.is_dir():
+            return f"cannot be opened ({said}); mend its permissions and those of its folder, {again}"
+        return (
+            f"is damaged, or is none of this program's ({said}). Move it out of the archive, and with it "
+            f"{self.path.name}-wal and {self.path.name}-shm where they are there; then back up the archive's days once "
+            "more (`ncaa-assets backup --from FIRST --to LAST`), which makes the rows again from the JSON"
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
