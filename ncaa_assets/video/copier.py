@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 from ncaa_assets.at_once import at_once
@@ -23,7 +23,7 @@ from ncaa_assets.media.isobmff import NotWhole
 from ncaa_assets.media.probe import NotLoaded, Unreadable, read_facts
 from ncaa_assets.ports import Candidate, Copier, CopyOutcome, CopyPlan, ObjectStore, Upload
 from ncaa_assets.record.calendar import now
-from ncaa_assets.record.models import CopiedVideo, Highlight, safe_name
+from ncaa_assets.record.models import CopiedVideo, Highlight, VideosDay, safe_name
 from ncaa_assets.retry import RetryPolicy, is_transient, is_unreachable
 from ncaa_assets.text import visible
 from ncaa_assets.video.body import Body, PageReader
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 Open = Callable[[], AbstractContextManager[Body]]
 _MOST_SECONDS = 30 * 24 * 3600.0
+_REFUSALS_TOLD = 50  # lines of a log; the manifest has all
 _FRAGMENTS = b"mvex"  # a box that announces them; they are read all over the file
 
 
@@ -100,6 +101,7 @@ class VideoCopier(Copier):
 
         self._session = new_session(policy, pool=concurrency)
         self._ended = threading.Event()
+        self._refusals = count(1)  # its `next` is safe between threads
 
     @property
     def searched_pages(self) -> frozenset[str]:
@@ -135,11 +137,19 @@ class VideoCopier(Copier):
                 return CopyOutcome(task.candidate, None)
             return CopyOutcome(task.candidate, self._copy(task))
         except VideoRefused as error:
-            log.info("%s not copied: %s", task.label, error)
+            self._tell(task, error)
             return CopyOutcome(task.candidate, error)
         except CopyFailed as error:
             log.warning("%s not copied: %s", task.label, error)
             return CopyOutcome(task.candidate, error)
+
+    def _tell(self, task: _Task, error: VideoRefused) -> None:
+        """Logs that a video was refused. A run's record takes each line of a log as an event, and thousands of them
+        take minutes there, so the first stand for all."""
+        number = next(self._refusals)
+        log.log(logging.INFO if number <= _REFUSALS_TOLD else logging.DEBUG, "%s not copied: %s", task.label, error)
+        if number == _REFUSALS_TOLD + 1:
+            log.info("and more that are not copied; %s says why of each", VideosDay.key(task.day))
 
     def _copy(self, task: _Task) -> CopiedVideo:
         """One verified copy.

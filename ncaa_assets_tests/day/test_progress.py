@@ -1,5 +1,6 @@
 """How often a manifest is written: at once for what was made, together for what only was refused."""
 
+import logging
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -55,14 +56,17 @@ def refusals(store: LocalStore) -> list[str]:
 
 
 def test_ten_thousand_refused_records_write_the_manifest_a_few_times(
-    store: LocalStore, server: ScriptedServer, writes: list[str]
+    store: LocalStore, server: ScriptedServer, writes: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     day = listed([highlight(number, None) for number in range(10_000)])
     with lease_of(store, DAY, "a test") as held:
         done = copy(held, day, copier(store, server), count=None)
     assert sorted(refusals(store), key=int) == [str(number) for number in range(10_000)]
     assert (done.copied, len(done.manifest.skipped)) == ([], 10_000)
     assert writes.count(MANIFEST) < 60, f"every {done.seconds / writes.count(MANIFEST):.3f} s"
+    assert len(caplog.records) < 60, "each line that is logged is an event in a run's record, which takes milliseconds"
+    assert f"{MANIFEST} says why of each" in caplog.text
 
 
 def test_a_copy_is_recorded_before_the_next_outcome_and_with_all_that_was_refused_before(
