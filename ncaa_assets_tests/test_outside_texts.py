@@ -77,7 +77,7 @@ def test_all_that_dagsters_pages_show_of_a_run_passes_metadata_py() -> None:
 # What a message of ours may begin with besides its own words: days, counts, and names that are in quotes where they
 # could be anything (`text.called`).
 _BEGINNINGS = {
-    "day", "dead.day", "kind.key(self.day)", "run.tags[PARTITION_TAG]", "self._held.day", "name", "work.name",
+    "day", "kind.key(self.day)", "run.tags[PARTITION_TAG]", "self._held.day", "name", "work.name",
     "called(request.video.id)",
     "highlight.label",
     "task.label", "candidate.highlight.label", "plural(len(intents), 'job')", "what",

@@ -25,7 +25,7 @@ from ncaa_assets.archive import documents
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
-from ncaa_assets.failures import ObjectMissing, StoreError, TableUnusable
+from ncaa_assets.failures import DocumentDamaged, ObjectMissing, StoreError, TableUnusable
 from ncaa_assets.media.facts import Facts
 from ncaa_assets.media.isobmff import NotWhole, read_index
 from ncaa_assets.media.lengths import differences, tolerance
@@ -54,6 +54,7 @@ from ncaa_assets.record.rows import (
     removals_of,
     rows_of,
 )
+from ncaa_assets.record.written import NewerVersion
 from ncaa_assets.settings import Settings
 from ncaa_assets.source.doors import COLLEGE_BASKETBALL
 from ncaa_assets.source.open import asked_module, naming
@@ -360,8 +361,8 @@ def doubts(document: Document) -> list[Finding]:
     problem = "; ".join(document.doubts[:3])
     if len(document.doubts) > 3:
         problem += f"; and {len(document.doubts) - 3} more"
-    again = f"or to keep it as it is, {_rerun(document.date)}, which writes it anew"
-    remedy = f"{_put_back(type(document), document.date)}; {again}"
+    keep = f"or to keep what it says, {_rerun(document.date)}: it is written again with its checksum"
+    remedy = f"{_put_back(type(document), document.date)}; {keep}"
     return [Finding(document.date, document.asset, document.key(document.date), problem, remedy)]
 
 
@@ -802,8 +803,15 @@ def _document(store: ObjectStore, kind: type[D], day: str, findings: list[Findin
     except ObjectMissing:
         return None
     except StoreError as error:
-        findings.append(Finding(day, kind.asset, kind.key(day), str(error), _put_back(kind, day)))
+        findings.append(Finding(day, kind.asset, kind.key(day), str(error), remedy_for(error, _put_back(kind, day))))
         return None
+
+
+def remedy_for(error: StoreError, put_back: str) -> str:
+    """What to do about a document that cannot be read. Only a damaged one has to be put back: of one that a newer
+    version wrote, or that the store does not give, the error itself says what to do."""
+    is_damaged = isinstance(error, DocumentDamaged) and not isinstance(error.__cause__, NewerVersion)
+    return put_back if is_damaged else "then verify again"
 
 
 def _is_missing(store: ObjectStore, kind: type[Document], day: str) -> bool:

@@ -17,7 +17,7 @@ import click
 from ncaa_assets.archive import lease
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
-from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, strays
+from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, remedy_for, strays
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.archive.watch import elapsed
@@ -131,10 +131,10 @@ def _identity(archive: Archive) -> tuple[bool, Finding | None]:
     try:
         identity = archive.stored_identity()
     except DocumentDamaged as error:
-        return True, Finding(None, "archive", IDENTITY_KEY, str(error), _PUT_BACK)
+        return True, Finding(None, "archive", IDENTITY_KEY, str(error), remedy_for(error, _PUT_BACK))
     if identity is None or not identity.doubts:
         return identity is not None, None
-    remedy = f"{_PUT_BACK}; or to keep it as it is, run `ncaa-assets backup`, which writes it anew"
+    remedy = f"{_PUT_BACK}; or to keep what it says, run `ncaa-assets backup`: it is written again with its checksum"
     return True, Finding(None, "archive", IDENTITY_KEY, "; ".join(identity.doubts), remedy)
 
 

@@ -299,7 +299,7 @@ def test_a_document_that_was_edited_is_a_difference_until_its_day_is_backed_up(
     code, said = verify()
     assert code == 1
     assert f"{asset}/{SECOND}.json: {EDITED}" in said
-    assert f"or to keep it as it is, run `ncaa-assets backup --date {SECOND}`, which writes it anew" in said
+    assert f"or to keep what it says, run `ncaa-assets backup --date {SECOND}`: it is written again" in said
     assert "1 difference in 1 day" in said
     back_up(good.settings.model_copy(update={"data_dir": Path("data")}), SECOND)
     assert verify()[0] == 0
@@ -321,6 +321,17 @@ def test_an_archives_identity_that_was_edited_is_a_difference_until_a_day_is_bac
     assert code == 1
     assert "archive.json is damaged (source: " in said
     assert "2 days verified" in said
+
+
+@pytest.mark.parametrize("name", [f"videos/{SECOND}", "archive"])
+def test_nobody_is_told_to_put_back_an_earlier_version_of_what_a_newer_program_wrote(verify: Said, name: str) -> None:
+    path = Path(f"data/{name}.json")
+    path.write_text(path.read_text("utf-8").replace('"schema_version": 2', '"schema_version": 9', 1), "utf-8")
+    code, said = verify()
+    assert code == 1
+    assert "it was written by a newer ncaa-assets (schema version 9); upgrade this one" in said
+    assert "→ then verify again" in said
+    assert "put back" not in said
 
 
 def test_a_row_that_no_json_reader_takes_is_named_and_hides_nothing_else_and_a_run_writes_it_anew(
