@@ -70,12 +70,12 @@ def running_ui(folder: Path, environment: dict[str, str]) -> Iterator[str]:
             process.wait()
 
 
-def start_ui(folder: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+def start_ui(folder: Path, environment: dict[str, str], *options: str) -> tuple[subprocess.Popen[bytes], str]:
     """The process of `ncaa-assets ui` in `folder`, with its output in `ui.log`, and the address that will answer."""
     port = free_port()
     with (folder / "ui.log").open("wb") as log:
         process = subprocess.Popen(
-            [COMMAND, "ui", "--port", str(port)], cwd=folder, env=environment, stdout=log, stderr=log
+            [COMMAND, "ui", "--port", str(port), *options], cwd=folder, env=environment, stdout=log, stderr=log
         )
     return process, f"http://127.0.0.1:{port}"
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH
-from ncaa_assets_tests.loopback.running_ui import ask, launch, start_ui, until_it_answers
+from ncaa_assets_tests.loopback.running_ui import ask, free_port, launch, start_ui, until_it_answers
 
 pytestmark = [
     pytest.mark.slow,
@@ -215,3 +216,28 @@ def test_two_at_once_on_one_home_end_apart(start: Callable[..., Ui], tmp_path: P
     assert second.process.wait(45) == 0
     assert ask(first.base, "{ version }")
     assert first.process.poll() is None
+
+
+def test_on_ecs_the_web_server_stands_alone_beside_a_code_server(tmp_path: Path, server: ScriptedServer) -> None:
+    """The command of the service's container, with what stands in for its neighbours."""
+    port = free_port()
+    (tmp_path / "workspace.yaml").write_text(
+        f"load_from: [{{grpc_server: {{host: 127.0.0.1, port: {port}, location_name: ncaa_assets}}}}]"
+    )
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path / "home"), "RAPIDAPI_KEY": KEY}
+    program = str(Path(sys.executable).with_name("dagster"))
+    arguments = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-m", "ncaa_assets.definitions"]
+    with subprocess.Popen([program, *arguments], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as code:
+        try:
+            process, base = start_ui(tmp_path, environment, "--only-web", "workspace.yaml", "--host", "127.0.0.1")
+            try:
+                until_it_answers(base, process, tmp_path / "ui.log")
+                until("the assets", lambda: len(ask(base, "{ assetNodes { id } }")["assetNodes"]) == 4)
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+                assert children == "", "neither a daemon nor a code server of its own"
+            finally:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0
+            assert code.poll() is None
+        finally:
+            code.terminate()
