@@ -18,6 +18,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import InvalidHeader
 
+from ncaa_assets.text import visible
+
 _MOST_SECONDS = 60.0  # for a head, or for a line between chunks: a byte now and then would never time out
 _MOST_BYTES = 256 * 1024  # of an answer's head and all interim answers before it; Chromium's bound for one head
 _INTERIM = re.compile(rb"HTTP/\d\.\d[ \t]+1(?!01)\d\d\b")
@@ -44,7 +46,8 @@ class Answer(http.client.HTTPResponse):
         except ConnectionError:  # it ended before its first byte
             raise
         except http.client.HTTPException as error:
-            raise InvalidHeader(f"the head of the answer cannot be read: {error}") from error
+            # Without its cause, which quotes the head as it came: Dagster shows the causes of an error, too.
+            raise InvalidHeader(f"the head of the answer cannot be read: {visible(error)}") from None
         finally:
             self.fp = host
         codings = self.headers.get("Transfer-Encoding", "")

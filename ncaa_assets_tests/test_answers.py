@@ -18,6 +18,7 @@ from ncaa_assets.source.doors import Door
 from ncaa_assets.video.host import open_host
 from ncaa_assets.video.safe_http import HostPolicy, new_session
 from ncaa_assets_tests.loopback.http_server import Handler, ScriptedServer, raw
+from ncaa_assets_tests.test_text import is_fit_to_print
 
 PAGE = b'{"data": [], "pagination": {"totalCount": 0, "offset": 0, "limit": 40}}'
 LENGTH = str(len(PAGE)).encode()
@@ -133,6 +134,35 @@ def test_the_api_is_read_as_a_browser_would(case: Case, server: ScriptedServer) 
         with pytest.raises(SourceError) as caught:
             api.fetch_day("2025-03-09", "nba")
         assert "key" not in str(caught.value)
+
+
+EVIL = b"x\x1b[31m\x9b http://user:secret@host/"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 abc " + EVIL + b"\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + EVIL + b"\r\n\r\n",
+        b"HTTP/9" + EVIL + b" 200 OK\r\n\r\n",
+        OK + b"Content-Encoding: gzip, " + EVIL + b"\r\nContent-Length: 2\r\n\r\n{}",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n" + EVIL + b"\r\n",
+        OK + b"Content-Length: 9" + EVIL + b"\r\nContent-Length: 8\r\n\r\n{}",
+    ],
+)
+def test_no_error_that_dagster_shows_quotes_an_answer_as_it_came(sent: bytes, server: ScriptedServer) -> None:
+    """The event of a failed step holds the causes of its error word for word, and the UI shows them."""
+    api = HighlightsApi(
+        door=Door.of(key=None, api_url=server.on("/api", raw(sent))), key="key", league="NCAA", timezone="UTC",
+        retry=RetryPolicy(0, 0),
+    )  # fmt: skip
+    with pytest.raises(SourceError) as caught:
+        api.fetch_day("2025-03-09", "nba")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert is_fit_to_print(str(error))
+        assert "secret" not in str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def test_an_answer_through_a_proxy_is_read_alike(server: ScriptedServer) -> None:

@@ -53,14 +53,16 @@ def link(text: str | None, url: str | None) -> Markdown:
     """A link where the URL is http or https and names no user or password, else only the text."""
     label = escaped(text) or "untitled"
     address = url or ""
+    # Quoted, a backslash is no separator any more, and what stands behind it may become another host.
+    target = quote(address, safe=":/?=&%+,;@~#!$*.-_", errors="replace")
     try:
         parts = urlsplit(address)
         leads = parts.scheme in ("http", "https") and bool(parts.netloc) and len(address) <= _LONGEST_LINK
     except ValueError:
         leads = False
-    if not leads or has_credentials(address):
+    if not leads or has_credentials(address) or has_credentials(target):
         return Markdown(label)
-    return Markdown(f"[{label}](<{quote(address, safe=':/?=&%+,;@~#!$*.-_', errors='replace')}>)")
+    return Markdown(f"[{label}](<{target}>)")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Markdown:

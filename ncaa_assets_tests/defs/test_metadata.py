@@ -80,6 +80,13 @@ def test_what_is_no_web_address_is_no_link(url: str | None) -> None:
     assert "secret" not in link(url, url)
 
 
+def test_a_link_does_not_lead_to_another_host_than_its_url() -> None:
+    """Browsers take a backslash for a slash; quoted, it would be a part of a user's name."""
+    for url in ("http://a.example\\@b.example/", "https://a.example\\x:y@b.example", "http://a.example\\%40b.example/"):
+        assert "](" not in link("Game", url)
+    assert link("Game", "http://a.example/b\\c") == "[Game](<http://a.example/b%5Cc>)"
+
+
 def test_a_table_has_a_row_each_and_ends_at_a_hundred() -> None:
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
     assert "more" not in table(["a"], [["1"]] * 100)
