@@ -102,7 +102,9 @@ class Holder(BaseModel):
     def __str__(self) -> str:
         run = f"run {self.owner[:8]}" if self.owner else "an unknown run"
         since = f" (since {self.since:%Y-%m-%d %H:%M:%S %Z})" if self.since else ""
-        return visible(f"{run} on host {visible(self.machine, most=100)}{since}")
+        is_known = bool(self.host.partition("/")[0])
+        host = f"host {visible(self.machine, most=100)}" if is_known else self.machine
+        return visible(f"{run} on {host}{since}")
 
 
 class Verdict(Enum):

@@ -105,7 +105,8 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
         is_news = report.table_trouble is not None and total.table_trouble is None
         total.add(report)
         if is_news:
-            _say(Finding(None, "backup_rows", archive.table.uri(), str(report.table_trouble), _THEN_AGAIN))
+            remedy = f"then verify again: no rows were compared from {report.day} on"
+            _say(Finding(None, "backup_rows", archive.table.uri(), str(report.table_trouble), remedy))
         for finding in report.findings:
             _say(finding)
     for day in held:
@@ -114,7 +115,6 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
     return ending.FAILED if total.differences or held else ending.DONE
 
 
-_THEN_AGAIN = "then verify again: the rows of this day and those after it were not compared"
 _NO_IDENTITY = Finding(
     None, "archive", IDENTITY_KEY, "is missing",
     "put it back; a run with the settings that the archive was made with writes it again",

@@ -409,7 +409,7 @@ def test_an_unreadable_lease_is_watched_as_any_other(
 def test_an_unreadable_lease_that_somebody_renews_is_held(store: LocalStore) -> None:
     store.write(LEASE, b"of a version to come")
     threading.Timer(0.2, store.write, (LEASE, b"and renewed by it")).start()
-    with pytest.raises(LeaseHeld, match="an unknown run on host an unknown host"):
+    with pytest.raises(LeaseHeld, match="an unknown run on an unknown host"):
         Lease(store, DAY, "ours", seconds=60).__enter__()
 
 
