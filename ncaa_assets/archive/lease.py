@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -203,9 +202,10 @@ class Lease:
 
     def _renew(self) -> None:
         tried = self._renewed
-        # The wait's own clock stands still while the machine sleeps, so it is short.
-        while not self._ended.wait(min(LOOK_EVERY, self._seconds / 10)):
-            if watch.elapsed() - tried < self._seconds / 3:
+        while not self._ended.is_set():
+            # Short, because leaving waits for it, and because its own clock stands still while the machine sleeps.
+            watch.pause(min(0.05, self._seconds / 10))
+            if self._ended.is_set() or watch.elapsed() - tried < self._seconds / 3:
                 continue
             tried = watch.elapsed()
             try:
@@ -270,7 +270,7 @@ def _watched(store: ObjectStore, day: str, seconds: float) -> StoredLease | None
         if not is_told:
             log.warning("%s may be held by %s; watching for up to %.0f s whether it lives", day, stored.holder, seconds)
             is_told = True
-        time.sleep(min(LOOK_EVERY, seconds / 10))
+        watch.pause(min(LOOK_EVERY, seconds / 10))
     return stored
 
 

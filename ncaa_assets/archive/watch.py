@@ -4,6 +4,7 @@ No time that another machine wrote tells whether that machine still works; that 
 look saw the next ones know, whoever looks in this process, and later processes of the same boot that are handed it.
 """
 
+import select
 import threading
 import time
 from collections.abc import Mapping
@@ -84,6 +85,12 @@ def elapsed() -> float:
     since its boot."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+def pause(seconds: float) -> None:
+    """Waits between two looks, by a length that no clock turns into a moment: what waits for a moment fails or hangs
+    under libfaketime, by which wrong clocks are tried."""
+    select.select([], [], [], seconds)
 
 
 @cache

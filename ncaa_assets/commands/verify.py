@@ -6,7 +6,6 @@ and then the command fails.
 """
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,12 @@ from datetime import date, timedelta
 
 import click
 
-from ncaa_assets.archive import lease
+from ncaa_assets.archive import lease, watch
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, remedy_for, strays
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
-from ncaa_assets.archive.watch import elapsed
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.say import say
 from ncaa_assets.failures import DocumentDamaged, EncodeFailed, SettingsError
@@ -213,16 +211,16 @@ def _reports(
             if not waiting or is_last:
                 break
             if not until:
-                until = elapsed() + lease.LEASE_SECONDS
+                until = watch.elapsed() + lease.LEASE_SECONDS
                 say(
                     f"waiting for up to {lease.LEASE_SECONDS:.0f} s for {plural(len(waiting), 'day')} that a run may "
                     f"be backing up: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}",
                     colour="yellow",
                     err=True,
                 )  # fmt: skip
-            time.sleep(min(lease.LOOK_EVERY, lease.LEASE_SECONDS / 10))
+            watch.pause(min(lease.LOOK_EVERY, lease.LEASE_SECONDS / 10))
             # The last round waits for the verdict on each lease that has not been watched for long enough by then.
-            is_last = elapsed() >= until
+            is_last = watch.elapsed() >= until
     held += waiting
 
 

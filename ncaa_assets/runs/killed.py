@@ -6,16 +6,15 @@ its status decides nothing.
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from ncaa_assets.archive import watch
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.lease import LEASE_SECONDS, LOOK_EVERY, Verdict
-from ncaa_assets.archive.watch import WATCH
 from ncaa_assets.record import calendar
 from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG
 from ncaa_assets.text import visible
@@ -68,7 +67,7 @@ def mark_killed(
                     "%s: run %s may be dead; watching for up to %.0f s whether it lives",
                     run.tags[PARTITION_TAG], run.run_id[:8], _SILENT_AFTER.total_seconds(),
                 )  # fmt: skip
-        time.sleep(min(LOOK_EVERY, _SILENT_AFTER.total_seconds() / 10))
+        watch.pause(min(LOOK_EVERY, _SILENT_AFTER.total_seconds() / 10))
         again = [instance.get_run_by_id(run.run_id) for run in unsure]
         runs = [run for run in again if run is not None and not run.is_finished]
     return killed
@@ -140,7 +139,7 @@ def _judge_silence(instance: dg.DagsterInstance, run: dg.DagsterRun) -> _Dead | 
         return Verdict.LIVES
     at = datetime.fromtimestamp(latest[0].timestamp, UTC)
     silent = (datetime.now(UTC) - at).total_seconds()
-    seen = WATCH.look(f"run {run.run_id}", str(latest[0].storage_id))
+    seen = watch.WATCH.look(f"run {run.run_id}", str(latest[0].storage_id))
     if silent < limit and not calendar.is_to_come(at):
         return Verdict.LIVES
     if seen.unchanged_for >= limit:

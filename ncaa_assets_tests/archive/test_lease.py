@@ -4,6 +4,8 @@ import json
 import logging
 import multiprocessing
 import os
+import random
+import signal
 import socket
 import subprocess
 import sys
@@ -614,12 +616,15 @@ class Clock(datetime):
         return super().now(tz) + ahead
 
 lease.datetime = Clock
-lease._this_host = lambda: name + "/"
+lease._this_host = lambda: "ubuntu/"  # they have one name
 watch.this_boot = lambda: name
+booted, elapsed = chance.uniform(-1e6, 1e6), watch.elapsed
+watch.elapsed = lambda: elapsed() + booted
 inside = Path(root, "inside")
 for _ in range(8):
     try:
         with lease.Lease(LocalStore(Path(root)), "2025-03-09", name, seconds=0.9) as held:
+            held.check()
             inside.write_text(name)
             time.sleep(chance.uniform(0, 2))
             if chance.random() < 0.2:
@@ -637,16 +642,86 @@ for _ in range(8):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_of_machines_with_different_clocks_that_are_killed_at_random_one_at_a_time_has_the_day(
+def test_of_machines_with_different_clocks_that_are_killed_or_sleep_one_at_a_time_has_the_day(
     store: LocalStore, seed: int
 ) -> None:
     store.root.mkdir(parents=True, exist_ok=True)
     arguments = [[sys.executable, "-c", _MACHINE, str(store.root), f"m{one}", f"{seed}-{one}"] for one in range(3)]
     machines = [subprocess.Popen(line, stderr=subprocess.PIPE, text=True) for line in arguments]
+    chance, deadline = random.Random(seed), time.monotonic() + 120  # noqa: S311
     try:
+        while any(machine.poll() is None for machine in machines):
+            assert time.monotonic() < deadline
+            sleeper = chance.choice(machines)
+            sleeper.send_signal(signal.SIGSTOP)
+            time.sleep(chance.uniform(0, 1.5))  # longer than a lease lasts, or not
+            sleeper.send_signal(signal.SIGCONT)
+            time.sleep(chance.uniform(0, 0.5))
         for machine in machines:
-            _, said = machine.communicate(timeout=120)
+            _, said = machine.communicate()
             assert machine.returncode in (0, -9), said
     finally:
         for machine in machines:
             machine.kill()
+            machine.wait()
+
+
+# ---- Wrong clocks, with real processes ----------------------------------------------------------------------------
+
+_UNDER_A_CLOCK = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ncaa_assets.archive import lease, watch
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.failures import LeaseHeld
+
+root, holds_for = sys.argv[1:]
+lease._this_host = lambda: "elsewhere/"
+try:
+    with lease.Lease(LocalStore(Path(root)), "2025-03-09", "their-run", seconds=1.5) as held:
+        print("held", datetime.now(UTC).year, flush=True)
+        watch.pause(float(holds_for))
+        held.check()
+        print("held to its end", flush=True)
+except LeaseHeld as held:
+    print(held)
+"""
+_LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+def under_a_clock(store: LocalStore, clock: str, *, is_booted: bool, holds_for: float) -> "subprocess.Popen[str]":
+    store.root.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", _UNDER_A_CLOCK, str(store.root), str(holds_for)],
+        env=os.environ
+        | {
+            "LD_PRELOAD": str(_LIBFAKETIME),
+            "FAKETIME": clock,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "0" if is_booted else "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(_LIBFAKETIME is None, reason="libfaketime is not there (Debian: apt-get install faketime)")
+@pytest.mark.parametrize("clock", ["-400d", "-1d", "+1d", "+400d"])
+@pytest.mark.parametrize("is_booted", [False, True], ids=["wall", "wall and boot"])
+def test_a_wrong_clock_neither_costs_a_holder_its_day_nor_gives_a_taker_anothers(
+    store: LocalStore, clock: str, is_booted: bool
+) -> None:
+    with under_a_clock(store, clock, is_booted=is_booted, holds_for=4) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().startswith("held ")
+        with pytest.raises(LeaseHeld, match="their-ru on host elsewhere"):
+            Lease(store, DAY, "ours", seconds=1.5).__enter__()
+        assert holder.stdout.read() == "held to its end\n"
+    with Lease(store, DAY, "ours", seconds=1.5), under_a_clock(store, clock, is_booted=is_booted, holds_for=0) as taker:
+        assert taker.stdout is not None
+        assert "is being backed up by run ours on host" in taker.stdout.read()
+    put_holder(store, expires=datetime(2038, 1, 1, tzinfo=UTC))
+    with under_a_clock(store, clock, is_booted=is_booted, holds_for=0) as taker:
+        assert taker.stdout is not None
+        assert taker.stdout.read().endswith("held to its end\n"), "of a dead one"

@@ -13,6 +13,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
+from ncaa_assets.archive import watch
 from ncaa_assets.archive.lease import Holder, _process, _this_host
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.runs import killed as killed_runs
@@ -198,13 +199,13 @@ def test_dead_runs_are_watched_together(
     monkeypatch.setattr("ncaa_assets.runs.killed.datetime", Ahead)
     monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(seconds=1))
     runs = {make_run(DagsterRunStatus.STARTED, day=f"2025-03-{number:02}").run_id for number in range(1, 9)}
-    sleep, slept = time.sleep, list[float]()
+    pause, slept = watch.pause, list[float]()
 
     def counted(seconds: float) -> None:
         slept.append(seconds)
-        sleep(seconds)
+        pause(seconds)
 
-    monkeypatch.setattr(time, "sleep", counted)
+    monkeypatch.setattr(watch, "pause", counted)
     killed = mark_killed(instance, archive_in(store), alerts_by="a test", wait=True)
     assert {one.run_id for one in killed} == runs
     assert sum(slept) < 3, "one after the other would take eight seconds"
