@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -330,23 +330,21 @@ _TIMES = frozenset(
 def times(document: Document) -> list[Finding]:
     """Whether a document has times that are yet to come: a clock was wrong when it was written, or is now. They decide
     nothing, so nothing is lost by them."""
-    latest = max(_times_of(document.model_dump(exclude={"data", "matches"})), default="")
-    try:
-        if not latest or not calendar.is_to_come(calendar.parse_stamp(latest)):
-            return []
-    except ValueError:
+    latest = max(_times_of(document.model_dump(exclude={"data", "matches"})), default=None)
+    if latest is None or not calendar.is_to_come(latest):
         return []
-    problem = f"has times that are yet to come, up to {latest}: a clock was wrong"
+    problem = f"has times that are yet to come, up to {calendar.stamp(latest)}: a clock was wrong"
     remedy = "nothing to mend here: such times decide nothing. See that this machine's clock is right"
     return [Finding(document.date, document.asset, document.key(document.date), problem, remedy, Severity.WARN)]
 
 
-def _times_of(value: object) -> Iterator[str]:
-    """The times of our bookkeeping, which are written so that the latest sorts last."""
+def _times_of(value: object) -> Iterator[datetime]:
+    """The times of our bookkeeping. What is none in a field that this version does not know is left out."""
     if isinstance(value, dict):
         for name, part in value.items():
             if name in _TIMES and isinstance(part, str):
-                yield part
+                with suppress(ValueError):
+                    yield calendar.parse_stamp(part)
             elif name != "record":  # the API's own
                 yield from _times_of(part)
     elif isinstance(value, list):

@@ -276,6 +276,8 @@ def test_a_neighbour_that_is_damaged_tells_nothing_of_the_season(store: LocalSto
 def test_times_that_are_yet_to_come_are_told_and_no_error(days: int, is_told: bool) -> None:
     at = calendar.stamp(datetime.now(UTC) + timedelta(days=days))
     listed = replace(fetched([record(1, None, at="2999-01-01T00:00:00Z")], 0), at=at)
-    findings = times(merge_fetch(HighlightsDay(date=DAY), listed, founding="basketball")[0])
+    document = merge_fetch(HighlightsDay(date=DAY), listed, founding="basketball")[0]
+    document.backup.x = {"at": "zzz"}  # type: ignore[attr-defined] # of a version to come
+    findings = times(document)
     assert [finding.severity for finding in findings] == [Severity.WARN] * is_told
     assert all(at in finding.problem for finding in findings)
