@@ -367,8 +367,8 @@ class Settings(BaseModel):
                 raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
         if text is None and day < self.start_date:
             raise SettingsError(
-                f"this machine's clock says that today is {self.today()}, and the first day is {self.start_date} "
-                "(START_DATE); set the clock, or START_DATE to an earlier day"
+                f"{day} is before START_DATE ({self.start_date}), and this machine's clock says that today is "
+                f"{self.today()}: set the clock, or START_DATE to an earlier day"
             )
         if day > newest:
             raise SettingsError(f"{day} is not over yet in {self.timezone}; the newest day to back up is {newest}")
