@@ -69,6 +69,10 @@ class DocumentDamaged(StoreError):
     """A stored document cannot be read: it is damaged, or a newer version of this project wrote it."""
 
 
+class NewerArchive(DocumentDamaged, SettingsError):
+    """The archive itself was begun anew by a newer version of this project: it is this program that has to change."""
+
+
 class StoreBusy(StoreError):
     """The store took only part of the work, or its answer broke off: another attempt may help."""
 

@@ -24,6 +24,7 @@ _LINE_ENDS = re.compile(r"[\t\r\n]+")  # browsers leave them out of an address, 
 _UP_TO_AT = re.compile(r"(?<![^ /?#\\])[^ /?#\\]*(?:@|%40)", re.IGNORECASE)
 _OPENS = re.compile(r"(?:[/\\]{2}|(?:https?|wss?|ftp):[/\\])$", re.IGNORECASE)
 _OPENS_INSIDE = re.compile(r"(?:https?|wss?|ftp)(?::|%3a)(?:%2f|%5c)*|(?:%2f|%5c){2,}", re.IGNORECASE)
+_LINKED = re.compile(r"(?<!\bs3)(?<!\bdynamodb)://")
 _PLAIN_ID = re.compile(r"[0-9]+|url-[0-9a-f]+")
 _MARKED = re.compile(r"\|(?: |$)")
 
@@ -111,8 +112,9 @@ def _without_credentials(text: str) -> str:
 
 
 def unlinked(text: str) -> str:
-    """A text without an address that a page or a mail would make a link of: `http: //host/`."""
-    return text.replace("://", ": //")
+    """A text without an address that a page or a mail would make a link of: `http: //host/`. That of an object or a
+    table on AWS is no such address."""
+    return _LINKED.sub(": //", text)
 
 
 def has_credentials(address: str) -> bool:

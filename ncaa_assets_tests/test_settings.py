@@ -398,7 +398,5 @@ def test_a_prefix_is_a_path_without_slashes_around_it(text: str, prefix: str) ->
 
 def test_a_clock_before_the_first_day_is_named_as_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Settings, "today", lambda _: date(1970, 1, 1))
-    with pytest.raises(
-        SettingsError, match=r"before START_DATE .*clock says that today is 1970-01-01"
-    ):
+    with pytest.raises(SettingsError, match=r"before START_DATE .*clock says that today is 1970-01-01"):
         Settings().parse_day(None)

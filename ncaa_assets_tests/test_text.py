@@ -22,7 +22,7 @@ from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.day_line import log_finished_day
 from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.runs.results import Result
-from ncaa_assets.text import LINE, visible, visible_line, visible_lines
+from ncaa_assets.text import LINE, unlinked, visible, visible_line, visible_lines
 from ncaa_assets_tests.days import settings_for
 
 # A title that tries everything at once: lines of its own, a terminal's codes, a reversed direction, half an emoji.
@@ -236,3 +236,16 @@ def test_a_text_of_ten_million_characters_is_some_lines() -> None:
     for text in ("x" * 10**7, "x\n" * 10**7, "first\n" + "\n" * 10**7 + "last"):
         assert len(visible_lines(text)) < 80_000
     assert visible_lines("first\n" + "x" * 10**7 + "\nlast").split("\n")[::4] == ["first", "| last"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see http://h/ and HTTPS://h/", "see http: //h/ and HTTPS: //h/"),
+        ("s3://bucket/key is denied", "s3://bucket/key is denied"),
+        ("dynamodb://us-east-1/t", "dynamodb://us-east-1/t"),
+        ("xs3://h/", "xs3: //h/"),
+    ],
+)
+def test_only_an_address_of_the_archive_stays_one_that_can_be_copied(text: str, shown: str) -> None:
+    assert unlinked(text) == shown

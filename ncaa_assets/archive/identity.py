@@ -8,12 +8,12 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from ncaa_assets.failures import ObjectMissing, SettingsError, WriteConflict
+from ncaa_assets.failures import DocumentDamaged, NewerArchive, ObjectMissing, SettingsError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fields import Name, Time
 from ncaa_assets.record.models import Versioned
-from ncaa_assets.record.written import from_bytes, to_bytes
+from ncaa_assets.record.written import NewerVersion, from_bytes, to_bytes
 from ncaa_assets.settings import SAMPLE, VENDOR, Settings
 from ncaa_assets.source.doors import module_of
 from ncaa_assets.source.open import asked_module
@@ -158,4 +158,9 @@ class Identity(Versioned):
             data, version = store.read(IDENTITY_KEY)
         except ObjectMissing:
             return None
-        return from_bytes(Identity, data, store.uri(IDENTITY_KEY)), version
+        try:
+            return from_bytes(Identity, data, store.uri(IDENTITY_KEY)), version
+        except DocumentDamaged as error:
+            if isinstance(error.__cause__, NewerVersion):
+                raise NewerArchive(str(error)) from error.__cause__
+            raise

@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from ncaa_assets.failures import DocumentDamaged
 from ncaa_assets.record import json_text
 from ncaa_assets.record.fields import DOUBTS, problem_in
+from ncaa_assets.record.merge import DEEPEST
 from ncaa_assets.record.models import SCHEMA_VERSION, V, Versioned, kind_of
 from ncaa_assets.text import visible
 
 CHECKSUM = "content_sha256"
 
 _BEGINS = re.compile(rb'\{\n "' + CHECKSUM.encode() + rb'": "([0-9a-f]{64})",\n')
+_DEEPEST = DEEPEST + 10  # levels; a record stands at most seven deep in its document
 _NONE = object()
 _EDITED = f"its content is not that of its `{CHECKSUM}`: it was edited, or damaged on its disk"
 
@@ -68,12 +70,15 @@ def parse_document(kind: type[V], data: bytes) -> V:
         ValueError: it is no JSON, or of another shape.
     """
     raw = json_text.loads(data)
-    version, doubts = SCHEMA_VERSION, list[str]()
+    version, doubts, is_as_written = SCHEMA_VERSION, list[str](), False
     if isinstance(raw, dict):
         version = _version(raw.get("schema_version", 1))
         raw["schema_version"] = SCHEMA_VERSION
-        if raw.pop(CHECKSUM, _NONE) is not _NONE and not _is_as_written(data):
+        is_as_written = _is_as_written(data)
+        if raw.pop(CHECKSUM, _NONE) is not _NONE and not is_as_written:
             doubts.append(_EDITED)
+    if not is_as_written and json_text.is_deeper(raw, _DEEPEST):
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
     try:
         document = kind.model_validate(raw, context={DOUBTS: doubts})
     except ValidationError as error:

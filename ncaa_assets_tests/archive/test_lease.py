@@ -26,7 +26,7 @@ from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.lease import Holder, Lease, holder_of
 from ncaa_assets.archive.watch import WATCH
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.failures import DocumentDamaged, LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
+from ncaa_assets.failures import LeaseHeld, LeaseLost, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
 from ncaa_assets.record.models import SCHEMA_VERSION
 from ncaa_assets.record.written import parse_document
@@ -89,7 +89,7 @@ def test_settings_that_differ_in_one_field_are_refused_and_nothing_is_written(
 def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
     newer = OURS.model_copy(update={"schema_version": SCHEMA_VERSION + 1})
     newer.claim(store, "nba")
-    with pytest.raises(DocumentDamaged, match="newer"):
+    with pytest.raises(SettingsError, match="newer"):
         OURS.stored(store)
 
 
@@ -97,7 +97,7 @@ def test_an_archive_of_a_newer_version_is_refused(store: LocalStore) -> None:
 def test_a_newer_version_is_refused_however_it_is_written(store: LocalStore, version: str) -> None:
     data = f'{{"schema_version": {version}, "of": "another shape"}}'.encode()
     store.write(IDENTITY_KEY, data)
-    with pytest.raises(DocumentDamaged, match="newer ncaa-assets"):
+    with pytest.raises(SettingsError, match="newer ncaa-assets"):
         OURS.claim(store, "nba")
     assert store.read(IDENTITY_KEY)[0] == data
 
