@@ -44,7 +44,7 @@ class RangeMark:
     def start(self) -> None:
         """Writes the mark, unless the range continues an earlier one."""
         if self._began is None:
-            self._began = datetime.now(UTC)
+            self._began = datetime.now(UTC).replace(microsecond=0)  # as the times of fetches are
             self._archive.store.write(self._key, _Began(at=self._began).model_dump_json().encode())
 
     def finish(self) -> None:
@@ -56,6 +56,6 @@ class RangeMark:
             began = _Began.model_validate_json(self._archive.store.read(self._key)[0]).at
         except (ObjectMissing, ValidationError):
             return None
-        began = began.replace(tzinfo=began.tzinfo or UTC)
+        began = began.replace(tzinfo=began.tzinfo or UTC, microsecond=0)
         is_over = datetime.now(UTC) - began >= _RANGE_LASTS
         return None if is_over or calendar.is_to_come(began) else began
