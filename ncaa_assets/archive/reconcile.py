@@ -466,7 +466,7 @@ def _row_problems(
 def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None) -> str | None:
     days = days_of(stored)
     if not days:
-        return "has a row that cannot be read, or is another program's"
+        return f"has a row that does not name {day}: it cannot be read, or is another program's"
     if day not in days:
         return f"has a row that does not name {day}"
     if stored["days"] != days:

@@ -189,19 +189,19 @@ BROKEN: dict[str, tuple[Callable[[], object], list[str], bool, str]] = {
     ),
     "a row moved to another day": (
         lambda: in_the_table("UPDATE highlights SET game_date = '2025-03-02' WHERE id = '2'"),
-        ["2: has a row that cannot be read, or is another program's"],
+        ["2: has a row that does not name"],
         False,
         "again",
     ),
     "a row without bookkeeping": (
         lambda: in_the_table("UPDATE highlights SET item = '{\"id\": \"2\"}' WHERE id = '2'"),
-        ["2: has a row that cannot be read, or is another program's"],
+        ["2: has a row that does not name"],
         False,
         "again",
     ),
     "a row that is no object": (
         lambda: in_the_table("UPDATE highlights SET item = '[1]' WHERE id = '2'"),
-        ["2: has a row that cannot be read, or is another program's"],
+        ["2: has a row that does not name"],
         False,
         "again",
     ),
@@ -342,7 +342,7 @@ def test_a_row_that_no_json_reader_takes_is_named_and_hides_nothing_else_and_a_r
     flip_a_bit(COPY)
     code, said = verify()
     assert code == 1
-    assert "2: has a row that cannot be read, or is another program's" in said
+    assert "2: has a row that does not name" in said
     assert "2.mp4: its bytes are not those that were copied" in said
     back_up(good.settings.model_copy(update={"data_dir": Path("data")}), SECOND, force=True)
     assert verify()[0] == 0
