@@ -70,7 +70,7 @@ class DocumentDamaged(StoreError):
 
 
 class NewerArchive(DocumentDamaged, SettingsError):
-    """The archive itself was begun anew by a newer version of this project: it is this program that has to change."""
+    """`archive.json` was written by a newer version of this project: this program has to be upgraded."""
 
 
 class StoreBusy(StoreError):

@@ -70,40 +70,36 @@ class Holder(BaseModel):
     @property
     def is_dead(self) -> bool:
         """Whether its process was one of this machine and has ended."""
-        return self._is_of_this_machine and self._has_pid and not _process_lives(self.pid, self.started)
+        return self._lives is False
 
     @property
     def is_alive(self) -> bool:
         """Whether its very process is one of this machine and lives, whether it renews its lease or not."""
-        return self.started is not None and self._is_of_this_machine and self._has_pid and not self.is_dead
+        return self.started is not None and self._lives is True
 
     def has_renewed_within(self, seconds: float) -> bool:
         """Whether a living process of this machine renewed the lease so lately."""
-        if self.renewed is None or not self._is_of_this_machine or not self._has_pid or self.is_dead:
-            return False
-        return 0 <= watch.elapsed() - self.renewed <= seconds
+        return self.renewed is not None and self._lives is True and 0 <= watch.elapsed() - self.renewed <= seconds
 
     @property
-    def _is_of_this_machine(self) -> bool:
+    def _lives(self) -> bool | None:
+        """Whether its process lives; None where this machine cannot tell: it is another's, or its number is none."""
         # Two machines may have one name, but not one boot.
-        return self.host == _this_host() and self.boot in ("", watch.this_boot())
-
-    @property
-    def _has_pid(self) -> bool:
-        """Whether the number can be a process: 0 and below mean groups of processes, or all."""
-        return self.pid is not None and 0 < self.pid <= _MOST_PID
+        is_of_this_machine = self.host == _this_host() and self.boot in ("", watch.this_boot())
+        if not is_of_this_machine or self.pid is None or not 0 < self.pid <= _MOST_PID:
+            return None  # 0 and below would mean groups of processes, or all
+        return _process_lives(self.pid, self.started)
 
     @property
     def machine(self) -> str:
         """The host's name for people."""
-        return self.host.split("/", maxsplit=1)[0] or "an unknown host"
+        return self.host.partition("/")[0] or "an unknown host"
 
     def __str__(self) -> str:
         run = f"run {self.owner[:8]}" if self.owner else "an unknown run"
         since = f" (since {self.since:%Y-%m-%d %H:%M:%S %Z})" if self.since else ""
-        is_known = bool(self.host.partition("/")[0])
-        host = f"host {visible(self.machine, most=100)}" if is_known else self.machine
-        return visible(f"{run} on {host}{since}")
+        name = visible(self.host.partition("/")[0], most=100)
+        return visible(f"{run} on {f'host {name}' if name else self.machine}{since}")
 
 
 class Verdict(Enum):
@@ -299,10 +295,8 @@ def _this_host() -> str:
         return f"{socket.gethostname()}/"
 
 
-def _process_lives(pid: int | None, started: int | None) -> bool:
+def _process_lives(pid: int, started: int | None) -> bool:
     """Whether a process lives, and where it is known when it began, whether it is the one that began then."""
-    if pid is None:
-        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
