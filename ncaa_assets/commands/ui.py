@@ -1,9 +1,13 @@
 """`ncaa-assets ui`: the Dagster UI and daemon, showing this archive's runs."""
 
 import os
+import signal
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from urllib.parse import urlsplit
 
 import click
@@ -44,15 +48,36 @@ def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
     os.environ |= {"DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
     say(f"The Dagster UI opens on http://{shown}:{port} (Ctrl-C ends it)", err=True)
     hosts = {host, urlsplit(settings.ui_url).hostname or host, *(settings.ui_hosts or ())}
+    asked = _asked_to_end()
     with listener, terminal.logging_to_terminal(debug=debug):
         try:
-            _run(home, listener, hosts, only_web)
+            _run(home, listener, hosts, only_web, asked.is_set)
         except KeyboardInterrupt:
             return ending.DONE
-    raise AssertionError("it ends by a signal or with an error")
+        except Exception:
+            if not asked.is_set():  # else it is what the signal cut short
+                raise
+    assert asked.is_set(), "it ends by a signal or with an error"  # noqa: S101
+    return ending.DONE
 
 
-def _run(home: Path, listener: socket.socket, hosts: set[str], only_web: Path | None) -> None:
+def _asked_to_end() -> threading.Event:
+    """Set once a signal asks this process to end. Where the signal meets a finalizer, as it may in the middle of an
+    import, Python swallows the exception that it raises."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.default_int_handler(number, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return asked
+
+
+def _run(
+    home: Path, listener: socket.socket, hosts: set[str], only_web: Path | None, asked: Callable[[], bool]
+) -> None:
     from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415
     from ncaa_assets.ui.services import WORKSPACE, Services  # noqa: PLC0415
 
@@ -63,8 +88,11 @@ def _run(home: Path, listener: socket.socket, hosts: set[str], only_web: Path | 
         from ncaa_assets.ui.web import serve  # noqa: PLC0415
 
         if services is None:
-            serve(instance, workspace=only_web or WORKSPACE, listener=listener, hosts=hosts)
+            serve(instance, workspace=only_web or WORKSPACE, listener=listener, hosts=hosts, until=asked)
         else:
             services.start_daemon()
-            serve(instance, workspace=WORKSPACE, listener=listener, hosts=hosts, until=services.have_ended)
+            serve(
+                instance, workspace=WORKSPACE, listener=listener, hosts=hosts,
+                until=lambda: asked() or services.have_ended(),
+            )  # fmt: skip
             services.check()

@@ -29,7 +29,7 @@ def serve(
     workspace: Path,
     listener: socket.socket,
     hosts: Collection[str],
-    until: Callable[[], bool] = lambda: False,
+    until: Callable[[], bool],
 ) -> None:
     """Serves the UI on `listener` until `until()` is true.
 

@@ -1,11 +1,15 @@
 """The UI that `ncaa-assets ui` opens, through its HTTP API and in a real browser."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ncaa_assets.commands.ui import _asked_to_end
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, ask, chromium, ui_with_a_sample
 
@@ -145,3 +149,25 @@ def test_a_person_sees_the_poster_of_the_days_first_video(ui: str, page: "Page")
     picture = page.locator("img[src^='data:image/jpeg']")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") == 640
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_whose_exception_python_swallows_is_remembered(number: signal.Signals) -> None:
+    """It met a finalizer in the middle of an import: the UI went on as if nobody had asked."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            time.sleep(0)  # a handler runs between two instructions
+
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        asked = _asked_to_end()
+        Finalized()
+        assert asked.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
