@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -63,8 +64,15 @@ def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
 
 def _asked_to_end() -> threading.Event:
     """Set once a signal asks this process to end. Where the signal meets a finalizer, as it may in the middle of an
-    import, Python swallows the exception that it raises."""
+    import, Python swallows the exception that it raises, and would print it."""
     asked = threading.Event()
+    print_unraisable = sys.unraisablehook
+
+    def unless_remembered(met: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(met.exc_value, KeyboardInterrupt):
+            print_unraisable(met)
+
+    sys.unraisablehook = unless_remembered
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.set()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -151,10 +152,13 @@ def test_a_person_sees_the_poster_of_the_days_first_video(ui: str, page: "Page")
     assert picture.evaluate("image => image.naturalWidth") == 640
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_whose_exception_python_swallows_is_remembered(number: signal.Signals) -> None:
-    """It met a finalizer in the middle of an import: the UI went on as if nobody had asked."""
+def test_a_signal_whose_exception_python_swallows_is_remembered(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It met a finalizer in the middle of an import: the UI went on as if nobody had asked, or printed a traceback."""
+    printed: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
 
     class Finalized:
         def __del__(self) -> None:
@@ -166,6 +170,7 @@ def test_a_signal_whose_exception_python_swallows_is_remembered(number: signal.S
         asked = _asked_to_end()
         Finalized()
         assert asked.is_set()
+        assert printed == []
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     finally:

@@ -15,8 +15,8 @@ from ncaa_assets.runs.results import Result
 def test_the_alarm_counts_what_the_list_says_that_it_counts() -> None:
     alarms = (Path(ncaa_assets.__file__).parents[1] / "terraform" / "alarms.tf").read_text("utf-8")
     (pattern,) = re.findall(r'"day_backed_up" \{.*?pattern\s*=\s*"(.*?)"\n', alarms, re.DOTALL)
-    words = re.findall(r"\w+", pattern)
-    assert words == [EVENT, *(result.value for result in Result if result.is_counted)]
+    values = re.findall(r'\\"(\w+)\\"', pattern)
+    assert values == [EVENT, *(result.value for result in Result if result.is_counted)]
 
 
 def test_what_is_done_is_not_due_and_ends_with_0() -> None:
