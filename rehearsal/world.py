@@ -367,7 +367,6 @@ class World:
         text = (SOURCE / "terraform.tfvars.example").read_text("utf-8")
         values |= {
             "project_name": f'"{name}"',
-            "force_destroy": "true",
             "retry_delay": "2",
             "timezone": f'"{TIMEZONE}"',
         }

@@ -4,10 +4,11 @@
 locals {
   # What Dagster's instance (ncaa_assets/instance/ecs.yaml) expands, and where it lies in the image.
   dagster_environment = {
-    DAGSTER_HOME                = "/opt/dagster/ecs"
-    DAGSTER_POSTGRES_HOST       = local.database_host
-    DAGSTER_POSTGRES_USER       = local.database_user
-    DAGSTER_POSTGRES_DB         = local.database_name
+    DAGSTER_HOME          = "/opt/dagster/ecs"
+    DAGSTER_POSTGRES_HOST = local.database_host
+    DAGSTER_POSTGRES_USER = local.database_user
+    DAGSTER_POSTGRES_DB   = local.database_name
+
     DAGSTER_RUN_TASK_DEFINITION = local.run_family
   }
 
@@ -34,9 +35,13 @@ locals {
     var.settings,
   )
 
-  environment = [
-    for name, value in merge(local.dagster_environment, local.settings_environment) : { name = name, value = value }
-    if value != ""
+  variables       = { for name, value in merge(local.dagster_environment, local.settings_environment) : name => value if value != "" }
+  run_environment = [for name, value in local.variables : { name = name, value = value }]
+
+  # The launcher looks its definition up once, when its process starts. So whoever launches is told the very revision, and a
+  # new one is a new definition for them too.
+  launcher_environment = [
+    for name, value in merge(local.variables, { DAGSTER_RUN_TASK_DEFINITION = module.run_task.arn }) : { name = name, value = value }
   ]
 
   database_secret = { name = "DAGSTER_POSTGRES_PASSWORD", valueFrom = aws_secretsmanager_secret_version.database.arn }
@@ -49,7 +54,6 @@ locals {
   container = {
     image          = local.image
     essential      = true
-    environment    = local.environment
     mountPoints    = []
     portMappings   = []
     systemControls = []
@@ -58,13 +62,17 @@ locals {
     linuxParameters = { initProcessEnabled = true }
   }
 
+  # What a run says is counted by an alarm, so none of its lines may be dropped: it waits while CloudWatch takes none. The UI
+  # and the daemon do not wait.
+  log_modes = { service = "non-blocking", run = "blocking", catch-up = "blocking" }
   log_configuration = {
-    for role in ["service", "run", "catch-up"] : role => {
+    for role, mode in local.log_modes : role => {
       logDriver = "awslogs"
       options = {
         awslogs-group         = aws_cloudwatch_log_group.main.name
         awslogs-region        = var.aws_region
         awslogs-stream-prefix = role
+        mode                  = mode
       }
     }
   }
@@ -75,6 +83,7 @@ locals {
   service_containers = [
     merge(local.container, {
       name             = "code"
+      environment      = local.launcher_environment
       command          = ["dagster", "api", "grpc", "-h", "127.0.0.1", "-p", "4000", "-m", "ncaa_assets.definitions"]
       secrets          = [local.database_secret]
       logConfiguration = local.log_configuration["service"]
@@ -88,6 +97,7 @@ locals {
     }),
     merge(local.container, {
       name             = "webserver"
+      environment      = local.launcher_environment
       dependsOn        = local.after_code
       command          = ["ncaa-assets", "ui", "--host", "127.0.0.1", "--port", "3000", "--only-web", local.workspace]
       secrets          = [local.database_secret]
@@ -104,6 +114,7 @@ locals {
     }),
     merge(local.container, {
       name             = "daemon"
+      environment      = local.launcher_environment
       dependsOn        = local.after_code
       command          = ["python", "-m", "ncaa_assets.runs.daemon", "run", "-w", local.workspace]
       secrets          = [local.database_secret]
@@ -120,7 +131,8 @@ locals {
   ]
 
   run_containers = [merge(local.container, {
-    name = "run"
+    name        = "run"
+    environment = local.run_environment
     # The launcher puts a run's own command in its place; alone, the task looks whether a backup would work here.
     command          = ["ncaa-assets", "doctor"]
     secrets          = [local.database_secret, local.api_key_secret]
@@ -130,6 +142,7 @@ locals {
 
   catch_up_containers = [merge(local.container, {
     name             = "catch-up"
+    environment      = local.launcher_environment
     command          = ["ncaa-assets", "catch-up"]
     secrets          = [local.database_secret, local.api_key_secret]
     logConfiguration = local.log_configuration["catch-up"]

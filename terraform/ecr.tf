@@ -1,11 +1,16 @@
 # The image's repository. A tag is one image for ever, so what ran on a day can be told by its tag.
 
+locals {
+  repository     = var.ecr_repository_name != "" ? var.ecr_repository_name : var.project_name
+  repository_arn = "arn:${local.partition}:ecr:${var.aws_region}:${local.account}:repository/${local.repository}"
+}
+
 resource "aws_ecr_repository" "main" {
   #checkov:skip=CKV_AWS_136: an image holds no secret; ECR's own keys (AES-256) encrypt it without a KMS key's price
 
-  name                 = var.ecr_repository_name != "" ? var.ecr_repository_name : var.project_name
+  name                 = local.repository
   image_tag_mutability = "IMMUTABLE"
-  force_delete         = var.force_destroy
+  force_delete         = !local.is_protected
 
   image_scanning_configuration {
     scan_on_push = true
@@ -13,6 +18,15 @@ resource "aws_ecr_repository" "main" {
 
   encryption_configuration {
     encryption_type = "AES256"
+  }
+
+  lifecycle {
+    prevent_destroy = true
+
+    precondition {
+      condition     = lookup(local.owners, local.repository_arn, null) == null
+      error_message = "The repository ${local.repository} is of another deployment here, ${try(local.owners[local.repository_arn], "")}: name another in ecr_repository_name."
+    }
   }
 }
 

@@ -9,6 +9,13 @@ resource "aws_ecs_cluster" "main" {
   #checkov:skip=CKV_AWS_65: Container Insights costs more than the tasks that it would watch; the alarms look at what is backed up
 
   name = var.project_name
+
+  lifecycle {
+    precondition {
+      condition     = local.service_role_missing.ecs == ""
+      error_message = local.service_role_missing.ecs
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_group" "main" {
@@ -19,65 +26,52 @@ resource "aws_cloudwatch_log_group" "main" {
   retention_in_days = var.log_retention_days
 }
 
-resource "aws_ecs_task_definition" "service" {
-  #checkov:skip=CKV_AWS_336: ECS Exec, the only way to the UI, writes into the container's own file system
+module "service_task" {
+  source = "./task_definition"
 
-  family                   = "${var.project_name}-service"
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = var.service_size.cpu
-  memory                   = var.service_size.memory
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.service.arn
-  container_definitions    = jsonencode(local.service_containers)
-
-  runtime_platform {
-    operating_system_family = "LINUX"
-    cpu_architecture        = var.cpu_architecture
-  }
+  family             = "${var.project_name}-service"
+  size               = var.service_size
+  cpu_architecture   = var.cpu_architecture
+  execution_role_arn = aws_iam_role.execution.arn
+  task_role_arn      = aws_iam_role.service.arn
+  containers         = local.service_containers
 }
 
-resource "aws_ecs_task_definition" "run" {
-  #checkov:skip=CKV_AWS_336: a run keeps its step's output in the container until it is in the bucket
+module "run_task" {
+  source = "./task_definition"
 
-  family                   = local.run_family
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = var.run_size.cpu
-  memory                   = var.run_size.memory
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.run.arn
-  container_definitions    = jsonencode(local.run_containers)
-
-  dynamic "ephemeral_storage" {
-    for_each = var.run_disk_gib > 20 ? [var.run_disk_gib] : []
-    content {
-      size_in_gib = ephemeral_storage.value
-    }
-  }
-
-  runtime_platform {
-    operating_system_family = "LINUX"
-    cpu_architecture        = var.cpu_architecture
-  }
+  family             = local.run_family
+  size               = merge(var.run_size, { disk_gib = var.run_disk_gib })
+  cpu_architecture   = var.cpu_architecture
+  execution_role_arn = aws_iam_role.execution.arn
+  task_role_arn      = aws_iam_role.run.arn
+  containers         = local.run_containers
 }
 
-resource "aws_ecs_task_definition" "catch_up" {
-  #checkov:skip=CKV_AWS_336: Dagster keeps files of its own in its home while a command works
+module "catch_up_task" {
+  source = "./task_definition"
 
-  family                   = "${var.project_name}-catch-up"
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = 256
-  memory                   = 512
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.catch_up.arn
-  container_definitions    = jsonencode(local.catch_up_containers)
+  family             = "${var.project_name}-catch-up"
+  size               = { cpu = 256, memory = 512 }
+  cpu_architecture   = var.cpu_architecture
+  execution_role_arn = aws_iam_role.execution.arn
+  task_role_arn      = aws_iam_role.catch_up.arn
+  containers         = local.catch_up_containers
+}
 
-  runtime_platform {
-    operating_system_family = "LINUX"
-    cpu_architecture        = var.cpu_architecture
-  }
+moved {
+  from = aws_ecs_task_definition.service
+  to   = module.service_task.aws_ecs_task_definition.this
+}
+
+moved {
+  from = aws_ecs_task_definition.run
+  to   = module.run_task.aws_ecs_task_definition.this
+}
+
+moved {
+  from = aws_ecs_task_definition.catch_up
+  to   = module.catch_up_task.aws_ecs_task_definition.this
 }
 
 resource "aws_ecs_service" "dagster" {
@@ -85,7 +79,7 @@ resource "aws_ecs_service" "dagster" {
 
   name            = "${var.project_name}-dagster"
   cluster         = aws_ecs_cluster.main.id
-  task_definition = aws_ecs_task_definition.service.arn
+  task_definition = module.service_task.arn
   launch_type     = "FARGATE" # EcsRunLauncher starts runs as its own task was started, and fails on capacity providers
   desired_count   = local.started && var.always_on ? 1 : 0
 

@@ -3,7 +3,7 @@
 locals {
   # What ECS calls the tasks that were started one by one from a definition.
   run_group      = "family:${local.run_family}"
-  catch_up_group = "family:${aws_ecs_task_definition.catch_up.family}"
+  catch_up_group = "family:${module.catch_up_task.family}"
 }
 
 # What the schedule could not start, also when tried again: an alarm watches it (alarms.tf).
@@ -31,7 +31,7 @@ resource "aws_scheduler_schedule" "catch_up" {
     role_arn = aws_iam_role.scheduler.arn
 
     ecs_parameters {
-      task_definition_arn = aws_ecs_task_definition.catch_up.arn
+      task_definition_arn = module.catch_up_task.arn
       launch_type         = "FARGATE"
       task_count          = 1
       propagate_tags      = "TASK_DEFINITION"

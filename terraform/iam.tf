@@ -2,6 +2,9 @@
 # everything (`*`) has its reason above it, begun with its Sid; ncaa_assets_tests/deployment/test_terraform.py looks for it.
 
 locals {
+  # Roles have no region, so their names do. Those that an earlier version named without one stay as they are.
+  role_prefix = "${var.project_name}-${var.aws_region}"
+
   archive_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}*"
   listing_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}highlights/*"
   identity_object = "${aws_s3_bucket.archive.arn}/${local.prefix}archive.json"
@@ -30,7 +33,7 @@ locals {
       Sid       = "StartRuns"
       Effect    = "Allow"
       Action    = "ecs:RunTask"
-      Resource  = "${aws_ecs_task_definition.run.arn_without_revision}:*"
+      Resource  = module.run_task.every_arn
       Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.main.arn } }
     },
     {
@@ -104,9 +107,13 @@ locals {
 # ---- Before a container starts: its image, its secrets, its log -----------------------------------------------------------
 
 resource "aws_iam_role" "execution" {
-  name               = "${var.project_name}-execution"
+  name               = "${local.role_prefix}-execution"
   description        = "ECS itself: pulls the image, reads the secrets, writes the log"
   assume_role_policy = local.trusts_tasks
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -164,9 +171,13 @@ resource "aws_iam_role_policy" "execution" {
 # ---- The webserver and the daemon -----------------------------------------------------------------------------------------
 
 resource "aws_iam_role" "service" {
-  name               = "${var.project_name}-service"
+  name               = "${local.role_prefix}-service"
   description        = "Webserver and daemon: launch runs, show their logs, alert"
   assume_role_policy = local.trusts_tasks
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "service" {
@@ -204,9 +215,13 @@ resource "aws_iam_role_policy" "service" {
 # ---- A run: the only one that writes the archive --------------------------------------------------------------------------
 
 resource "aws_iam_role" "run" {
-  name               = "${var.project_name}-run"
+  name               = "${local.role_prefix}-run"
   description        = "A run: reads and writes the archive, encodes"
   assume_role_policy = local.trusts_tasks
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "run" {
@@ -289,9 +304,13 @@ resource "aws_iam_role_policy" "run" {
 # ---- `ncaa-assets catch-up`: looks at what is backed up, and launches runs for what is not --------------------------------
 
 resource "aws_iam_role" "catch_up" {
-  name               = "${var.project_name}-catch-up"
+  name               = "${local.role_prefix}-catch-up"
   description        = "ncaa-assets catch-up: reads the archive, launches runs, alerts"
   assume_role_policy = local.trusts_tasks
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "catch_up" {
@@ -322,7 +341,7 @@ resource "aws_iam_role_policy" "catch_up" {
 # ---- EventBridge Scheduler ------------------------------------------------------------------------------------------------
 
 resource "aws_iam_role" "scheduler" {
-  name        = "${var.project_name}-scheduler"
+  name        = "${local.role_prefix}-scheduler"
   description = "EventBridge Scheduler: starts catch-up"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -333,6 +352,10 @@ resource "aws_iam_role" "scheduler" {
       Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
     }]
   })
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "scheduler" {
@@ -345,7 +368,7 @@ resource "aws_iam_role_policy" "scheduler" {
         Sid       = "StartCatchUp"
         Effect    = "Allow"
         Action    = "ecs:RunTask"
-        Resource  = "${aws_ecs_task_definition.catch_up.arn_without_revision}:*"
+        Resource  = module.catch_up_task.every_arn
         Condition = { ArnEquals = { "ecs:cluster" = aws_ecs_cluster.main.arn } }
       },
       {

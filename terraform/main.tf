@@ -1,22 +1,11 @@
 # The whole of ncaa_assets on AWS: the archive (S3, DynamoDB), the encoder's role, Dagster on Fargate with its database,
-# the daily trigger, and the alerts. This file says what Terraform needs, and the names that all others share.
-
-terraform {
-  required_version = ">= 1.11" # write-only arguments: no password in the state
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = "~> 5.100"
-    }
-  }
-}
+# the daily trigger, and the alerts. This file has what all others share, and what is looked at before anything is made.
 
 provider "aws" {
   region = var.aws_region
 
   default_tags {
-    tags = merge({ Project = var.project_name, ManagedBy = "terraform" }, var.tags)
+    tags = merge(var.tags, { Project = var.project_name, ManagedBy = "terraform" })
   }
 }
 
@@ -37,8 +26,49 @@ locals {
   # Until there is an image, nothing is started: the service stands at zero and the schedule is off.
   started = var.image_tag != ""
 
+  # unprotected_override.tf sets it to false, and nothing else does.
+  is_protected = true
+
   # `arn:…:service:region:account`, for the resources that have no resource of their own here.
   arn = { for service in ["ecs", "events", "cloudwatch", "mediaconvert"] :
     service => "arn:${local.partition}:${service}:${var.aws_region}:${local.account}"
+  }
+}
+
+check "protected" {
+  assert {
+    condition     = local.is_protected
+    error_message = "unprotected_override.tf is in place: archive, table, images and database can be deleted. When you are done, remove that file and apply once more."
+  }
+}
+
+# ---- What a plan looks at in the account ----------------------------------------------------------------------------------
+
+# AWS makes these roles by itself at the first use of a service, but not always in time for it.
+data "aws_iam_roles" "service_linked" {
+  for_each = toset(["ecs", "rds"])
+
+  path_prefix = "/aws-service-role/${each.key}.amazonaws.com/"
+}
+
+# What other deployments of this configuration have made in this account and region, by their tags.
+data "aws_resourcegroupstaggingapi_resources" "ours" {
+  resource_type_filters = ["dynamodb:table", "ecr:repository", "s3"]
+
+  tag_filter {
+    key    = "ManagedBy"
+    values = ["terraform"]
+  }
+}
+
+locals {
+  service_role_missing = { for service, found in data.aws_iam_roles.service_linked : service =>
+    length(found.arns) > 0 ? "" : "This account has no service-linked role for ${upper(service)} yet. Run this once, then plan again: aws iam create-service-linked-role --aws-service-name ${service}.amazonaws.com"
+  }
+
+  # The project that each of them is of. Earlier versions let `tags` name another project.
+  owners = { for one in data.aws_resourcegroupstaggingapi_resources.ours.resource_tag_mapping_list :
+    one.resource_arn => one.tags["Project"]
+    if !contains([var.project_name, lookup(var.tags, "Project", var.project_name)], lookup(one.tags, "Project", var.project_name))
   }
 }

@@ -9,7 +9,7 @@ locals {
 resource "aws_iam_role" "mediaconvert" {
   count = var.mediaconvert_role_arn == "" ? 1 : 0
 
-  name        = "${var.project_name}-mediaconvert"
+  name        = "${local.role_prefix}-mediaconvert"
   description = "MediaConvert: reads copied videos, writes encoded ones"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -20,6 +20,10 @@ resource "aws_iam_role" "mediaconvert" {
       Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
     }]
   })
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "mediaconvert" {

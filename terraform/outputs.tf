@@ -46,12 +46,12 @@ output "ecs_service" {
 
 output "run_task_definition" {
   description = "The family of a run's task."
-  value       = aws_ecs_task_definition.run.family
+  value       = module.run_task.family
 }
 
 output "catch_up_task_definition" {
   description = "The family of catch-up's task."
-  value       = aws_ecs_task_definition.catch_up.family
+  value       = module.catch_up_task.family
 }
 
 output "subnets" {
@@ -133,12 +133,12 @@ output "stop_ui_command" {
 
 output "doctor_command" {
   description = "Looks, in a task with a run's role, settings and key, whether a backup would work there; its answer is in the log (logs_command)."
-  value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${aws_ecs_task_definition.run.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
+  value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${module.run_task.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
 }
 
 output "catch_up_command" {
   description = "Backs up now whichever of the last days is missing."
-  value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${aws_ecs_task_definition.catch_up.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
+  value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${module.catch_up_task.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
 }
 
 output "logs_command" {

@@ -1,11 +1,14 @@
 # Dagster's own records: its runs, events and ticks. The archive does not depend on them. While always_on the database is
 # the smallest instance there is; otherwise Aurora, which pauses at zero capacity and then costs its few pages of storage.
-# One takes the other's place when always_on changes, and Dagster's records begin anew.
+# One takes the other's place when always_on changes, and Dagster's records begin anew; a plan refuses that while both are
+# protected (docs/deployment.md has the way).
 
 locals {
   database_user = "dagster"
   database_name = "dagster"
-  database_host = var.always_on ? aws_db_instance.dagster[0].address : aws_rds_cluster.dagster[0].endpoint
+
+  database_log_group = "/aws/rds/instance/${var.project_name}/postgresql"
+  database_host      = var.always_on ? aws_db_instance.dagster[0].address : aws_rds_cluster.dagster[0].endpoint
 }
 
 resource "aws_db_subnet_group" "main" {
@@ -13,8 +16,30 @@ resource "aws_db_subnet_group" "main" {
   subnet_ids = aws_subnet.private[*].id
 }
 
+# Postgres exports its log to a group of this name, and would make one that keeps everything for ever.
+resource "aws_cloudwatch_log_group" "database" {
+  #checkov:skip=CKV_AWS_158: CloudWatch's own key encrypts it; a KMS key of one's own costs a dollar a month
+  #checkov:skip=CKV_AWS_338: a month of logs is what anybody reads
+
+  count = var.always_on ? 1 : 0
+
+  name              = local.database_log_group
+  retention_in_days = var.log_retention_days
+}
+
+data "aws_cloudwatch_log_groups" "database" {
+  log_group_name_prefix = local.database_log_group
+}
+
+# Of a deployment by an earlier version it is there already.
+import {
+  for_each = toset([for name in data.aws_cloudwatch_log_groups.database.log_group_names : name if name == local.database_log_group && var.always_on])
+  to       = aws_cloudwatch_log_group.database[0]
+  id       = each.key
+}
+
 resource "aws_db_instance" "dagster" {
-  #checkov:skip=CKV_AWS_293: protected unless force_destroy says otherwise, which checkov does not follow
+  #checkov:skip=CKV_AWS_293: protected while local.is_protected, which checkov does not follow
   #checkov:skip=CKV_AWS_157: a second instance doubles the price of records that the archive does not depend on
   #checkov:skip=CKV_AWS_353: Performance Insights has nothing to tell of a few queries a minute
   #checkov:skip=CKV_AWS_118: enhanced monitoring costs more than the instance's own metrics are worth here
@@ -43,13 +68,24 @@ resource "aws_db_instance" "dagster" {
   publicly_accessible    = false
 
   auto_minor_version_upgrade      = true
-  backup_retention_period         = 7
+  backup_retention_period         = var.database_backup_days
   copy_tags_to_snapshot           = true
   enabled_cloudwatch_logs_exports = ["postgresql"]
 
-  deletion_protection       = !var.force_destroy
-  skip_final_snapshot       = var.force_destroy
+  deletion_protection       = local.is_protected
+  skip_final_snapshot       = !local.is_protected
   final_snapshot_identifier = "${var.project_name}-final"
+
+  lifecycle {
+    prevent_destroy = true
+
+    precondition {
+      condition     = local.service_role_missing.rds == ""
+      error_message = local.service_role_missing.rds
+    }
+  }
+
+  depends_on = [aws_cloudwatch_log_group.database]
 }
 
 resource "aws_rds_cluster" "dagster" {
@@ -64,7 +100,7 @@ resource "aws_rds_cluster" "dagster" {
   cluster_identifier = var.project_name
   engine             = "aurora-postgresql"
   engine_mode        = "provisioned"
-  engine_version     = "16.8" # pausing at zero came with 16.3
+  engine_version     = "16" # of a major version AWS takes the newest minor one; pausing at zero came with 16.3
   database_name      = local.database_name
 
   master_username            = local.database_user
@@ -81,15 +117,21 @@ resource "aws_rds_cluster" "dagster" {
   db_subnet_group_name   = aws_db_subnet_group.main.name
   vpc_security_group_ids = [aws_security_group.database.id]
 
-  backup_retention_period = 7
+  backup_retention_period = var.database_backup_days
   copy_tags_to_snapshot   = true
 
-  deletion_protection       = !var.force_destroy
-  skip_final_snapshot       = var.force_destroy
+  deletion_protection       = local.is_protected
+  skip_final_snapshot       = !local.is_protected
   final_snapshot_identifier = "${var.project_name}-final"
 
   lifecycle {
-    ignore_changes = [engine_version] # AWS takes minor versions by itself
+    prevent_destroy = true
+    ignore_changes  = [engine_version] # earlier versions named a minor one, and AWS takes those by itself
+
+    precondition {
+      condition     = local.service_role_missing.rds == ""
+      error_message = local.service_role_missing.rds
+    }
   }
 }
 

@@ -7,8 +7,9 @@ locals {
   logs_prefix = "dagster-logs/"
 
   # What is rewritten so often that its earlier versions would outgrow the archive, and for how many days they are kept:
-  # a lease every 20 s while a run lives, a ledger entry with each step of an encode.
-  short_lived = { ".leases/" = 1, ".doctor/" = 1, "processed_videos/.ledger/" = 30 }
+  # a lease every 20 s while a run lives, a ledger entry with each step of an encode, and a large copy, which goes up under
+  # `.tmp/` until it is known to be whole.
+  short_lived = { ".leases/" = 1, ".doctor/" = 1, ".tmp/" = 1, "processed_videos/.ledger/" = 30 }
 }
 
 resource "aws_s3_bucket" "archive" {
@@ -18,7 +19,16 @@ resource "aws_s3_bucket" "archive" {
   #checkov:skip=CKV2_AWS_62: nothing listens to the bucket's events; Dagster knows what it wrote
 
   bucket        = local.bucket_name
-  force_destroy = var.force_destroy
+  force_destroy = !local.is_protected
+
+  lifecycle {
+    prevent_destroy = true
+
+    precondition {
+      condition     = lookup(local.owners, "arn:${local.partition}:s3:::${local.bucket_name}", null) == null
+      error_message = "The bucket ${local.bucket_name} is of another deployment here, ${try(local.owners["arn:${local.partition}:s3:::${local.bucket_name}"], "")}: name another in s3_bucket_name."
+    }
+  }
 }
 
 resource "aws_s3_bucket_ownership_controls" "archive" {
@@ -118,8 +128,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "archive" {
         prefix = "${local.prefix}${rule.key}"
       }
 
+      # What a killed upload left under `.tmp/` goes too, and with it the marks of what was deleted.
       expiration {
-        expired_object_delete_marker = true
+        days                         = rule.key == ".tmp/" ? 7 : null
+        expired_object_delete_marker = rule.key == ".tmp/" ? null : true
       }
 
       noncurrent_version_expiration {

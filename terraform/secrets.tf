@@ -1,5 +1,6 @@
 # The two secrets: the API key, which only its owner knows, and the database's password, which nobody needs to know.
-# Neither value is ever in the state: the key is put in by hand, the password goes in by write-only arguments.
+# Neither value is ever in the state: the key is put in by hand, the password goes in by write-only arguments. A secret that is
+# destroyed is gone at once: for as long as AWS could bring it back, its name would be taken.
 
 resource "aws_secretsmanager_secret" "api_key" {
   #checkov:skip=CKV_AWS_149: Secrets Manager's own key encrypts it; a KMS key of one's own costs a dollar a month
@@ -9,7 +10,7 @@ resource "aws_secretsmanager_secret" "api_key" {
 
   name                    = "${var.project_name}/rapidapi-key"
   description             = "The API key, as {\"api_key\": \"…\"}; put in by hand"
-  recovery_window_in_days = var.force_destroy ? 0 : 30
+  recovery_window_in_days = 0
 }
 
 # Which versions there are, never their values: an empty secret is told here and not by a task that cannot start.
@@ -53,14 +54,14 @@ resource "aws_secretsmanager_secret" "database" {
 
   name                    = "${var.project_name}/database-password"
   description             = "The password of Dagster's database"
-  recovery_window_in_days = var.force_destroy ? 0 : 30
+  recovery_window_in_days = 0
 }
 
 # Made of random numbers at the first apply. uuid() gives others each time, but a write-only argument is sent only when its
 # version changes, and is kept in no plan and no state.
 resource "aws_secretsmanager_secret_version" "database" {
   secret_id                = aws_secretsmanager_secret.database.id
-  secret_string_wo         = replace("${uuid()}${uuid()}", "-", "")
+  secret_string_wo         = substr(replace("${uuid()}${uuid()}", "-", ""), 0, 40) # Aurora's documented most is 41
   secret_string_wo_version = 1
 }
 

@@ -109,12 +109,6 @@ variable "catch_up_schedule" {
   }
 }
 
-variable "force_destroy" {
-  description = "true: `terraform destroy` may delete the archive, the table, the images and the database. false: it refuses."
-  type        = bool
-  default     = false
-}
-
 variable "alert_emails" {
   description = "Who is told of failures. AWS asks each by mail to confirm."
   type        = list(string)

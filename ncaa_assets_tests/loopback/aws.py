@@ -1,8 +1,8 @@
 """AWS on loopback: a moto server behind a layer that names each request, breaks some on demand, and lets a test act
 before or after any of them.
 
-The rules of S3 that moto does not keep are in s3_rules.py; MediaConvert, which moto does not have, is in
-mediaconvert.py. Both answer at the same address. Clients may be other processes.
+The rules of S3 that moto does not keep are in s3_rules.py, those of ECS and RDS in account_rules.py; MediaConvert, which
+moto does not have, is in mediaconvert.py. All answer at the same address. Clients may be other processes.
 """
 
 import functools
@@ -31,7 +31,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.test import run_wsgi_app
 
-from ncaa_assets_tests.loopback import s3_rules
+from ncaa_assets_tests.loopback import account_rules, s3_rules
 from ncaa_assets_tests.loopback.mediaconvert import REGION, MediaConvert
 
 ACCESS_KEY, SECRET_KEY = "AKIABENCH", "bench"
@@ -200,6 +200,12 @@ class Cloud:
             config=botocore.config.Config(user_agent_extra="" if by else _UNCOUNTED, retries={"total_max_attempts": 1}),
         )
 
+    def make_service_roles(self) -> None:
+        """What a person does once in a fresh account: `aws iam create-service-linked-role`."""
+        for service in ("ecs", "rds"):
+            if not account_rules.has_service_role(service):
+                self.client("iam").create_service_linked_role(AWSServiceName=f"{service}.amazonaws.com")
+
     def make_bucket(self, name: str) -> None:
         """A bucket that keeps versions."""
         s3 = self.client("s3")
@@ -291,6 +297,10 @@ class Cloud:
         if service == "mediaconvert":
             return self._from_mediaconvert(environ, operation, body)
         if service not in self._one_at_a_time:
+            try:
+                account_rules.check(service, operation, body)
+            except s3_rules.Refused as refused:
+                return _error_answer(environ, service, refused.status, refused.code, refused.message)
             return self._from_moto(environ, body)
         with self._one_at_a_time[service]:
             if service != "s3":

@@ -677,6 +677,7 @@ def running_fargate(
 ) -> Iterator[Fargate]:
     """A cluster whose run tasks get `environment`, and a task that a command of this machine can stand in for."""
     ecs, ec2 = cloud.client("ecs"), cloud.client("ec2")
+    cloud.make_service_roles()
     ecs.create_cluster(clusterName=CLUSTER)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})

@@ -25,6 +25,7 @@ from ncaa_assets_tests.loopback.lacking import Lacking
 
 SOURCE = Path(ncaa_assets.__file__).parents[1] / "terraform"
 _MIRROR_FINDER = SOURCE.parents[1] / "shared" / "tools" / "terraform-plugin-dir"
+_OVERRIDE = "unprotected_override.tf"
 _DOWNLOAD_SECONDS = 240  # for the provider, 150 MB; a registry out of reach is given up by Terraform itself in seconds
 
 
@@ -38,7 +39,8 @@ def _init_arguments() -> str:
 
 
 def _copy_configuration(folder: Path) -> None:
-    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "terraform.tfvars"))
+    of_a_person = (".terraform*", "*.tfstate*", "terraform.tfvars", "backend.tf", "*_override.tf")
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(*of_a_person))
 
 
 def require_terraform() -> Path:
@@ -129,6 +131,14 @@ class Terraform:
 
     def apply(self, *arguments: str) -> str:
         return self.run("apply", "-input=false", "-auto-approve", *arguments)
+
+    def unprotect(self) -> None:
+        """Lets what is protected be destroyed, as docs/deployment.md says."""
+        shutil.copy(self.folder / f"{_OVERRIDE}.example", self.folder / _OVERRIDE)
+
+    def protect(self) -> None:
+        """Undoes `unprotect`."""
+        (self.folder / _OVERRIDE).unlink()
 
     def outputs(self) -> dict[str, Any]:
         shown: dict[str, Any] = self._of_the_state("output", "-json")

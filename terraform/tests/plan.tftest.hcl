@@ -12,6 +12,15 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+  mock_data "aws_iam_roles" {
+    defaults = { arns = ["arn:aws:iam::123456789012:role/aws-service-role/some"] }
+  }
+  mock_data "aws_resourcegroupstaggingapi_resources" {
+    defaults = { resource_tag_mapping_list = [] }
+  }
+  mock_data "aws_cloudwatch_log_groups" {
+    defaults = { log_group_names = [] }
+  }
   mock_data "aws_ecr_image" {
     defaults = { image_digest = "sha256:0000" }
   }
@@ -204,8 +213,71 @@ run "the_archive_is_kept" {
     condition = tomap({
       for rule in aws_s3_bucket_lifecycle_configuration.archive.rule : rule.filter[0].prefix => rule.noncurrent_version_expiration[0].noncurrent_days
       if length(rule.noncurrent_version_expiration) > 0
-    }) == tomap({ "dagster-logs/" = 1, ".leases/" = 1, ".doctor/" = 1, "processed_videos/.ledger/" = 30 })
+    }) == tomap({ "dagster-logs/" = 1, ".leases/" = 1, ".doctor/" = 1, ".tmp/" = 1, "processed_videos/.ledger/" = 30 })
     error_message = "Only what is rewritten all the time may lose its earlier versions."
+  }
+}
+
+run "a_copy_that_was_never_finished_goes" {
+  command = plan
+
+  assert {
+    condition = one([
+      for rule in aws_s3_bucket_lifecycle_configuration.archive.rule : rule.expiration[0].days if rule.id == "versions-of-tmp"
+    ]) == 7
+    error_message = "What a killed upload leaves must not be kept and paid for."
+  }
+}
+
+run "a_fresh_account_is_told_what_it_lacks" {
+  command = plan
+
+  override_data {
+    target = data.aws_iam_roles.service_linked
+    values = { arns = [] }
+  }
+
+  expect_failures = [aws_ecs_cluster.main, aws_db_instance.dagster]
+}
+
+run "what_another_deployment_has_is_not_taken" {
+  command = plan
+
+  override_data {
+    target = data.aws_resourcegroupstaggingapi_resources.ours
+    values = { resource_tag_mapping_list = [
+      { resource_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/SportsHighlights", tags = { Project = "first" } },
+      { resource_arn = "arn:aws:ecr:us-east-1:123456789012:repository/ncaa-assets", tags = { Project = "first" } },
+      { resource_arn = "arn:aws:s3:::ncaa-assets-123456789012-us-east-1", tags = { Project = "first" } },
+    ] }
+  }
+
+  expect_failures = [aws_dynamodb_table.highlights, aws_ecr_repository.main, aws_s3_bucket.archive]
+}
+
+run "what_it_has_itself_is_its_own" {
+  command = plan
+
+  variables {
+    tags = { Project = "named by an earlier version" }
+  }
+
+  override_data {
+    target = data.aws_resourcegroupstaggingapi_resources.ours
+    values = { resource_tag_mapping_list = [
+      { resource_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/SportsHighlights", tags = { Project = "ncaa-assets" } },
+      { resource_arn = "arn:aws:ecr:us-east-1:123456789012:repository/ncaa-assets", tags = { Project = "named by an earlier version" } },
+      { resource_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/Another", tags = { Project = "first" } },
+      { resource_arn = "arn:aws:s3:::untagged", tags = {} },
+    ] }
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [aws_iam_role.run, aws_iam_role.service, aws_iam_role.catch_up, aws_iam_role.execution, aws_iam_role.scheduler, aws_iam_role.mediaconvert[0]] :
+      startswith(role.name, "ncaa-assets-us-east-1-")
+    ])
+    error_message = "Roles have no region, so their names must."
   }
 }
 
@@ -328,23 +400,6 @@ run "a_secret_without_a_key_is_told" {
   }
 
   expect_failures = [aws_ecs_service.dagster]
-}
-
-run "force_destroy_lets_everything_go" {
-  command = plan
-
-  variables {
-    force_destroy = true
-  }
-
-  assert {
-    condition = (
-      aws_s3_bucket.archive.force_destroy && aws_ecr_repository.main.force_delete &&
-      !aws_dynamodb_table.highlights.deletion_protection_enabled && !aws_db_instance.dagster[0].deletion_protection &&
-      aws_db_instance.dagster[0].skip_final_snapshot && aws_secretsmanager_secret.database.recovery_window_in_days == 0
-    )
-    error_message = "One variable lets all of it be deleted."
-  }
 }
 
 run "values_that_cannot_be_meant" {
