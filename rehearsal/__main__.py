@@ -313,6 +313,33 @@ def _on_demand(world: World, report: Report) -> None:
         finished(task)
         assert len(world.source.asked) == asked, "opening the UI asked the API"
         line.seen = "catch-up's run is there to browse; closed again, nothing was fetched meanwhile"
+    with report.stage("a change of mode there and back, in docs/deployment.md's steps") as line:
+        line.seen = _change_mode(world)
+
+
+def _change_mode(world: World) -> str:
+    it, day, rds = world.on_demand, "2025-03-01", world.cloud.client("rds")
+
+    def databases() -> tuple[int, int]:
+        return len(rds.describe_db_instances()["DBInstances"]), len(rds.describe_db_clusters()["DBClusters"])
+
+    before = databases()
+    it.terraform.unprotect()
+    tag = ("-var", f"image_tag={TAGS[0]}")
+    world.apply(*tag, only=it)
+    world.apply(*tag, "-var", "always_on=true", only=it)
+    assert databases() == (before[0] + 1, before[1] - 1)
+    it.service_task()
+    launch(it.ui, day)
+    it.ended(day, "SUCCESS")
+    it.check_whole(day)
+    world.apply(*tag, only=it)
+    it.terraform.protect()
+    world.apply(*tag, only=it)
+    assert databases() == before
+    until("the service's end", lambda: all(one.is_over for one in it.tasks("service")))
+    it.check_whole(day)
+    return "the other database and back; a day was backed up in between and stayed"
 
 
 # ---- The account of it ----------------------------------------------------------------------------------------------

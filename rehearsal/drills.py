@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ncaa_assets_tests.loopback import aws
 from ncaa_assets_tests.loopback.running_ui import launch
+from ncaa_assets_tests.loopback.terraform import ACCESS_KEY as TERRAFORM_KEY
 from rehearsal.world import KEY, TAGS, WRONG_KEY, Deployment, World, finished, last_days, until
 
 Drill = Callable[[World], str]
@@ -191,10 +192,11 @@ def command_missing(world: World) -> str:
 
 
 def service_rolled(world: World) -> str:
-    """A new image is deployed by `terraform apply` while a run is under way.
+    """A new image and another `run_size` are deployed by `terraform apply` while a run is under way.
 
     The old daemon has ended before the new one starts; the run goes on in its own task with the image that it has; what
-    is launched afterwards runs the new one; nobody is alarmed.
+    is launched afterwards runs the new one in the new size; the earlier definitions can still be started; nobody is
+    alarmed.
     """
     it, day, later = world.always_on, "2025-02-08", "2025-02-09"
     service = it.terraform.values("aws_ecs_service.dagster")
@@ -205,7 +207,7 @@ def service_rolled(world: World) -> str:
     until("the copy's middle", hold.reached.is_set, 90)
     before, alerts = it.service_task(), len(it.alerts())
     it.push(TAGS[1])
-    world.apply("-var", f"image_tag={TAGS[1]}", only=it)
+    world.apply("-var", f"image_tag={TAGS[1]}", "-var", "run_size={cpu=1024,memory=2048}", only=it)
     world.forget_policies()
     until("the old task's end", lambda: before.is_over)
     after = it.service_task()
@@ -217,8 +219,30 @@ def service_rolled(world: World) -> str:
     it.ended(later, "SUCCESS")
     images = [str(it.task_of(one).containers[0].definition["image"]).rpartition(":")[2] for one in (day, later)]
     assert images == list(TAGS)
+    ecs = world.cloud.client("ecs")
+    sizes = []
+    for one in (day, later):
+        definition = ecs.describe_task_definition(taskDefinition=it.task_of(one).task.task_definition_arn)
+        assert definition["taskDefinition"]["status"] == "ACTIVE"
+        sizes.append(definition["taskDefinition"]["memory"])
+    assert sizes == ["1024", "2048"], sizes
     assert len(it.alerts()) == alerts, it.alerts()[alerts:]
-    return "the run under way ended well with the old image, the next one ran the new one; no alert"
+    return "the run under way ended well with the old image, the next one ran the new one with 2048 MiB; no alert"
+
+
+def protected_change(world: World) -> str:
+    """Each of `terraform destroy`, a change of mode, and another name of the table is applied as a slip.
+
+    The plan is refused before anything changes.
+    """
+    it = world.always_on
+    calls = len(world.cloud.calls)
+    for slip in ("-destroy", "-var=always_on=false", "-var=dynamodb_table=Renamed"):
+        said = it.terraform.run("apply", "-input=false", "-auto-approve", slip, code=1)
+        assert "Instance cannot be destroyed" in said, said
+    changed = [one for one in world.cloud.calls[calls:] if one.by == TERRAFORM_KEY and one.changes]
+    assert not changed, changed
+    return "three times refused, no request that changes anything"
 
 
 def two_catch_ups(world: World) -> str:
@@ -252,4 +276,5 @@ DRILLS: tuple[tuple[Drill, ...], ...] = (
     (wrong_key, command_missing),
     (two_catch_ups,),
     (service_rolled,),
+    (protected_change,),
 )

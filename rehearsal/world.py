@@ -37,7 +37,10 @@ ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"
 TAGS = ("3f2a91c", "77b01de")
 LARGE_VIDEOS = 4  # VIDEO_CONCURRENCY
 # Requests of doctor that a run's role does not allow, and that it can do without.
-DISPENSABLE = {(f"{ALWAYS_ON}-run", "s3:ListBucketVersions"), (f"{ALWAYS_ON}-run", "ecs:DescribeTaskDefinition")}
+DISPENSABLE = {
+    (f"{ALWAYS_ON}-{REGION}-run", "s3:ListBucketVersions"),
+    (f"{ALWAYS_ON}-{REGION}-run", "ecs:DescribeTaskDefinition"),
+}
 
 
 # Set when the rehearsal is told to end early.
@@ -211,7 +214,7 @@ class Deployment:
 
     def place(self) -> Place:
         """The facts that permissions.py needs besides a request."""
-        role = f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
+        role = f"arn:aws:iam::{ACCOUNT}:role/{self.name}-{REGION}"
         tasks = {f"{self.name}-{task}": (f"{role}-execution", f"{role}-{task}") for task in ("run", "catch-up")}
         return Place(
             bucket=self.bucket,
@@ -458,6 +461,7 @@ def rehearsed(folder: Path, clip: bytes, large: bytes) -> Iterator[World]:
     # moto enforces the bucket's policy, which denies requests without TLS, and loopback has no TLS.
     no_policy = mock.patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
     with no_policy, running_cloud() as cloud, scripted_server() as server:
+        cloud.make_service_roles()
         yield World(cloud, Source(server, clip, large), folder)
 
 

@@ -377,6 +377,18 @@ variable "database_storage_gib" {
   }
 }
 
+variable "database_backup_days" {
+  description = "For how many days the database's backups are kept. An account on AWS's free plan may be allowed 1 only."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.database_backup_days == floor(var.database_backup_days) && var.database_backup_days >= 1 && var.database_backup_days <= 35
+    error_message = "database_backup_days must be a whole number of 1 to 35: Aurora keeps at least a day's, and RDS no more."
+  }
+}
+
 variable "aurora_max_capacity" {
   description = "The most Aurora capacity units that the database takes while it is awake and not always_on."
   type        = number

@@ -341,7 +341,7 @@ def test_every_output_says_what_is_there(deployed: Deployments, account: Cloud) 
         "aws_region": REGION,
         "s3_bucket_name": bucket,
         "dynamodb_table": "SportsHighlights",
-        "mediaconvert_role_arn": f"arn:aws:iam::{ACCOUNT}:role/ncaa-assets-mediaconvert",
+        "mediaconvert_role_arn": f"arn:aws:iam::{ACCOUNT}:role/ncaa-assets-{REGION}-mediaconvert",
         "ecr_repository_url": repository,
         "ecs_cluster": "ncaa-assets",
         "ecs_service": "ncaa-assets-dagster",
@@ -443,8 +443,15 @@ def test_the_environment_is_what_the_code_and_the_instance_read(deployed: Deploy
         assert read.s3_bucket_name == getattr(deployed, which).outputs()["s3_bucket_name"]
         if which == "on_demand":
             assert (read.limit, read.s3_prefix, read.encode_timeout) == (5, "ncaa", 3600)
-    assert every["run"]["environment"] == every["webserver"]["environment"] == every["catch-up"]["environment"]
-    assert plain["DAGSTER_RUN_TASK_DEFINITION"] == getattr(deployed, which).outputs()["run_task_definition"]
+    terraform: Terraform = getattr(deployed, which)
+    of = {name: {one["name"]: one["value"] for one in container["environment"]} for name, container in every.items()}
+    # A launcher looks its definition up once, when it starts: only a changed environment starts it again.
+    revision = terraform.values("module.run_task.aws_ecs_task_definition.this")["arn"]
+    assert re.search(r"/ncaa-[a-z-]+-run:[0-9]+$", revision)
+    for name in ("code", "webserver", "daemon", "catch-up"):
+        assert of[name].pop("DAGSTER_RUN_TASK_DEFINITION") == revision
+    assert of["run"].pop("DAGSTER_RUN_TASK_DEFINITION") == terraform.outputs()["run_task_definition"]
+    assert all(one == of["run"] for one in of.values())
 
 
 @slow
@@ -472,8 +479,12 @@ def test_the_containers_run_what_the_image_has(deployed: Deployments) -> None:
     assert every["daemon"]["command"] == ["python", "-m", "ncaa_assets.runs.daemon", "run", "-w", workspace]
     assert every["catch-up"]["command"] == ["ncaa-assets", "catch-up"]
     assert not any(container["portMappings"] for container in every.values())
-    for container in every.values():
+    for name, container in every.items():
         assert {"name": "DAGSTER_HOME", "value": "/opt/dagster/ecs"} in container["environment"]
+        mode = container["logConfiguration"]["options"]["mode"]
+        assert mode == ("blocking" if name in ("run", "catch-up") else "non-blocking"), (
+            "the alarm counts lines of a log"
+        )
 
 
 @slow
@@ -569,10 +580,11 @@ def test_the_bucket_keeps_what_was_backed_up(deployed: Deployments, account: Clo
         rules = {one["ID"]: one for one in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
         where = {name: one["Filter"].get("Prefix", "") for name, one in rules.items()}
         expiring = {name for name, one in rules.items() if "Days" in one.get("Expiration", {})}
-        assert {where[name] for name in expiring} == {"dagster-logs/"}
+        assert {where[name] for name in expiring} == {"dagster-logs/", f"{prefix}.tmp/"}
         forgotten = {where[name] for name, one in rules.items() if "NoncurrentVersionExpiration" in one}
         assert forgotten == {
-            "dagster-logs/", f"{prefix}.leases/", f"{prefix}.doctor/", f"{prefix}processed_videos/.ledger/",
+            "dagster-logs/", f"{prefix}.leases/", f"{prefix}.doctor/", f"{prefix}.tmp/",
+            f"{prefix}processed_videos/.ledger/",
         }  # fmt: skip
         moved = {where[name]: one["Transitions"][0] for name, one in rules.items() if "Transitions" in one}
         assert moved == {f"{prefix}videos/": {"Days": 90, "StorageClass": "GLACIER_IR"}}
@@ -759,7 +771,7 @@ def test_catch_up_needs_what_its_role_has_and_no_more_and_so_does_the_daemon(
 
 @pytest.fixture(scope="module")
 def destroying(deployed: Deployments, account: Cloud) -> Iterator[Background]:
-    """The end of the deployment on demand. Again most of it is waiting, beside the last two tests."""
+    """The end of the deployment on demand. Again most of it is waiting, beside the last tests."""
     s3 = account.client("s3")
 
     # Terraform suspends a bucket's versioning before it deletes what is in it, and moto loses the connection then.
@@ -768,9 +780,74 @@ def destroying(deployed: Deployments, account: Cloud) -> Iterator[Background]:
             s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
 
     account.after = keep_versioning
+    deployed.on_demand.unprotect()
+    said = deployed.on_demand.apply()
+    assert "archive, table, images and database can be deleted" in " ".join(said.replace("│", " ").split())
     process = Background(deployed.on_demand, "destroy")
     yield process
     process.end()
+
+
+@slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("which", "change"),
+    [
+        ("always_on", "-destroy"),
+        ("on_demand", "-destroy"),
+        ("always_on", "-var=always_on=false"),
+        ("on_demand", "-var=always_on=true"),
+        ("always_on", "-var=dynamodb_table=Renamed"),
+        ("always_on", "-var=s3_bucket_name=renamed-archive"),
+        ("always_on", "-var=ecr_repository_name=renamed"),
+        ("on_demand", "-var=project_name=renamed"),
+    ],
+)
+def test_what_is_protected_is_refused_before_anything_changes(
+    deployed: Deployments, account: Cloud, which: str, change: str
+) -> None:
+    terraform: Terraform = getattr(deployed, which)
+    calls = len(account.calls)
+    said = terraform.run("apply", "-input=false", "-auto-approve", change, code=1)
+    assert "Error: Instance cannot be destroyed" in said
+    changed = {one.operation for one in account.calls[calls:] if one.by == TERRAFORM_KEY and one.changes}
+    assert not changed
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_second_deployment_is_told_what_the_first_has(deployed: Deployments, account: Cloud, tmp_path: Path) -> None:
+    second = Terraform(tmp_path / "second", account.environment())
+    names = ["-var=project_name=ncaa-second", f"-var=s3_bucket_name={deployed.always_on.outputs()['s3_bucket_name']}"]
+    said = " ".join(second.run("plan", "-input=false", *names, code=1).replace("│", " ").split())
+    assert (
+        "The table SportsHighlights is of another deployment here, ncaa-assets: name another in dynamodb_table." in said
+    )
+    assert "is of another deployment here, ncaa-assets: name another in s3_bucket_name." in said
+    second.run("plan", "-input=false", names[0], "-var=dynamodb_table=Second")
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_new_run_definition_reaches_whoever_launches_and_the_old_ones_stay(
+    deployed: Deployments, account: Cloud
+) -> None:
+    terraform, ecs = deployed.on_demand, account.client("ecs")
+
+    def revisions() -> set[str]:
+        return {one for one in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"] if "demand" in one}
+
+    before = revisions()
+    terraform.apply("-var=run_size={cpu=1024,memory=2048}")
+    assert revisions() > before
+    assert len(revisions()) == 2 * len(before) == 6
+    assert ecs.list_task_definitions(status="INACTIVE")["taskDefinitionArns"] == []
+    (run,) = [one for one in revisions() - before if "-run:" in one]
+    (service,) = ecs.describe_services(cluster="ncaa-on-demand", services=["ncaa-on-demand-dagster"])["services"]
+    for of in (service["taskDefinition"], terraform.values("module.catch_up_task.aws_ecs_task_definition.this")["arn"]):
+        assert of in revisions() - before
+        for container in ecs.describe_task_definition(taskDefinition=of)["taskDefinition"]["containerDefinitions"]:
+            assert {"name": "DAGSTER_RUN_TASK_DEFINITION", "value": run} in container["environment"]
 
 
 @slow
@@ -823,9 +900,8 @@ def test_it_all_goes_again_and_only_when_that_was_asked_for(
     s3, bucket = account.client("s3"), deployed.always_on.outputs()["s3_bucket_name"]
     with without_tls(account, bucket):
         s3.put_object(Bucket=bucket, Key="highlights/2025-03-09.json", Body=b"{}")
-    said = deployed.always_on.run("destroy", "-auto-approve", code=1)
-    assert "DeletionProtectionEnabled" in said
-    assert "BucketNotEmpty" in said
+    deployed.always_on.run("destroy", "-auto-approve", code=1)
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["highlights/2025-03-09.json"]
     destroying.said()
     assert deployed.on_demand.resources() == []

@@ -50,9 +50,9 @@ def _check_ecs(operation: str, asked: dict[str, Any]) -> None:
     if operation in ("CreateCluster", "CreateService") and not has_service_role("ecs"):
         message = "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
         raise Refused(400, "InvalidParameterException", message)
-    if operation == "RegisterTaskDefinition" and "FARGATE" in asked.get("requiresCompatibilities", []):
-        if int(asked["memory"]) not in _FARGATE_MEMORY.get(int(asked["cpu"]), []):
-            raise Refused(400, "ClientException", "No Fargate configuration exists for given values.")
+    is_for_fargate = operation == "RegisterTaskDefinition" and "FARGATE" in asked.get("requiresCompatibilities", [])
+    if is_for_fargate and int(asked["memory"]) not in _FARGATE_MEMORY.get(int(asked["cpu"]), []):
+        raise Refused(400, "ClientException", "No Fargate configuration exists for given values.")
 
 
 def _check_database(operation: str, asked: dict[str, str]) -> None:

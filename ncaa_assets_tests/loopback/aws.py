@@ -1,7 +1,7 @@
 """AWS on loopback: a moto server behind a layer that names each request, breaks some on demand, and lets a test act
 before or after any of them.
 
-The rules of S3 that moto does not keep are in s3_rules.py, those of ECS and RDS in account_rules.py; MediaConvert, which
+The rules that moto does not keep are in s3_rules.py (of S3) and account_rules.py (of ECS and RDS); MediaConvert, which
 moto does not have, is in mediaconvert.py. All answer at the same address. Clients may be other processes.
 """
 
