@@ -12,30 +12,30 @@ locals {
     DAGSTER_RUN_TASK_DEFINITION = local.run_family
   }
 
-  # What ncaa_assets/settings.py reads. An empty one is left out, and the code's own default holds.
+  # What ncaa_assets/settings.py reads. An unset or empty one is left out, and the code's own default holds.
   settings_environment = merge(
     {
       AWS_REGION            = var.aws_region
       S3_BUCKET_NAME        = aws_s3_bucket.archive.bucket
-      S3_PREFIX             = var.s3_prefix
+      S3_PREFIX             = local.given.s3_prefix
       DYNAMODB_TABLE        = aws_dynamodb_table.highlights.name
       MEDIACONVERT_ROLE_ARN = local.mediaconvert_role_arn
-      MEDIACONVERT_QUEUE    = var.mediaconvert_queue
-      MEDIACONVERT_ENDPOINT = var.mediaconvert_endpoint
+      MEDIACONVERT_QUEUE    = local.given.mediaconvert_queue
+      MEDIACONVERT_ENDPOINT = local.given.mediaconvert_endpoint
       ALERT_TOPIC_ARN       = aws_sns_topic.alerts.arn
       TIMEZONE              = var.timezone
       START_DATE            = var.start_date
       LEAGUE_NAME           = var.league_name
       LOOKBACK_DAYS         = tostring(var.lookback_days)
       VIDEO_COUNT           = var.video_count
-      LIMIT                 = var.limit == null ? "" : tostring(var.limit)
+      LIMIT                 = tostring(var.limit)
       RETRY_COUNT           = tostring(var.retry_count)
       RETRY_DELAY           = tostring(var.retry_delay)
     },
     var.settings,
   )
 
-  variables       = { for name, value in merge(local.dagster_environment, local.settings_environment) : name => value if value != "" }
+  variables       = { for name, value in merge(local.dagster_environment, local.settings_environment) : name => value if value != null && value != "" }
   run_environment = [for name, value in local.variables : { name = name, value = value }]
 
   # The launcher looks its definition up once, when its process starts. So whoever launches is told the very revision, and a

@@ -1,7 +1,7 @@
 # The image's repository. A tag is one image for ever, so what ran on a day can be told by its tag.
 
 locals {
-  repository     = var.ecr_repository_name != "" ? var.ecr_repository_name : var.project_name
+  repository     = local.given.ecr_repository_name != null ? local.given.ecr_repository_name : var.project_name
   repository_arn = "arn:${local.partition}:ecr:${var.aws_region}:${local.account}:repository/${local.repository}"
 }
 
@@ -56,7 +56,7 @@ data "aws_ecr_image" "push_this_tag_first" {
   count = local.started ? 1 : 0
 
   repository_name = aws_ecr_repository.main.name
-  image_tag       = var.image_tag
+  image_tag       = local.given.image_tag
 }
 
 locals {

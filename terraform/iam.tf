@@ -148,21 +148,21 @@ resource "aws_iam_role_policy" "execution" {
           Action = "secretsmanager:GetSecretValue"
           Resource = concat(
             [aws_secretsmanager_secret.database.arn],
-            var.rapidapi_ssm_parameter_arn == "" ? [local.api_key_secret_arn] : [],
+            local.given.rapidapi_ssm_parameter_arn == null ? [local.api_key_secret_arn] : [],
           )
         },
       ],
-      var.rapidapi_ssm_parameter_arn == "" ? [] : [{
+      local.given.rapidapi_ssm_parameter_arn == null ? [] : [{
         Sid      = "ReadTheParameter"
         Effect   = "Allow"
         Action   = "ssm:GetParameters"
-        Resource = var.rapidapi_ssm_parameter_arn
+        Resource = local.given.rapidapi_ssm_parameter_arn
       }],
-      var.rapidapi_kms_key_arn == "" ? [] : [{
+      local.given.rapidapi_kms_key_arn == null ? [] : [{
         Sid      = "DecryptTheKey"
         Effect   = "Allow"
         Action   = "kms:Decrypt"
-        Resource = var.rapidapi_kms_key_arn
+        Resource = local.given.rapidapi_kms_key_arn
       }],
     )
   })

@@ -24,7 +24,7 @@ locals {
   partition = data.aws_partition.current.partition
 
   # Until there is an image, nothing is started: the service stands at zero and the schedule is off.
-  started = var.image_tag != ""
+  started = local.given.image_tag != null
 
   # unprotected_override.tf sets it to false, and nothing else does.
   is_protected = true

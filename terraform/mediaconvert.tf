@@ -2,12 +2,12 @@
 # there in every region and costs nothing by itself.
 
 locals {
-  mediaconvert_role_arn  = var.mediaconvert_role_arn != "" ? var.mediaconvert_role_arn : aws_iam_role.mediaconvert[0].arn
-  mediaconvert_queue_arn = var.mediaconvert_queue != "" ? var.mediaconvert_queue : "${local.arn.mediaconvert}:queues/Default"
+  mediaconvert_role_arn  = local.given.mediaconvert_role_arn != null ? local.given.mediaconvert_role_arn : aws_iam_role.mediaconvert[0].arn
+  mediaconvert_queue_arn = local.given.mediaconvert_queue != null ? local.given.mediaconvert_queue : "${local.arn.mediaconvert}:queues/Default"
 }
 
 resource "aws_iam_role" "mediaconvert" {
-  count = var.mediaconvert_role_arn == "" ? 1 : 0
+  count = local.given.mediaconvert_role_arn == null ? 1 : 0
 
   name        = "${local.role_prefix}-mediaconvert"
   description = "MediaConvert: reads copied videos, writes encoded ones"
@@ -27,7 +27,7 @@ resource "aws_iam_role" "mediaconvert" {
 }
 
 resource "aws_iam_role_policy" "mediaconvert" {
-  count = var.mediaconvert_role_arn == "" ? 1 : 0
+  count = local.given.mediaconvert_role_arn == null ? 1 : 0
 
   name = "encode"
   role = aws_iam_role.mediaconvert[0].id

@@ -81,7 +81,7 @@ output "database_host" {
 
 output "api_key_secret_arn" {
   description = "Where the API key is kept."
-  value       = var.rapidapi_ssm_parameter_arn != "" ? var.rapidapi_ssm_parameter_arn : local.api_key_secret_arn
+  value       = local.given.rapidapi_ssm_parameter_arn != null ? local.given.rapidapi_ssm_parameter_arn : local.api_key_secret_arn
 }
 
 output "is_started" {

@@ -2,8 +2,8 @@
 # compute logs lie in it too, below a prefix of their own.
 
 locals {
-  bucket_name = var.s3_bucket_name != "" ? var.s3_bucket_name : "${var.project_name}-${local.account}-${var.aws_region}"
-  prefix      = var.s3_prefix == "" ? "" : "${var.s3_prefix}/"
+  bucket_name = local.given.s3_bucket_name != null ? local.given.s3_bucket_name : "${var.project_name}-${local.account}-${var.aws_region}"
+  prefix      = local.given.s3_prefix == null ? "" : "${local.given.s3_prefix}/"
   logs_prefix = "dagster-logs/"
 
   # What is rewritten so often that its earlier versions would outgrow the archive, and for how many days they are kept:

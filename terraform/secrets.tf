@@ -15,7 +15,7 @@ resource "aws_secretsmanager_secret" "api_key" {
 
 # Which versions there are, never their values: an empty secret is told here and not by a task that cannot start.
 data "aws_secretsmanager_secret_versions" "api_key" {
-  count = local.started && var.rapidapi_ssm_parameter_arn == "" ? 1 : 0
+  count = local.started && local.given.rapidapi_ssm_parameter_arn == null ? 1 : 0
 
   secret_id = local.api_key_secret_arn
 }
@@ -23,27 +23,27 @@ data "aws_secretsmanager_secret_versions" "api_key" {
 # A given SSM parameter is looked up in the same way: ephemeral, and still encrypted, its value is in no plan and no state.
 ephemeral "aws_ssm_parameter" "api_key" {
   provider = aws.ephemeral
-  count    = local.started && var.rapidapi_ssm_parameter_arn != "" ? 1 : 0
+  count    = local.started && local.given.rapidapi_ssm_parameter_arn != null ? 1 : 0
 
-  arn             = var.rapidapi_ssm_parameter_arn
+  arn             = local.given.rapidapi_ssm_parameter_arn
   with_decryption = false
 }
 
 locals {
-  makes_api_key      = var.rapidapi_secret_arn == "" && var.rapidapi_ssm_parameter_arn == ""
-  api_key_secret_arn = local.makes_api_key ? aws_secretsmanager_secret.api_key[0].arn : var.rapidapi_secret_arn
-  api_key_json_key   = local.makes_api_key ? "api_key" : var.rapidapi_secret_json_key
+  makes_api_key      = local.given.rapidapi_secret_arn == null && local.given.rapidapi_ssm_parameter_arn == null
+  api_key_secret_arn = local.makes_api_key ? aws_secretsmanager_secret.api_key[0].arn : local.given.rapidapi_secret_arn
+  api_key_json_key   = local.makes_api_key ? "api_key" : local.given.rapidapi_secret_json_key
 
   # What a task definition's `valueFrom` takes: of a secret one field of its JSON, then stage and version, left empty.
   api_key_value_from = (
-    var.rapidapi_ssm_parameter_arn != "" ? var.rapidapi_ssm_parameter_arn :
-    local.api_key_json_key != "" ? "${local.api_key_secret_arn}:${local.api_key_json_key}::" : local.api_key_secret_arn
+    local.given.rapidapi_ssm_parameter_arn != null ? local.given.rapidapi_ssm_parameter_arn :
+    local.api_key_json_key != null ? "${local.api_key_secret_arn}:${local.api_key_json_key}::" : local.api_key_secret_arn
   )
   # An empty secret has null for versions.
   api_key_versions = try(length(data.aws_secretsmanager_secret_versions.api_key[0].versions), 0) == 0 ? [] : data.aws_secretsmanager_secret_versions.api_key[0].versions
 
   api_key_is_there = (
-    !local.started || var.rapidapi_ssm_parameter_arn != "" ||
+    !local.started || local.given.rapidapi_ssm_parameter_arn != null ||
     anytrue([for one in local.api_key_versions : contains(one.version_stages, "AWSCURRENT")])
   )
 }

@@ -1,5 +1,22 @@
 # Everything that may differ from one deployment to the next. Only `project_name`, `aws_region` and `alert_emails` want a
-# thought before the first apply; terraform.tfvars.example has those.
+# thought before the first apply; terraform.tfvars.example has those. What is unset is null.
+
+locals {
+  # An empty text means unset too, in a terraform.tfvars of earlier days. What may be unset is read from here.
+  given = { for name, value in {
+    s3_bucket_name             = var.s3_bucket_name
+    s3_prefix                  = var.s3_prefix
+    ecr_repository_name        = var.ecr_repository_name
+    image_tag                  = var.image_tag
+    rapidapi_secret_arn        = var.rapidapi_secret_arn
+    rapidapi_secret_json_key   = var.rapidapi_secret_json_key
+    rapidapi_ssm_parameter_arn = var.rapidapi_ssm_parameter_arn
+    rapidapi_kms_key_arn       = var.rapidapi_kms_key_arn
+    mediaconvert_role_arn      = var.mediaconvert_role_arn
+    mediaconvert_queue         = var.mediaconvert_queue
+    mediaconvert_endpoint      = var.mediaconvert_endpoint
+  } : name => value == "" ? null : value }
+}
 
 # ---- Names and place ----------------------------------------------------------------------------------------------------
 
@@ -7,6 +24,7 @@ variable "aws_region" {
   description = "The region of everything."
   type        = string
   default     = "us-east-1"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
@@ -18,6 +36,7 @@ variable "project_name" {
   description = "What every name begins with. Another one makes a second deployment beside the first."
   type        = string
   default     = "ncaa-assets"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.project_name)) && !strcontains(var.project_name, "--")
@@ -29,26 +48,27 @@ variable "tags" {
   description = "Tags on everything, besides Project and ManagedBy."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "s3_bucket_name" {
-  description = "The archive's bucket, which is made. Empty: project_name, the account's number and the region."
+  description = "The archive's bucket, which is made. null: project_name, the account's number and the region."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.s3_bucket_name == "" || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.s3_bucket_name))
+    condition     = var.s3_bucket_name == null || var.s3_bucket_name == "" || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.s3_bucket_name))
     error_message = "s3_bucket_name must be 3 to 63 small letters, digits and hyphens (dots break TLS)."
   }
 }
 
 variable "s3_prefix" {
-  description = "What the archive's keys begin with: a folder in the bucket. Empty: the bucket's root."
+  description = "What the archive's keys begin with: a folder in the bucket. null: the bucket's root."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.s3_prefix == "" || can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", var.s3_prefix))
+    condition     = var.s3_prefix == null || var.s3_prefix == "" || can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", var.s3_prefix))
     error_message = "s3_prefix must be a path of plain names without a slash at either end, such as backups/ncaa."
   }
 }
@@ -57,6 +77,7 @@ variable "dynamodb_table" {
   description = "The table of the rows, which is made."
   type        = string
   default     = "SportsHighlights"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", var.dynamodb_table))
@@ -65,12 +86,12 @@ variable "dynamodb_table" {
 }
 
 variable "ecr_repository_name" {
-  description = "The image's repository, which is made. Empty: project_name."
+  description = "The image's repository, which is made. null: project_name."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.ecr_repository_name == "" || can(regex("^[a-z0-9][a-z0-9._/-]{1,255}$", var.ecr_repository_name))
+    condition     = var.ecr_repository_name == null || var.ecr_repository_name == "" || can(regex("^[a-z0-9][a-z0-9._/-]{1,255}$", var.ecr_repository_name))
     error_message = "ecr_repository_name must be small letters, digits and . _ / -, at least two."
   }
 }
@@ -78,12 +99,12 @@ variable "ecr_repository_name" {
 # ---- What runs, and when ------------------------------------------------------------------------------------------------
 
 variable "image_tag" {
-  description = "The image's tag, the commit's short hash. Empty: everything is made and nothing is started."
+  description = "The image's tag, the commit's short hash. null: everything is made and nothing is started."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.image_tag == "" || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
+    condition     = var.image_tag == null || var.image_tag == "" || can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
     error_message = "image_tag must be a tag alone, such as 3f2a91c."
   }
   validation {
@@ -96,12 +117,14 @@ variable "always_on" {
   description = "true: the UI and Dagster's schedule run around the clock. false: EventBridge alone starts the daily work, and nothing is paid for in between."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "catch_up_schedule" {
   description = "When EventBridge starts `ncaa-assets catch-up`, in `timezone`: after Dagster's own schedule at 06:00."
   type        = string
   default     = "cron(0 9 * * ? *)"
+  nullable    = false
 
   validation {
     condition     = can(regex("^cron\\(([^ ]+ ){5}[^ ]+\\)$", var.catch_up_schedule))
@@ -113,6 +136,7 @@ variable "alert_emails" {
   description = "Who is told of failures. AWS asks each by mail to confirm."
   type        = list(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for address in var.alert_emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
@@ -123,27 +147,27 @@ variable "alert_emails" {
 # ---- The API key: a secret that is made here, or one that is there already ------------------------------------------------
 
 variable "rapidapi_secret_arn" {
-  description = "A Secrets Manager secret that holds the API key already. Empty: one is made, and you put the key into it."
+  description = "A Secrets Manager secret that holds the API key already. null: one is made, and you put the key into it."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.rapidapi_secret_arn == "" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", var.rapidapi_secret_arn))
+    condition     = var.rapidapi_secret_arn == null || var.rapidapi_secret_arn == "" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", var.rapidapi_secret_arn))
     error_message = "rapidapi_secret_arn must be a secret's ARN, such as arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf."
   }
   validation {
-    condition     = var.rapidapi_secret_arn == "" || var.rapidapi_ssm_parameter_arn == ""
+    condition     = try(length(var.rapidapi_secret_arn), 0) == 0 || try(length(var.rapidapi_ssm_parameter_arn), 0) == 0
     error_message = "name the API key in one place: rapidapi_secret_arn or rapidapi_ssm_parameter_arn."
   }
 }
 
 variable "rapidapi_secret_json_key" {
-  description = "Where the given secret is JSON, the field with the key. Empty: the secret is the key alone."
+  description = "Where the given secret is JSON, the field with the key. null: the secret is the key alone."
   type        = string
   default     = "api_key"
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]*$", var.rapidapi_secret_json_key))
+    condition     = var.rapidapi_secret_json_key == null || var.rapidapi_secret_json_key == "" || can(regex("^[A-Za-z0-9_.-]+$", var.rapidapi_secret_json_key))
     error_message = "rapidapi_secret_json_key must be a field's name."
   }
 }
@@ -151,10 +175,10 @@ variable "rapidapi_secret_json_key" {
 variable "rapidapi_ssm_parameter_arn" {
   description = "An SSM parameter that holds the API key already, instead of a secret."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.rapidapi_ssm_parameter_arn == "" || can(regex("^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/.+$", var.rapidapi_ssm_parameter_arn))
+    condition     = var.rapidapi_ssm_parameter_arn == null || var.rapidapi_ssm_parameter_arn == "" || can(regex("^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/.+$", var.rapidapi_ssm_parameter_arn))
     error_message = "rapidapi_ssm_parameter_arn must be a parameter's ARN, such as arn:aws:ssm:us-east-1:123456789012:parameter/ncaa/rapidapi_key."
   }
 }
@@ -162,10 +186,10 @@ variable "rapidapi_ssm_parameter_arn" {
 variable "rapidapi_kms_key_arn" {
   description = "Where the given secret or parameter is encrypted with a KMS key of yours, that key."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.rapidapi_kms_key_arn == "" || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.rapidapi_kms_key_arn))
+    condition     = var.rapidapi_kms_key_arn == null || var.rapidapi_kms_key_arn == "" || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.rapidapi_kms_key_arn))
     error_message = "rapidapi_kms_key_arn must be a key's ARN, such as arn:aws:kms:us-east-1:123456789012:key/…."
   }
 }
@@ -176,6 +200,7 @@ variable "league_name" {
   description = "LEAGUE_NAME: the league that is asked for."
   type        = string
   default     = "NCAA"
+  nullable    = false
 
   validation {
     condition     = var.league_name != ""
@@ -187,6 +212,7 @@ variable "timezone" {
   description = "TIMEZONE: whose days the partitions are, and whose clock `catch_up_schedule` means (an IANA name)."
   type        = string
   default     = "America/New_York"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z]+([/_+-][A-Za-z0-9_+-]+)*$", var.timezone))
@@ -198,6 +224,7 @@ variable "start_date" {
   description = "START_DATE: the first partition."
   type        = string
   default     = "2024-11-01"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", var.start_date)) && can(formatdate("YYYY", "${var.start_date}T00:00:00Z"))
@@ -209,6 +236,7 @@ variable "lookback_days" {
   description = "LOOKBACK_DAYS: for how many days a day is looked at again."
   type        = number
   default     = 3
+  nullable    = false
 
   validation {
     condition     = var.lookback_days == floor(var.lookback_days) && var.lookback_days >= 1 && var.lookback_days <= 60
@@ -220,6 +248,7 @@ variable "video_count" {
   description = "VIDEO_COUNT: how many of a day's videos are copied and encoded: a number, or all."
   type        = string
   default     = "1"
+  nullable    = false
 
   validation {
     condition     = can(regex("^([1-9][0-9]*|all)$", var.video_count))
@@ -242,6 +271,7 @@ variable "retry_count" {
   description = "RETRY_COUNT: retries of a request."
   type        = number
   default     = 3
+  nullable    = false
 
   validation {
     condition     = var.retry_count == floor(var.retry_count) && var.retry_count >= 0 && var.retry_count <= 20
@@ -253,6 +283,7 @@ variable "retry_delay" {
   description = "RETRY_DELAY: the most seconds between two retries."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = var.retry_delay >= 0 && var.retry_delay <= 3600
@@ -261,34 +292,34 @@ variable "retry_delay" {
 }
 
 variable "mediaconvert_role_arn" {
-  description = "A role by which MediaConvert reads the copies and writes the encodes. Empty: one is made."
+  description = "A role by which MediaConvert reads the copies and writes the encodes. null: one is made."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.mediaconvert_role_arn == "" || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.mediaconvert_role_arn))
+    condition     = var.mediaconvert_role_arn == null || var.mediaconvert_role_arn == "" || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.mediaconvert_role_arn))
     error_message = "mediaconvert_role_arn must be a role's ARN, such as arn:aws:iam::123456789012:role/mediaconvert."
   }
 }
 
 variable "mediaconvert_queue" {
-  description = "MEDIACONVERT_QUEUE: the ARN of a queue. Empty: the account's default."
+  description = "MEDIACONVERT_QUEUE: the ARN of a queue. null: the account's default."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.mediaconvert_queue == "" || can(regex("^arn:aws[a-z-]*:mediaconvert:[a-z0-9-]+:[0-9]{12}:queues/.+$", var.mediaconvert_queue))
+    condition     = var.mediaconvert_queue == null || var.mediaconvert_queue == "" || can(regex("^arn:aws[a-z-]*:mediaconvert:[a-z0-9-]+:[0-9]{12}:queues/.+$", var.mediaconvert_queue))
     error_message = "mediaconvert_queue must be a queue's ARN, such as arn:aws:mediaconvert:us-east-1:123456789012:queues/highlights."
   }
 }
 
 variable "mediaconvert_endpoint" {
-  description = "MEDIACONVERT_ENDPOINT: an endpoint of the account's own, which is no longer needed. Empty: the region's."
+  description = "MEDIACONVERT_ENDPOINT: an endpoint of the account's own, which is no longer needed. null: the region's."
   type        = string
-  default     = ""
+  default     = null
 
   validation {
-    condition     = var.mediaconvert_endpoint == "" || startswith(var.mediaconvert_endpoint, "https://")
+    condition     = var.mediaconvert_endpoint == null || var.mediaconvert_endpoint == "" || can(regex("^https://", var.mediaconvert_endpoint))
     error_message = "mediaconvert_endpoint must begin with https://."
   }
 }
@@ -297,6 +328,7 @@ variable "settings" {
   description = "Any other of the settings in docs/settings.md, by its name: { ENCODE_TIMEOUT = \"3600\" }."
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     # The settings without a variable of their own; ncaa_assets_tests/deployment/test_terraform.py holds the list to the code.
@@ -315,6 +347,7 @@ variable "cpu_architecture" {
   description = "What the image was built for: X86_64 or ARM64 (a fifth cheaper)."
   type        = string
   default     = "X86_64"
+  nullable    = false
 
   validation {
     condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
@@ -326,6 +359,7 @@ variable "service_size" {
   description = "CPU units and MiB of the task with code server, webserver and daemon (some 600 MiB are used: docs/rehearsal.md)."
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 512, memory = 1024 }
+  nullable    = false
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096], var.service_size.cpu) && var.service_size.memory >= 1024
@@ -337,6 +371,7 @@ variable "run_size" {
   description = "CPU units and MiB of a run's task (four large videos at once take some 410 MiB). A single run may take another by its tags ecs/cpu and ecs/memory."
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 512, memory = 1024 }
+  nullable    = false
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.run_size.cpu) && var.run_size.memory >= 512
@@ -348,6 +383,7 @@ variable "run_disk_gib" {
   description = "GiB of disk of a run's task, of which 20 cost nothing. ENCODE=needed takes twice VIDEO_MAX_BYTES for each video at a time."
   type        = number
   default     = 20
+  nullable    = false
 
   validation {
     condition     = var.run_disk_gib >= 20 && var.run_disk_gib <= 200 && floor(var.run_disk_gib) == var.run_disk_gib
@@ -359,6 +395,7 @@ variable "database_instance_class" {
   description = "The database's size while always_on."
   type        = string
   default     = "db.t4g.micro"
+  nullable    = false
 
   validation {
     condition     = startswith(var.database_instance_class, "db.")
@@ -370,6 +407,7 @@ variable "database_storage_gib" {
   description = "The database's disk while always_on; it grows by itself up to five times that."
   type        = number
   default     = 20
+  nullable    = false
 
   validation {
     condition     = var.database_storage_gib >= 20 && var.database_storage_gib <= 1000
@@ -393,6 +431,7 @@ variable "aurora_max_capacity" {
   description = "The most Aurora capacity units that the database takes while it is awake and not always_on."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
     condition     = var.aurora_max_capacity >= 1 && var.aurora_max_capacity <= 8
@@ -404,6 +443,7 @@ variable "vpc_cidr" {
   description = "The network's addresses."
   type        = string
   default     = "10.47.0.0/20"
+  nullable    = false
 
   validation {
     condition     = can(cidrsubnet(var.vpc_cidr, 4, 3))
@@ -417,6 +457,7 @@ variable "log_retention_days" {
   description = "How long logs are kept: CloudWatch's, and Dagster's compute logs in the bucket."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
@@ -428,6 +469,7 @@ variable "old_versions_after_days" {
   description = "After how many days an earlier version of an object goes to old_versions_storage_class. 0: never."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = var.old_versions_after_days == 0 || var.old_versions_after_days >= 30
@@ -439,6 +481,7 @@ variable "old_versions_storage_class" {
   description = "The storage class of earlier versions."
   type        = string
   default     = "GLACIER_IR"
+  nullable    = false
 
   validation {
     condition     = contains(["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"], var.old_versions_storage_class)
@@ -450,6 +493,7 @@ variable "old_versions_expire_days" {
   description = "After how many days an earlier version is deleted for good. 0: never, so that nothing once backed up is lost."
   type        = number
   default     = 0
+  nullable    = false
 
   validation {
     condition     = var.old_versions_expire_days == 0 || var.old_versions_expire_days > var.old_versions_after_days
@@ -461,6 +505,7 @@ variable "old_videos_after_days" {
   description = "After how many days a copied video goes to old_videos_storage_class (what is encoded of it stays where it is). 0: never."
   type        = number
   default     = 90
+  nullable    = false
 
   validation {
     condition     = var.old_videos_after_days == 0 || var.old_videos_after_days >= 30
@@ -472,6 +517,7 @@ variable "old_videos_storage_class" {
   description = "The storage class of old videos: one that is read at once, as verifying and restoring do."
   type        = string
   default     = "GLACIER_IR"
+  nullable    = false
 
   validation {
     condition     = contains(["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"], var.old_videos_storage_class)
@@ -483,6 +529,7 @@ variable "images_to_keep" {
   description = "How many images the repository keeps: to this many upgrades back you can return."
   type        = number
   default     = 20
+  nullable    = false
 
   validation {
     condition     = var.images_to_keep >= 2 && var.images_to_keep <= 1000
