@@ -274,7 +274,9 @@ class Settings(BaseModel):
         Raises:
             SettingsError: a value cannot be used; the message names the variable and what it must be.
         """
-        environ = os.environ if environ is None else environ
+        if environ is None:
+            heed_aws_region()
+            environ = os.environ
         given = {
             name: environ[name.upper()].strip() for name in cls.model_fields if environ.get(name.upper(), "").strip()
         }
@@ -409,6 +411,16 @@ def check_key(text: str) -> None:
     # Where requests cannot send a header, its error repeats the value, which would put the key into a log.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be plain ASCII without spaces; copy the key again (its value is not shown here)")
+
+
+def heed_aws_region() -> None:
+    """Makes `AWS_REGION` the region of every boto3 client here and in child processes: ours and those of dagster-aws.
+    boto3 reads `AWS_DEFAULT_REGION` and the profile alone, and those stand where `AWS_REGION` is unset or empty."""
+    region = os.environ.get("AWS_REGION", "").strip() or os.environ.get("AWS_DEFAULT_REGION", "").strip()
+    if region:
+        os.environ["AWS_DEFAULT_REGION"] = region
+    else:  # to boto3, an empty one would hide the profile's
+        os.environ.pop("AWS_DEFAULT_REGION", None)
 
 
 def load_dotenv() -> None:

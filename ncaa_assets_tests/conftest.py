@@ -178,5 +178,6 @@ def cloud(_aws_of_the_session: "Cloud", monkeypatch: pytest.MonkeyPatch) -> Iter
     _aws_of_the_session.reset()
     for name, value in _aws_of_the_session.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])  # for boto3 in this process, without a command
     yield _aws_of_the_session
     assert _aws_of_the_session.problems == []

@@ -60,10 +60,12 @@ def metadata_of(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real `ncaa-assets` command as a process, in the working directory."""
+    """The real `ncaa-assets` command as a process, in the working directory. On AWS it has the region as the README
+    gives it, in AWS_REGION alone."""
+    ours = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
     return subprocess.run(
         [COMMAND, *arguments],
-        env={**os.environ, **environment},
+        env={**ours, **environment},
         capture_output=True,
         text=True,
         timeout=120,

@@ -357,6 +357,26 @@ def test_the_env_file_overrides_the_environment(monkeypatch: pytest.MonkeyPatch,
     assert "BARE" not in os.environ
 
 
+@pytest.mark.parametrize(
+    ("given", "boto3s"),
+    [
+        ({"AWS_REGION": " eu-west-1 "}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+        ({"AWS_REGION": " ", "AWS_DEFAULT_REGION": ""}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_aws_region_becomes_the_region_of_boto3(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], boto3s: str | None
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    Settings.from_environment()
+    assert os.environ.get("AWS_DEFAULT_REGION") == boto3s
+
+
 def test_without_an_env_file_the_environment_stays_as_it_is() -> None:
     before = dict(os.environ)
     load_dotenv()

@@ -3,10 +3,12 @@ strangers wrote. `python -m ncaa_assets.runs.daemon run …` takes what `dagster
 """
 
 from ncaa_assets.logs import make_logs_safe
+from ncaa_assets.settings import heed_aws_region
 
 
 def main() -> None:
     make_logs_safe()
+    heed_aws_region()
     from ncaa_assets.runs.dagster_private import daemon_main  # noqa: PLC0415 - what it imports may log
 
     daemon_main()

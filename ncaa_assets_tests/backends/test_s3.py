@@ -388,7 +388,8 @@ def test_a_wrong_region_is_told(cloud: Cloud) -> None:
     cloud.client("s3").create_bucket(
         Bucket="elsewhere", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
     )
-    with pytest.raises(SettingsError, match="elsewhere is in eu-central-1 but AWS_REGION is us-east-1"):
+    said = "elsewhere is in eu-central-1, and the region here is us-east-1; set AWS_REGION=eu-central-1"
+    with pytest.raises(SettingsError, match=said):
         opened("elsewhere").info(KEY)
     assert opened("elsewhere", region="eu-central-1").info(KEY) is None
 

@@ -175,14 +175,14 @@ class Cloud:
         self.problems.clear()
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead a process here, and keep it from reading the person's own AWS settings."""
+        """The variables that lead a process of ours here, and keep it from reading the person's own AWS settings. A
+        process with boto3 alone needs AWS_DEFAULT_REGION too."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_MEDIACONVERT": self.url,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

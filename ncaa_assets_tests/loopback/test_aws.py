@@ -23,6 +23,7 @@ from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey, S3Backend
 
 from ncaa_assets_tests.loopback.aws import Call, Cloud, Dropped, dropped_after, dropped_before, error, unprocessed
+from ncaa_assets_tests.loopback.mediaconvert import REGION
 
 BUCKET = "an-archive"
 TABLE = "Highlights"
@@ -544,8 +545,7 @@ def test_the_environment_has_what_a_process_needs_and_no_more(cloud: Cloud, s3: 
         "[one['Name'] for one in boto3.client('s3').list_buckets()['Buckets']],"
         "boto3.client('dynamodb').list_tables()['TableNames'], boto3.client('mediaconvert').meta.endpoint_url]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=cloud.environment(), capture_output=True, text=True, check=False
-    )
+    environment = {**cloud.environment(), "AWS_DEFAULT_REGION": REGION}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[BUCKET], [TABLE], cloud.environment()["AWS_ENDPOINT_URL_MEDIACONVERT"]]

@@ -91,8 +91,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(postgres: Postgres, cloud: Cloud, server: ScriptedServer, home: Path, clip: Path) -> dict[str, str]:
-    """The environment of a task of the deployment."""
+def environment(
+    postgres: Postgres, cloud: Cloud, server: ScriptedServer, home: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The environment of a task of the deployment, with the region in AWS_REGION alone: the launcher is dagster-aws's
+    own."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
     cloud.make_bucket(BUCKET)
     cloud.make_table(TABLE)
     video = server.on("/1.mp4", Reply(clip.read_bytes(), content_type="video/mp4"))

@@ -85,6 +85,8 @@ def _explanation(
         return kind(sentences[code])
     if isinstance(error, boto_errors.NoRegionError):
         return SettingsError("no AWS region is set; set AWS_REGION to the one that the archive is in")
+    if isinstance(error, boto_errors.InvalidRegionError):
+        return SettingsError(f"{one_line(error)}; set AWS_REGION to a region such as us-east-1")
     if isinstance(
         error,
         boto_errors.NoCredentialsError

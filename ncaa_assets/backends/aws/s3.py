@@ -287,7 +287,7 @@ class S3Store(ObjectStore):
             region, ours = answer.get("BucketRegion"), self._client.meta.region_name
             if region and ours not in (region, "aws-global"):
                 raise SettingsError(
-                    f"the bucket {self.bucket} is in {region} but AWS_REGION is {ours}; set AWS_REGION={region}"
+                    f"the bucket {self.bucket} is in {region}, and the region here is {ours}; set AWS_REGION={region}"
                 )
             self._is_checked = True
 
