@@ -30,6 +30,7 @@ from rehearsal import report as reports
 from rehearsal.drills import DRILLS, Drill
 from rehearsal.report import Report
 from rehearsal.world import (
+    ALWAYS_ON,
     DISPENSABLE,
     ENDED,
     KEY,
@@ -70,9 +71,8 @@ def main() -> int:
         large = clip + struct.pack(">I4s", free, b"free") + bytes(free - 8)
         with rehearsed(clip_folder, clip, large) as world, ExitStack() as stack:
             _rehearse(world, report, stack)
-    except Exception as error:
-        if not report.failures:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    except Exception:
+        if not report.failures:  # else it has been printed
             raise
     finally:
         shutil.rmtree(clip_folder, ignore_errors=True)
@@ -91,6 +91,7 @@ def _rehearse(world: World, report: Report, stack: ExitStack) -> None:
     files = _deploy(world, report)
     with report.stage("the databases") as line:
         stack.enter_context(started(world, files))
+        report.output = world.said
         line.seen = "Postgres behind TLS, with the passwords that Terraform made"
     stack.callback(_account_for, world, report)
     _start(world, report)
@@ -363,6 +364,10 @@ def _account_for(world: World, report: Report) -> None:
     with suppress(AssertionError), report.stage("the API is asked only for what it takes") as line:
         assert world.source.refused == [], world.source.refused[:3]
         line.seen = "no query was refused"
+    with suppress(AssertionError), report.stage("each deployment hears of its own failures") as line:
+        heard = [one for one in world.on_demand.alerts() if ALWAYS_ON in one]
+        assert not heard, heard
+        line.seen = f"{len(world.always_on.alerts())} alerts of the one, {len(world.on_demand.alerts())} of the other"
     with suppress(AssertionError), report.stage("each role does what its policy allows") as line:
         refused = world.refused.keys() - DISPENSABLE
         assert not refused, refused

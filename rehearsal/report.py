@@ -1,7 +1,11 @@
-"""The rehearsal's report: printed line by line as the rehearsal goes on, and kept in docs/rehearsal.md."""
+"""The rehearsal's report: printed line by line as the rehearsal goes on, and kept in docs/rehearsal.md.
+
+Of what fails, the output is printed too: Terraform's, and that of the containers that ended badly.
+"""
 
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +33,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     memory: list[tuple[str, float, int]] = field(default_factory=list)  # role, MiB in use at most, MiB of its task
     began: float = field(default_factory=time.monotonic)
+    output: Callable[[float], str] = lambda _: ""  # what the containers said that ended badly since a moment
 
     @property
     def failures(self) -> list[Line]:
@@ -38,12 +43,13 @@ class Report:
     def _line(self, lines: list[Line], what: str, expected: str) -> Iterator[Line]:
         line = Line(what, expected)
         lines.append(line)
-        began = time.monotonic()
+        began, since = time.monotonic(), time.time()
         print(f"{began - self.began:5.0f} s  {what} …", flush=True)
         try:
             yield line
         except Exception as error:
             line.failed = " ".join(f"{type(error).__name__}: {error}".split())[:600]
+            print("\n".join(["", *traceback.format_exception(error), self.output(since)]), flush=True)
             raise
         finally:
             line.seconds = time.monotonic() - began

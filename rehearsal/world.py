@@ -450,6 +450,17 @@ class World:
         for one in self.deployments:
             one.put_key(KEY)
 
+    def said(self, since: float) -> str:
+        """The last lines of every container that ended with an error, or has not ended, and said something since then
+        (seconds since 1970)."""
+        told = []
+        for task in self.fargate.tasks:
+            for one in task.containers:
+                log = one.folder / "log"
+                if one.exit_code != 0 and log.exists() and log.stat().st_mtime >= since:
+                    told += [f"---- {one.folder.name}, exit code {one.exit_code}:", *one.log.splitlines()[-40:]]
+        return "\n".join(told)
+
     def forget_policies(self) -> None:
         """Makes `authorize` read the policies anew, after Terraform changed them."""
         self._statements.clear()
