@@ -1,5 +1,14 @@
 # How trouble reaches a person: one topic, and what writes to it besides Dagster and `catch-up` themselves.
 
+locals {
+  # Named here too, because the topic's policy is there before the alarms are.
+  alarms = {
+    nothing_backed_up = "${var.project_name}-nothing-backed-up"
+    not_started       = "${var.project_name}-not-started"
+    database_full     = "${var.project_name}-database-full"
+  }
+}
+
 resource "aws_sns_topic" "alerts" {
   #checkov:skip=CKV_AWS_26: CloudWatch and EventBridge cannot publish to a topic under AWS's own key, and another costs a dollar a month
 
@@ -14,20 +23,47 @@ resource "aws_sns_topic_subscription" "mail" {
   endpoint  = each.value
 }
 
+locals {
+  unconfirmed = sort([for one in aws_sns_topic_subscription.mail : one.endpoint if one.pending_confirmation])
+  confirm     = "AWS has sent each a mail with the subject \"AWS Notification - Subscription Confirmation\", perhaps into the folder for spam: click on its link, then apply again."
+}
+
+# What starts the deployment waits for this.
+resource "terraform_data" "alerts_reach_a_person" {
+  lifecycle {
+    precondition {
+      condition     = !local.started || length(var.alert_emails) == 0 || length(local.unconfirmed) < length(toset(var.alert_emails))
+      error_message = "Nobody would hear that this deployment fails: the alerts' mail is not confirmed by ${join(", ", local.unconfirmed)}. ${local.confirm}"
+    }
+  }
+}
+
+check "every_address_hears_alerts" {
+  assert {
+    condition     = length(local.unconfirmed) == 0
+    error_message = "No alert reaches ${join(", ", local.unconfirmed)} yet. ${local.confirm}"
+  }
+}
+
+check "somebody_hears_alerts" {
+  assert {
+    condition     = length(var.alert_emails) > 0
+    error_message = "alert_emails is empty: no failure is mailed to anybody. Name an address, unless something else is subscribed to the topic ${aws_sns_topic.alerts.name}."
+  }
+}
+
 resource "aws_sns_topic_policy" "alerts" {
   arn = aws_sns_topic.alerts.arn
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
+        # Without a condition, because EventBridge takes none in a topic's policy: its messages would be refused, unseen.
         Sid       = "Rules"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alerts.arn
-        Condition = { ArnEquals = { "aws:SourceArn" = [
-          aws_cloudwatch_event_rule.encode_failed.arn, aws_cloudwatch_event_rule.task_failed.arn,
-        ] } }
       },
       {
         Sid       = "Alarms"
@@ -35,7 +71,7 @@ resource "aws_sns_topic_policy" "alerts" {
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alerts.arn
-        Condition = { ArnLike = { "aws:SourceArn" = "${local.arn.cloudwatch}:alarm:${var.project_name}-*" } }
+        Condition = { ArnEquals = { "aws:SourceArn" = [for name in local.alarms : "${local.arn.cloudwatch}:alarm:${name}"] } }
       },
     ]
   })
@@ -58,9 +94,13 @@ resource "aws_cloudwatch_log_metric_filter" "day_backed_up" {
   }
 }
 
+# It is made when the deployment starts, with its actions on. Actions run when the state changes, never because of a state
+# that is there already: an alarm that was made earlier and muted would be in ALARM before anybody listens, and for ever.
 resource "aws_cloudwatch_metric_alarm" "nothing_backed_up" {
-  alarm_name        = "${var.project_name}-nothing-backed-up"
-  alarm_description = "No day was backed up within 26 hours. Look at the log of catch-up and of the service, or run `ncaa-assets doctor` in a run's task (terraform output -raw doctor_command)."
+  count = local.started ? 1 : 0
+
+  alarm_name        = local.alarms.nothing_backed_up
+  alarm_description = "No day was backed up within 26 hours. Within two hours of the deployment's start, before its first day is backed up, this only proves that alerts reach you; OK follows after the first day. Else look at the log of catch-up and of the service (terraform output -raw logs_command), or run `ncaa-assets doctor` in a run's task (terraform output -raw doctor_command)."
   namespace         = aws_cloudwatch_log_metric_filter.day_backed_up.metric_transformation[0].namespace
   metric_name       = aws_cloudwatch_log_metric_filter.day_backed_up.metric_transformation[0].name
 
@@ -73,13 +113,14 @@ resource "aws_cloudwatch_metric_alarm" "nothing_backed_up" {
   threshold           = 1
   treat_missing_data  = "breaching"
 
-  actions_enabled = local.started
-  alarm_actions   = [aws_sns_topic.alerts.arn]
-  ok_actions      = [aws_sns_topic.alerts.arn]
+  alarm_actions = [aws_sns_topic.alerts.arn]
+  ok_actions    = [aws_sns_topic.alerts.arn]
+
+  depends_on = [aws_sns_topic_policy.alerts, terraform_data.alerts_reach_a_person]
 }
 
 resource "aws_cloudwatch_metric_alarm" "not_started" {
-  alarm_name        = "${var.project_name}-not-started"
+  alarm_name        = local.alarms.not_started
   alarm_description = "EventBridge could not start catch-up, also when tried again. The message in the queue ${aws_sqs_queue.not_started.name} says why; delete it afterwards."
   namespace         = "AWS/SQS"
   metric_name       = "ApproximateNumberOfMessagesVisible"
@@ -98,7 +139,7 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
 resource "aws_cloudwatch_metric_alarm" "database_full" {
   count = var.always_on ? 1 : 0
 
-  alarm_name        = "${var.project_name}-database-full"
+  alarm_name        = local.alarms.database_full
   alarm_description = "Dagster's database has less than 2 GiB left and has not grown by itself: raise database_storage_gib."
   namespace         = "AWS/RDS"
   metric_name       = "FreeStorageSpace"

@@ -116,5 +116,6 @@ resource "aws_ecs_service" "dagster" {
     aws_iam_role_policy.service,
     aws_db_instance.dagster,
     aws_rds_cluster_instance.dagster,
+    terraform_data.alerts_reach_a_person,
   ]
 }

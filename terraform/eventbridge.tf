@@ -1,9 +1,12 @@
 # The daily trigger outside of Dagster, and the events that mean trouble.
 
 locals {
+  # The archive, as each of its MediaConvert jobs names it (ncaa_assets/backends/aws/mediaconvert.py).
+  archive = substr("s3://${local.bucket_name}/${local.prefix}", 0, 256)
+
   # What ECS calls the tasks that were started one by one from a definition.
   run_group      = "family:${local.run_family}"
-  catch_up_group = "family:${module.catch_up_task.family}"
+  catch_up_group = "family:${var.project_name}-catch-up"
 }
 
 # What the schedule could not start, also when tried again: an alarm watches it (alarms.tf).
@@ -54,23 +57,24 @@ resource "aws_scheduler_schedule" "catch_up" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.scheduler]
+  depends_on = [aws_iam_role_policy.scheduler, terraform_data.alerts_reach_a_person]
 }
 
 resource "aws_cloudwatch_event_rule" "encode_failed" {
   name        = "${var.project_name}-encode-failed"
-  description = "MediaConvert jobs of this project that ended in ERROR"
+  description = "MediaConvert jobs of this archive that ended in ERROR"
   event_pattern = jsonencode({
     source      = ["aws.mediaconvert"]
     detail-type = ["MediaConvert Job State Change"]
     detail = {
-      status = ["ERROR"]
-      # Every job of ncaa_assets/backends/aws/mediaconvert.py carries it, and no other does.
-      userMetadata = { ncaa_assets_token = [{ exists = true }] }
+      status       = ["ERROR"]
+      userMetadata = { ncaa_assets_archive = [local.archive] }
     }
   })
 }
 
+# EventBridge escapes nothing that it inserts between quotes, so that a quote in a reason would break the JSON and lose the
+# mail. A bare variable becomes the JSON of its value.
 resource "aws_cloudwatch_event_target" "encode_failed" {
   rule = aws_cloudwatch_event_rule.encode_failed.name
   arn  = aws_sns_topic.alerts.arn
@@ -81,7 +85,16 @@ resource "aws_cloudwatch_event_target" "encode_failed" {
       code    = "$.detail.errorCode"
       message = "$.detail.errorMessage"
     }
-    input_template = "\"ncaa_assets: MediaConvert job <job> failed with error <code>: <message>. The next run of its day tries again.\""
+    input_template = <<-JSON
+      {
+        "alert": "ncaa_assets: a MediaConvert job failed",
+        "deployment": "${var.project_name}",
+        "reason": <message>,
+        "error": <code>,
+        "job": <job>,
+        "what to do": "Nothing at once: the next run of its day tries again, and alerts if that fails too."
+      }
+    JSON
   }
 }
 
@@ -129,6 +142,15 @@ resource "aws_cloudwatch_event_target" "task_failed" {
       task   = "$.detail.taskArn"
       reason = "$.detail.stoppedReason"
     }
-    input_template = "\"ncaa_assets: a task of <group> stopped: <reason> (<task>). Its log is in ${aws_cloudwatch_log_group.main.name}.\""
+    input_template = <<-JSON
+      {
+        "alert": "ncaa_assets: a task stopped",
+        "deployment": "${var.project_name}",
+        "group": <group>,
+        "reason": <reason>,
+        "task": <task>,
+        "what to do": "Read its log in ${aws_cloudwatch_log_group.main.name} (terraform output -raw logs_command). ECS starts the service again by itself; catch-up starts again tomorrow, or now by terraform output -raw catch_up_command."
+      }
+    JSON
   }
 }

@@ -4,17 +4,22 @@ and a schedule starts its task.
 
 import json
 import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 from moto.events.models import EventPattern, events_backends
 
+from ncaa_assets_tests.loopback import sns
 from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.fargate import Fargate
 from ncaa_assets_tests.loopback.mediaconvert import REGION
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
 
 TASK_CHANGE = "ECS Task State Change"
+JOB_CHANGE = "MediaConvert Job State Change"
 
 
 def matches(pattern: str, event: dict[str, Any]) -> bool:
@@ -27,28 +32,69 @@ def matches(pattern: str, event: dict[str, Any]) -> bool:
     return bool(EventPattern.load(pattern).matches_event(seen))
 
 
-def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any]) -> None:
-    """Publishes an event to the topics of the rules that it matches, as their input transformers word it."""
-    event = {"source": source, "detail-type": kind, "detail": detail}
+def deliver(cloud: Cloud, source: str, kind: str, detail: dict[str, Any], *, times: int = 1) -> None:
+    """Sends an event to the topics of the rules that it matches, as their input transformers word it and as the topics'
+    policies let it; `times` says how often, since events come at least once.
+
+    A text that is lost on the way, of which nobody hears in AWS, is one of the cloud's `problems`.
+    """
+    event = {
+        "version": "0", "id": str(uuid.uuid4()), "detail-type": kind, "source": source, "account": ACCOUNT,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "region": REGION, "resources": [], "detail": detail,
+    }  # fmt: skip
     for rule in list(events_backends[ACCOUNT][REGION].event_buses["default"].rules.values()):
         if rule.state == "ENABLED" and matches(str(rule.event_pattern.dump()), event):
-            for target in rule.targets:
-                text = _transformed(target.get("InputTransformer"), event)
-                cloud.client("sns").publish(TopicArn=target["Arn"], Message=text)
+            for target in rule.targets * times:
+                try:
+                    text = transformed(target.get("InputTransformer"), event)
+                except Lost as lost:
+                    cloud.problems.append(f"{rule.name}: {lost}")
+                    continue
+                if not sns.publish_as(cloud, "events.amazonaws.com", rule.arn, target["Arn"], text):
+                    cloud.problems.append(f"{rule.name}: the policy of {target['Arn']} does not let it publish")
 
 
-def _transformed(transformer: dict[str, Any] | None, event: dict[str, Any]) -> str:
-    """The text of a transformer's template, a JSON string. Each `<name>` in it is replaced by the escaped value at a
-    path into the event ("Input transformation" in the user guide)."""
+class Lost(Exception):
+    """What a template became is no JSON, so that it is not delivered."""
+
+
+def transformed(transformer: Mapping[str, Any] | None, event: dict[str, Any]) -> str:
+    """What a target gets of an event ("Input transformation" in the user guide).
+
+    A bare variable becomes the JSON of its value. Values in quotes are not escaped, so that a quote in one ends the
+    string. A variable whose path is not in the event becomes nothing. The outer quotes of a string template arrive.
+
+    Raises:
+        Lost: the outcome is no JSON. What EventBridge does with such a text is not documented; here it is lost.
+        ValueError: the template names a variable that has no path; PutTargets refuses that.
+    """
     if transformer is None:
         return json.dumps(event)
-    template: str = transformer["InputTemplate"]
-    for name, path in transformer["InputPathsMap"].items():
-        value: Any = event
-        for part in path.removeprefix("$.").split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        template = template.replace(f"<{name}>", "" if value is None else json.dumps(str(value))[1:-1])
-    return str(json.loads(template))
+    paths, template = transformer.get("InputPathsMap", {}), transformer["InputTemplate"]
+    filled, is_quoted = "", False
+    for piece in re.findall(r"<[A-Za-z0-9_.-]+>|\\.|.", template, re.DOTALL):
+        if len(piece) < 3:
+            is_quoted ^= piece == '"'
+            filled += piece
+            continue
+        if (name := piece[1:-1]) not in paths:
+            raise ValueError(f"InputTemplate contains invalid placeholder {name}")
+        is_there, value = _at(paths[name], event)
+        as_it_is = is_quoted and isinstance(value, str)
+        filled += "" if not is_there else value if as_it_is else json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(json.loads(filled), ensure_ascii=False, separators=(",", ":"))
+    except ValueError as error:
+        raise Lost(f"not delivered, for it is no JSON ({error}): {filled}") from None
+
+
+def _at(path: str, event: Any) -> tuple[bool, Any]:
+    """Whether there is a value at a path such as `$.detail.group`, and the value."""
+    for part in path.removeprefix("$.").split("."):
+        if not isinstance(event, dict) or part not in event:
+            return False, None
+        event = event[part]
+    return True, event
 
 
 def start_schedule(cloud: Cloud, name: str) -> list[str]:

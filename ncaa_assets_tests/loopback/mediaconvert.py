@@ -100,6 +100,7 @@ class MediaConvert:
         token_seconds: how long a ClientRequestToken leads to its first job (a minute, says the API reference).
         search_lag_seconds: how long SearchJobs does not know of a new job.
         queues: the queues there are.
+        on_end: called with the detail of the event that MediaConvert publishes when a job has ended by itself.
     """
 
     def __init__(self, s3: Callable[[], Any], problem: Callable[[str], None]) -> None:
@@ -116,6 +117,7 @@ class MediaConvert:
         self.token_seconds = 60.0
         self.search_lag_seconds = 0.0
         self.queues = ["Default"]
+        self.on_end: Callable[[dict[str, Any]], object] | None = None
         self._held_at: str | None = None
         self._ending.clear()
         self._losses = 0
@@ -317,6 +319,15 @@ class MediaConvert:
                 self._problem(traceback.format_exc())
                 with self._changed:
                     self._end(job, "ERROR", 1999, "The emulator failed: see `problems`.")
+        if self.on_end:
+            self.on_end(self._event_of(job))
+
+    def _event_of(self, job: EmulatedJob) -> dict[str, Any]:
+        """The detail of "MediaConvert Job State Change" ("EventBridge events" in the user guide)."""
+        shown = self._shown(job)
+        names = ("status", "queue", "errorCode", "errorMessage", "userMetadata")
+        told = {name: shown[name] for name in names if name in shown}
+        return {"timestamp": int(time.time() * 1000), "accountId": ACCOUNT, "jobId": shown["id"], **told}
 
     def _process(self, job: EmulatedJob) -> None:
         with self._changed:
@@ -691,6 +702,9 @@ def _check_job(body: bytes) -> dict[str, Any]:
         raise _bad("/clientRequestToken", "Should be up to 64 ASCII characters")
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", request["role"]):
         raise _bad("/role", f"{request['role']!r} is not the ARN of a role")
+    for name, value in request.get("userMetadata", {}).items():
+        if len(name) > 256 or len(value) > 256:
+            raise _bad("/userMetadata", f"{name[:300]} should be up to 256 characters, its value too")
     if "jobTemplate" in request:
         raise NotImplementedError("job templates are not emulated")
     _check_settings(request["settings"])

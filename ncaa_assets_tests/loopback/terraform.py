@@ -21,6 +21,7 @@ from typing import Any
 from moto.rds.models import DBInstance
 
 import ncaa_assets
+import ncaa_assets_tests.loopback.sns  # noqa: F401 - moto confirms by itself the mail subscriptions that Terraform makes
 from ncaa_assets_tests.loopback.lacking import Lacking
 
 SOURCE = Path(ncaa_assets.__file__).parents[1] / "terraform"
@@ -113,7 +114,12 @@ class Terraform:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            ["terraform", arguments[0], *([] if arguments[0] in ("fmt", "show") else ["-no-color"]), *arguments[1:]],
+            [
+                "terraform",
+                arguments[0],
+                *([] if arguments[0] in ("fmt", "show", "state") else ["-no-color"]),
+                *arguments[1:],
+            ],
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,

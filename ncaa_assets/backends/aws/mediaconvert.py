@@ -52,6 +52,8 @@ _MOST_BAD_POLLS = 10  # in a row
 _INDEXED_AFTER = timedelta(hours=1)  # SearchJobs reads an index, which has every job that is older than this
 _LONGEST_SEARCH = 300  # characters of an input file's address that SearchJobs accepts (API reference)
 _TOKEN = "ncaa_assets_token"  # noqa: S105 - the name of a field in a job's metadata
+_ARCHIVE = "ncaa_assets_archive"
+_LONGEST_METADATA = 256  # characters of a value in a job's metadata
 
 _ENDED_BADLY = ("ERROR", "CANCELED")
 
@@ -293,6 +295,8 @@ class MediaConvertTranscoder(Transcoder):
             Role=self._role,
             UserMetadata={
                 _TOKEN: entry.token,
+                # terraform/eventbridge.tf matches it, so that each deployment hears of its own jobs alone.
+                _ARCHIVE: self._store.uri("")[:_LONGEST_METADATA],
                 "ncaa_assets_source_sha256": entry.source_sha256,
                 "ncaa_assets_settings": entry.settings_hash,
             },
