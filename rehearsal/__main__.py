@@ -27,7 +27,7 @@ from ncaa_assets_tests.loopback.lacking import Lacking
 from ncaa_assets_tests.loopback.running_ui import REPOSITORY, ask, backfill, launch
 from ncaa_assets_tests.loopback.terraform import require_terraform
 from rehearsal import report as reports
-from rehearsal.drills import DRILLS, Drill
+from rehearsal.drills import DRILLS, Drill, never_worked
 from rehearsal.report import Report
 from rehearsal.world import (
     ALWAYS_ON,
@@ -94,6 +94,7 @@ def _rehearse(world: World, report: Report, stack: ExitStack) -> None:
         report.output = world.said
         line.seen = "Postgres behind TLS, with the passwords that Terraform made"
     stack.callback(_account_for, world, report)
+    _drill(never_worked, world, report)
     _start(world, report)
     _use(world, report)
     with ThreadPoolExecutor() as pool:
@@ -142,11 +143,14 @@ def _deploy(world: World, report: Report) -> Files:
             for one in world.deployments:
                 one.put_key(KEY)
                 one.push(TAGS[0])
-            world.apply("-var", f"image_tag={TAGS[0]}")
+            tag = ("-var", f"image_tag={TAGS[0]}")
+            said = world.always_on.terraform.run("plan", "-input=false", *tag, code=1)
+            assert "Nobody would hear that this deployment fails" in said, said
             for one in world.deployments:
-                one.listen()
-                assert one.outputs["is_started"]
-            line.seen = "both are started"
+                one.confirm()
+            world.apply(*tag)
+            assert all(one.outputs["is_started"] for one in world.deployments)
+            line.seen = "refused until the alerts' mail was confirmed; then both are started"
     finally:
         if building and building.poll() is None:
             os.killpg(building.pid, signal.SIGTERM)
@@ -300,7 +304,9 @@ def _on_demand(world: World, report: Report) -> None:
         assert code == 0, task.containers[0].log[-3000:]
         it.check_whole(day)
         assert len(it.tasks("run")) == 1
-        line.seen = "catch-up exits 0; the day's run had a task of its own"
+        assert it.evaluate_alarm(hours=1) == "OK"
+        it.alert_with('"NewStateValue": "OK"', 0)
+        line.seen = "catch-up exits 0; the day's run had a task of its own; the dead man's alarm says OK"
     with report.stage("always_on = false: the UI for an hour") as line:
         ecs = world.cloud.client("ecs")
         asked = len(world.source.asked)

@@ -4,6 +4,7 @@ A drill is a function that brings one failure about, asserts that it ends as its
 saw.
 """
 
+import json
 from collections.abc import Callable
 
 from ncaa_assets_tests.loopback import aws
@@ -77,8 +78,8 @@ def daemon_killed(world: World) -> str:
     hold.go.set()
     it.ended(day, "SUCCESS")
     it.check_whole(day)
-    alert = it.alert_with("a task of service:ncaa-assets-dagster stopped")
-    return f"the UI was back with another task; one run, one task; heard: “{alert.partition(' (')[0]}”"
+    alert = it.alert_with('"group":"service:ncaa-assets-dagster"')
+    return f"the UI was back with another task; one run, one task; heard: “{reason(alert)}”"
 
 
 def database_restarted(world: World) -> str:
@@ -188,7 +189,7 @@ def command_missing(world: World) -> str:
     assert finished(task) is None
     world.fargate.missing.clear()
     alert = it.alert_with("executable file not found")
-    return f"heard: “{alert.partition(' (arn')[0]}”"
+    return f"heard: “{reason(alert)}”"
 
 
 def service_rolled(world: World) -> str:
@@ -260,6 +261,25 @@ def two_catch_ups(world: World) -> str:
     fetched = [world.source.asked.count(day) for day in days]
     every = [len(it.runs_of(day)) for day in days]
     return f"both exit 0; runs a day: {every}; listings asked for: {fetched}"
+
+
+def never_worked(world: World) -> str:
+    """A deployment is started and backs nothing up; CloudWatch looks at the dead man's alarm each hour.
+
+    One mail after the first look, which also proves the way to the person, and none for the silence that goes on.
+    """
+    it = world.on_demand
+    assert it.counted_days() == []
+    assert [it.evaluate_alarm(hours) for hours in (0, 1, 26, 50)] == ["ALARM"] * 4
+    (mail,) = (json.loads(one) for one in it.alerts())
+    assert (mail["OldStateValue"], mail["NewStateValue"]) == ("INSUFFICIENT_DATA", "ALARM")
+    return f"heard once: “{mail['AlarmDescription'].partition('.')[0]}.”"
+
+
+def reason(alert: str) -> str:
+    """What an alert of EventBridge's says, without what to do about it."""
+    told = json.loads(alert)
+    return f"{told['alert']}: {told['group']}: {told['reason']}"
 
 
 def sentence(alert: str) -> str:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from ncaa_assets_tests.loopback import cloudwatch, eventbridge, fargate, permissions
+from ncaa_assets_tests.loopback import cloudwatch, eventbridge, fargate, permissions, sns
 from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import Container, Fargate, Files, Task
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
@@ -34,6 +34,7 @@ from ncaa_assets_tests.loopback.terraform import SOURCE, Background, Terraform
 
 KEY, WRONG_KEY = "the-key-of-the-rehearsal", "a-key-of-yesterday"
 ALWAYS_ON, ON_DEMAND = "ncaa-assets", "ncaa-on-demand"
+ADDRESS = "you@example.com"  # terraform.tfvars.example
 TAGS = ("3f2a91c", "77b01de")
 LARGE_VIDEOS = 4  # VIDEO_CONCURRENCY
 # Requests of doctor that a run's role does not allow, and that it can do without.
@@ -179,8 +180,6 @@ class Deployment:
         self.world, self.name, self.terraform = world, name, terraform
         self.postgres: Postgres | None = None
         self.outputs: dict[str, Any] = {}
-        self._queue = ""
-        self._alerts: list[str] = []
 
     # ---- Deploying, in the order of docs/deployment.md --------------------------------------------------------------
 
@@ -196,12 +195,9 @@ class Deployment:
             repositoryName=self.name, imageManifest=json.dumps(manifest), imageTag=tag
         )
 
-    def listen(self) -> None:
-        """Subscribes to the alerts."""
-        sqs, sns = self.world.cloud.client("sqs"), self.world.cloud.client("sns")
-        self._queue = sqs.create_queue(QueueName=f"{self.name}-heard")["QueueUrl"]
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self.name}-heard"
-        sns.subscribe(TopicArn=self.outputs["alert_topic_arn"], Protocol="sqs", Endpoint=arn)
+    def confirm(self) -> None:
+        """Clicks on the link in the mail that AWS has sent."""
+        sns.click(self.outputs["alert_topic_arn"], ADDRESS)
 
     @property
     def bucket(self) -> str:
@@ -312,13 +308,8 @@ class Deployment:
         assert not self.keys(f".leases/{day}"), "a lease is left"
 
     def alerts(self) -> list[str]:
-        """The text of every alert so far."""
-        sqs = self.world.cloud.client("sqs")
-        while found := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
-            for one in found:
-                self._alerts.append(json.loads(one["Body"])["Message"])
-                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=one["ReceiptHandle"])
-        return self._alerts
+        """Every alert that was mailed so far."""
+        return sns.inbox(self.outputs["alert_topic_arn"], ADDRESS)
 
     def alert_with(self, text: str, seconds: float = 120) -> str:
         """Waits for the alert that contains this text, and returns it."""
@@ -333,6 +324,11 @@ class Deployment:
     def counted_days(self) -> list[str]:
         """The days that the dead man's alarm has heard of: those whose lines in CloudWatch its filter counts."""
         return [json.loads(line)["day"] for line in cloudwatch.counted(self.world.cloud, self.outputs["log_group"])]
+
+    def evaluate_alarm(self, hours: float = 0) -> str:
+        """What CloudWatch does with the dead man's alarm each hour; `hours` says how much later than now."""
+        now = datetime.now(UTC) + timedelta(hours=hours)
+        return cloudwatch.evaluate(self.world.cloud, f"{self.name}-nothing-backed-up", now)
 
     def start_schedule(self) -> Task:
         """What EventBridge does at nine: the task that it starts."""
@@ -490,6 +486,9 @@ def started(world: World, files: Files) -> Iterator[None]:
         world.cloud.before = world.authorize
         world.fargate.on_stop = lambda detail: eventbridge.deliver(
             world.cloud, "aws.ecs", eventbridge.TASK_CHANGE, detail
+        )
+        world.cloud.mediaconvert.on_end = lambda detail: eventbridge.deliver(
+            world.cloud, "aws.mediaconvert", eventbridge.JOB_CHANGE, detail
         )
         world.fargate.start()
         yield

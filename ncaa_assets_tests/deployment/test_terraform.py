@@ -32,7 +32,7 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME, SENSOR
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, run_day
-from ncaa_assets_tests.loopback import cloudwatch, eventbridge, fargate
+from ncaa_assets_tests.loopback import cloudwatch, eventbridge, fargate, sns
 from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
@@ -600,10 +600,10 @@ def test_the_events_that_mean_trouble_are_caught_and_the_others_are_not(deployed
         event = {"source": pattern["source"][0], "detail-type": pattern["detail-type"][0], "detail": detail}
         return eventbridge.matches(values["event_pattern"], event)
 
-    ours = {"ncaa_assets_token": "0f1e"}
+    ours = {"ncaa_assets_token": "0f1e", "ncaa_assets_archive": f"s3://ncaa-assets-{ACCOUNT}-{REGION}/"}
     assert catches("encode_failed", status="ERROR", userMetadata=ours)
     assert not catches("encode_failed", status="COMPLETE", userMetadata=ours)
-    assert not catches("encode_failed", status="ERROR", userMetadata={"another": "project"})
+    assert not catches("encode_failed", status="ERROR", userMetadata={"ncaa_assets_token": "0f1e"})
 
     cluster = {"clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/ncaa-assets", "lastStatus": "STOPPED"}
     service, run, catch_up = "service:ncaa-assets-dagster", "family:ncaa-assets-run", "family:ncaa-assets-catch-up"
@@ -628,22 +628,6 @@ def test_the_events_that_mean_trouble_are_caught_and_the_others_are_not(deployed
     assert not catches("task_failed", **by_hand, containers=[{"exitCode": 143}])
     elsewhere = {**cluster, "clusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/another", "group": service}
     assert not catches("task_failed", **elsewhere, stopCode="TaskFailedToStart")
-
-
-@slow
-@pytest.mark.timeout(900)
-def test_the_dead_mans_alarm_goes_off_after_26_hours_without_a_word(deployed: Deployments, account: Cloud) -> None:
-    wanted = deployed.always_on.values("aws_cloudwatch_log_metric_filter.day_backed_up")
-    assert wanted["log_group_name"] == deployed.always_on.outputs()["log_group"]
-
-    metric = wanted["metric_transformation"][0]
-    (alarm,) = account.client("cloudwatch").describe_alarms(AlarmNames=["ncaa-assets-nothing-backed-up"])[
-        "MetricAlarms"
-    ]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["namespace"], metric["name"])
-    assert alarm["Period"] * alarm["EvaluationPeriods"] == 26 * 3600
-    assert alarm["TreatMissingData"] == "breaching"
-    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
 
 
 # ---- What launches runs ---------------------------------------------------------------------------------------------
@@ -880,6 +864,13 @@ def test_the_first_deployment_works_in_the_readmes_order(
     account.client("secretsmanager").put_secret_value(
         SecretId="ncaa-assets/rapidapi-key", SecretString=json.dumps({"api_key": KEY})
     )
+
+    told = " ".join(deployed.said.replace("│", " ").split())
+    assert "No alert reaches you@example.com yet. AWS has sent each a mail" in told
+    said = " ".join(terraform.run("apply", *tag, code=1).replace("│", " ").split())
+    assert "Nobody would hear that this deployment fails: the alerts' mail is not confirmed by you@example.com" in said
+    assert stands() == (0, "DISABLED")
+    sns.click(terraform.outputs()["alert_topic_arn"], "you@example.com")
 
     terraform.run("apply", *tag)
     assert stands() == (1, "ENABLED")

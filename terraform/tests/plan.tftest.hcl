@@ -59,6 +59,10 @@ mock_provider "aws" {
     override_during = plan
     defaults        = { arn = "arn:aws:sns:us-east-1:123456789012:alerts" }
   }
+  mock_resource "aws_sns_topic_subscription" {
+    override_during = plan
+    defaults        = { pending_confirmation = false }
+  }
   mock_resource "aws_sqs_queue" {
     override_during = plan
     defaults        = { arn = "arn:aws:sqs:us-east-1:123456789012:not-started" }
@@ -76,6 +80,11 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
+# A check that fails is a warning to a person, and a failure here.
+variables {
+  alert_emails = ["you@example.com"]
+}
+
 run "without_an_image_nothing_is_started" {
   command = plan
 
@@ -84,8 +93,8 @@ run "without_an_image_nothing_is_started" {
     error_message = "Before there is an image, a service or a schedule can only fail in a loop."
   }
   assert {
-    condition     = !aws_cloudwatch_metric_alarm.nothing_backed_up.actions_enabled && !output.is_started
-    error_message = "Before there is an image, the dead man's alarm has nothing to tell."
+    condition     = length(aws_cloudwatch_metric_alarm.nothing_backed_up) == 0 && !output.is_started
+    error_message = "Before there is an image, the dead man's alarm must not be there: its first change of state would be lost."
   }
 }
 
@@ -110,7 +119,7 @@ run "always_on" {
     error_message = "EcsRunLauncher fails on a service that uses capacity providers."
   }
   assert {
-    condition     = aws_scheduler_schedule.catch_up.state == "ENABLED" && aws_cloudwatch_metric_alarm.nothing_backed_up.actions_enabled
+    condition     = aws_scheduler_schedule.catch_up.state == "ENABLED" && aws_cloudwatch_metric_alarm.nothing_backed_up[0].actions_enabled != false
     error_message = "The safety net and the alarm must be on."
   }
   assert {
@@ -226,6 +235,79 @@ run "a_copy_that_was_never_finished_goes" {
       for rule in aws_s3_bucket_lifecycle_configuration.archive.rule : rule.expiration[0].days if rule.id == "versions-of-tmp"
     ]) == 7
     error_message = "What a killed upload leaves must not be kept and paid for."
+  }
+}
+
+run "nothing_starts_that_nobody_would_hear_of" {
+  command = plan
+
+  variables {
+    image_tag    = "3f2a91c"
+    alert_emails = ["you@example.com", "both@example.com"]
+  }
+
+  override_resource {
+    target          = aws_sns_topic_subscription.mail
+    override_during = plan
+    values          = { pending_confirmation = true }
+  }
+
+  expect_failures = [terraform_data.alerts_reach_a_person, check.every_address_hears_alerts]
+}
+
+run "one_address_that_hears_is_enough" {
+  command = plan
+
+  variables {
+    image_tag    = "3f2a91c"
+    alert_emails = ["you@example.com", "both@example.com"]
+  }
+
+  override_resource {
+    target          = aws_sns_topic_subscription.mail["both@example.com"]
+    override_during = plan
+    values          = { pending_confirmation = true }
+  }
+
+  expect_failures = [check.every_address_hears_alerts]
+}
+
+run "before_the_start_a_mail_may_be_unconfirmed" {
+  command = plan
+
+  override_resource {
+    target          = aws_sns_topic_subscription.mail
+    override_during = plan
+    values          = { pending_confirmation = true }
+  }
+
+  expect_failures = [check.every_address_hears_alerts]
+}
+
+run "without_an_address_it_starts_with_a_warning" {
+  command = plan
+
+  variables {
+    image_tag    = "3f2a91c"
+    alert_emails = []
+  }
+
+  expect_failures = [check.somebody_hears_alerts]
+}
+
+run "the_topic_takes_what_its_own_rules_and_alarms_say" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for one in jsondecode(aws_sns_topic_policy.alerts.policy).Statement :
+      one.Principal.Service != "events.amazonaws.com" || !contains(keys(one), "Condition")
+    ])
+    error_message = "EventBridge takes no condition in a topic's policy."
+  }
+  assert {
+    condition     = !strcontains(aws_sns_topic_policy.alerts.policy, "*")
+    error_message = "The alarms are named one by one: ncaa-* has those of ncaa-two too."
   }
 }
 
