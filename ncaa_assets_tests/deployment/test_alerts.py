@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from ncaa_assets.backends.aws.mediaconvert import MediaConvertTranscoder
@@ -45,6 +44,7 @@ START = "-var=image_tag=3f2a91c"
 @pytest.fixture(scope="module")
 def account() -> Iterator[Cloud]:
     with running_cloud() as cloud:
+        cloud.make_service_roles()
         yield cloud
         assert cloud.problems == []
 
@@ -172,15 +172,13 @@ def test_an_event_that_comes_twice_is_two_equal_mails(started: Terraform, accoun
 
 
 def test_each_of_two_deployments_hears_of_its_own(
-    started: Terraform, account: Cloud, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+    started: Terraform, account: Cloud, tmp_path: Path, clip: Path
 ) -> None:
     """One's name is the beginning of the other's. A job of MediaConvert fails for each, then a task of each."""
     other = deployment(account, tmp_path / "other", OTHER, FIRST)
     other.apply(*TARGETS)
     sns.click(OTHER_TOPIC, FIRST)
     other.apply(*TARGETS, START)
-    for name, value in account.environment().items():
-        monkeypatch.setenv(name, value)
     account.mediaconvert.on_end = lambda detail: eventbridge.deliver(
         account, "aws.mediaconvert", eventbridge.JOB_CHANGE, detail
     )
@@ -192,7 +190,7 @@ def test_each_of_two_deployments_hears_of_its_own(
         account.make_bucket(bucket)
         objects = S3Store(account.client("s3"), bucket, "of/ncaa")
         transcoder = MediaConvertTranscoder(
-            boto3.client("mediaconvert"), S3Store(boto3.client("s3"), bucket, "of/ncaa"), PROFILE,
+            account.client("mediaconvert"), objects, PROFILE,
             role=ROLE, queue=None, timeout=60, poll_seconds=0.05,
         )  # fmt: skip
         (outcome,) = transcoder.encode([request_for(objects, clip.read_bytes())])
