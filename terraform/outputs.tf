@@ -1,7 +1,10 @@
-# What a person or a script needs next. The commands are whole: eval "$(terraform output -raw ui_command)".
+# What a person or a script needs next. The commands are whole: eval "$(terraform output -raw ui_command)". They need
+# version 2 of the AWS CLI.
 
 locals {
   cli = "aws --region ${var.aws_region}"
+  # What .dockerignore lets into the image, and what makes it. The image is built of the commit alone (git archive).
+  image_files = ["Dockerfile", ".dockerignore", "README.md", "ncaa_assets", "pyproject.toml", "requirements"]
   network = join(",", [
     "subnets=[${join(",", aws_subnet.public[*].id)}]",
     "securityGroups=[${aws_security_group.tasks.id}]",
@@ -100,12 +103,28 @@ output "put_key_command" {
 }
 
 output "push_command" {
-  description = "Builds the image of the commit that is checked out and pushes it under the commit's short hash; run it at the repository's root."
+  description = "Builds the image of the commit that is checked out, pushes it under the commit's short hash and writes that into terraform.tfvars. Refuses what is not committed; an image that is there stays."
   value = join(" && ", [
+    "TOP=$(git rev-parse --show-toplevel)",
     "TAG=$(git rev-parse --short HEAD)",
-    "${local.cli} ecr get-login-password | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.main.repository_url)[0]}",
-    "docker build --platform linux/${var.cpu_architecture == "ARM64" ? "arm64" : "amd64"} -t ${aws_ecr_repository.main.repository_url}:$TAG .",
-    "docker push ${aws_ecr_repository.main.repository_url}:$TAG",
+    join(" ", [
+      "if [ -n \"$(git -C \"$TOP\" status --porcelain -- ${join(" ", local.image_files)})\" ]; then",
+      "echo 'What the image is made of differs from the commit: commit it first, or stash it (git status).' >&2; false;",
+      "elif ${local.cli} ecr describe-images --repository-name ${aws_ecr_repository.main.name} --image-ids imageTag=$TAG > /dev/null 2>&1; then",
+      "echo \"The image $TAG is there already.\";",
+      "else",
+      join(" && ", [
+        "${local.cli} ecr get-login-password | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.main.repository_url)[0]}",
+        "git -C \"$TOP\" archive HEAD | docker build --platform linux/${var.cpu_architecture == "ARM64" ? "arm64" : "amd64"} -t ${aws_ecr_repository.main.repository_url}:$TAG -",
+        "docker push ${aws_ecr_repository.main.repository_url}:$TAG",
+      ]),
+      "; fi",
+    ]),
+    "VARS=$TOP/terraform/terraform.tfvars",
+    "{ grep -q '^ *image_tag *=' \"$VARS\" || echo 'image_tag = null' >> \"$VARS\"; }",
+    "sed \"s/^ *image_tag *=.*/image_tag = \\\"$TAG\\\"/\" \"$VARS\" > \"$VARS.new\"",
+    "mv \"$VARS.new\" \"$VARS\"",
+    "grep image_tag \"$VARS\"",
   ])
 }
 
@@ -141,7 +160,50 @@ output "catch_up_command" {
   value       = "${local.cli} ecs run-task --cluster ${aws_ecs_cluster.main.name} --task-definition ${module.catch_up_task.family} --launch-type FARGATE --network-configuration 'awsvpcConfiguration={${local.network}}' --query 'tasks[0].taskArn' --output text"
 }
 
+output "events_command" {
+  description = "What ECS says of the service, the newest first: why a task did not come up."
+  value       = "${local.cli} ecs describe-services --cluster ${aws_ecs_cluster.main.name} --services ${aws_ecs_service.dagster.name} --query 'services[0].events[:10].[createdAt,message]' --output text"
+}
+
 output "logs_command" {
   description = "Follows the log of all containers."
   value       = "${local.cli} logs tail ${aws_cloudwatch_log_group.main.name} --follow --since 15m"
+}
+
+# ---- Getting back what was there ------------------------------------------------------------------------------------------
+
+output "versions_command" {
+  description = "Lists when each version of $KEY was stored, the newest first, with its size and whether it is the one that holds. KEY=highlights/2025-03-09.json"
+  value = join(" ", [
+    "${local.cli} s3api list-object-versions --bucket ${aws_s3_bucket.archive.bucket} --prefix \"${local.prefix}$KEY\"",
+    "--query \"Versions[?Key=='${local.prefix}$KEY'].[LastModified,Size,IsLatest]\" --output text",
+  ])
+}
+
+output "restore_command" {
+  description = "Makes $KEY again what it was at $AT, as a new version. AT=2025-03-10T18:00:00Z (UTC)"
+  value = join(" && ", [
+    join(" ", [
+      "VERSION=$(${local.cli} s3api list-object-versions --bucket ${aws_s3_bucket.archive.bucket} --prefix \"${local.prefix}$KEY\" --no-paginate",
+      "--query \"Versions[?Key=='${local.prefix}$KEY' && LastModified<='$AT'] | [0].VersionId\" --output text)",
+    ]),
+    "{ [ \"$VERSION\" != None ] || { echo \"There was no $KEY at $AT (versions_command lists what there was).\" >&2; false; }; }",
+    join(" ", [
+      "${local.cli} s3api copy-object --bucket ${aws_s3_bucket.archive.bucket} --key \"${local.prefix}$KEY\"",
+      "--copy-source \"${aws_s3_bucket.archive.bucket}/${local.prefix}$KEY?versionId=$VERSION\" --query CopyObjectResult.LastModified --output text",
+    ]),
+  ])
+}
+
+output "download_command" {
+  description = "Copies the whole archive, as plain files, into the folder data."
+  value       = "${local.cli} s3 sync s3://${aws_s3_bucket.archive.bucket}/${local.prefix} data --exclude '${local.logs_prefix}*' --exclude '.*' --exclude '*/.*'"
+}
+
+output "restore_table_command" {
+  description = "Makes the table $TABLE, with the rows as they were at $AT in the last 35 days, and waits for it. AT=2025-03-10T18:00:00Z (UTC)"
+  value = join(" && ", [
+    "${local.cli} dynamodb restore-table-to-point-in-time --source-table-name ${aws_dynamodb_table.highlights.name} --target-table-name \"$TABLE\" --restore-date-time \"$AT\" --query TableDescription.TableStatus --output text",
+    "${local.cli} dynamodb wait table-exists --table-name \"$TABLE\"",
+  ])
 }

@@ -148,6 +148,21 @@ def test_a_video_comes_back_encoded_with_its_poster(
     assert not outcome.reused
 
 
+@pytest.mark.parametrize(
+    ("region", "console"),
+    [
+        ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("cn-northwest-1", "cn-northwest-1.console.amazonaws.cn"),
+        ("eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
+    ],
+)
+def test_a_job_is_shown_by_the_console_of_its_partition(cloud: Cloud, region: str, console: str) -> None:
+    client, store = boto3.client("mediaconvert", region_name=region), S3Store(boto3.client("s3"), BUCKET)
+    opened = MediaConvertTranscoder(client, store, PROFILE, role=ROLE, queue=None, timeout=1)
+    assert opened.job_url("1-a") == f"https://{console}/mediaconvert/home?region={region}#/jobs/summary/1-a"
+
+
 def test_a_silent_video_gets_no_sound(
     transcoder: MediaConvertTranscoder, objects: S3Store, silent_clip: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ the variables. Where moto forgets something that matters, a comment names it.
 """
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
+from moto.s3.models import s3_backends
 
 import ncaa_assets
 from ncaa_assets.archive.lease import Holder
@@ -32,7 +34,7 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME, SENSOR
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, run_day
-from ncaa_assets_tests.loopback import cloudwatch, eventbridge, fargate, sns
+from ncaa_assets_tests.loopback import aws_cli, cloudwatch, eventbridge, fargate, sns
 from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
@@ -45,7 +47,8 @@ from ncaa_assets_tests.loopback.terraform import ACCESS_KEY as TERRAFORM_KEY
 from ncaa_assets_tests.loopback.terraform import SOURCE, Background, Terraform
 
 IMAGE_TAG = "3f2a91c"
-INSTANCE = Path(ncaa_assets.__file__).parent / "instance"
+PROJECT = Path(ncaa_assets.__file__).parents[1]
+INSTANCE = PROJECT / "ncaa_assets" / "instance"
 
 # Attributes that moto does not return, so that every plan wants to set them anew.
 FORGOTTEN_BY_MOTO = {
@@ -319,6 +322,9 @@ def test_a_day_and_the_doctor_need_what_a_runs_role_has_and_no_more(
     assert json.loads(line)["day"] == DAY
 
 
+# Outputs that tests run.
+RUN_BELOW = ("ui_command", "push_command", "versions_command", "restore_command", "restore_table_command")
+
 # ---- In an account: both --------------------------------------------------------------------------------------------
 
 
@@ -360,13 +366,14 @@ def test_every_output_says_what_is_there(deployed: Deployments, account: Cloud) 
         f"{cluster} --services ncaa-assets-dagster",
         "stop_ui_command": f"{scale % 0} --query service.status --output text",
         "logs_command": f"{cli} logs tail /ecs/ncaa-assets --follow --since 15m",
+        "events_command": f"{cli} ecs describe-services {cluster} --services ncaa-assets-dagster "
+        "--query 'services[0].events[:10].[createdAt,message]' --output text",
         "put_key_command": 'printf \'API key: \' && read -r -s KEY && echo && printf \'{"api_key": "%s"}\' "$KEY" | '
         f"{cli} secretsmanager put-secret-value --secret-id ncaa-assets/rapidapi-key "
         "--secret-string file:///dev/stdin --query VersionId --output text; unset KEY",
-        "push_command": f"TAG=$(git rev-parse --short HEAD) && {cli} ecr get-login-password | docker login "
-        f"--username AWS --password-stdin {registry} && docker build --platform linux/amd64 "
-        f"-t {repository}:$TAG . && docker push {repository}:$TAG",
-        "ui_command": outputs["ui_command"],
+        "download_command": f"{cli} s3 sync s3://{bucket}/ data --exclude 'dagster-logs/*' --exclude '.*' "
+        "--exclude '*/.*'",
+        **{name: outputs[name] for name in RUN_BELOW},
     }
     assert outputs == expected
     assert sorted(declared) == sorted(expected)
@@ -403,6 +410,126 @@ def test_the_command_for_the_ui_names_the_running_task_and_its_webserver(deploye
             "--document-name AWS-StartPortForwardingSession "
             '--parameters {"portNumber":["3000"],"localPortNumber":["3000"]}'
         )
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of a repository with what the image is made of, one commit, and a person's variables."""
+    folder = tmp_path / "clone"
+    tops = "Dockerfile", ".dockerignore", "README.md", "pyproject.toml"
+    for name in (*tops, "ncaa_assets/a.py", "requirements/aws.lock", "terraform/main.tf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name, "utf-8")
+    (folder / ".gitignore").write_text("terraform.tfvars\ndata/\n", "utf-8")
+    (folder / "terraform" / "terraform.tfvars").write_text('aws_region = "us-east-1"\nimage_tag = null\n', "utf-8")
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=a", "commit", "-qm", "one"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_pushed_tag_is_of_its_commit_alone(deployed: Deployments, clone: Path, tmp_path: Path) -> None:
+    """Docker is a script here that keeps what it is given, and the registry holds what was pushed."""
+    docker, registry = tmp_path / "bin" / "docker", tmp_path / "registry"
+    docker.parent.mkdir()
+    registry.mkdir()
+    docker.write_text(
+        '#!/bin/sh\ncase $1 in login) cat > /dev/null;; build) tar -t > "$BUILT";;'
+        ' push) cp "$BUILT" "$REGISTRY/${2##*:}";; esac\n'
+    )
+    (docker.parent / "aws").write_text(
+        '#!/bin/sh\ncase "$*" in *describe-images*) [ -e "$REGISTRY/${*##*imageTag=}" ];; *) echo password;; esac\n'
+    )
+    for program in docker.parent.iterdir():
+        program.chmod(0o755)
+    environment = {
+        "PATH": f"{docker.parent}:{os.environ['PATH']}", "BUILT": str(tmp_path / "built"), "REGISTRY": str(registry),
+    }  # fmt: skip
+    command, variables = deployed.always_on.outputs()["push_command"], clone / "terraform" / "terraform.tfvars"
+
+    def push(shell: str = "bash") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [shell, "-c", command],
+            cwd=clone / "terraform",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    for name in ("ncaa_assets/new.py", "requirements/aws.lock", "Dockerfile"):
+        before = (clone / name).read_text() if (clone / name).exists() else None
+        (clone / name).write_text("differs")
+        refused_push = push()
+        assert refused_push.returncode != 0
+        assert "commit it first" in refused_push.stderr
+        (clone / name).write_text(before) if before is not None else (clone / name).unlink()
+    assert list(registry.iterdir()) == []
+    assert "image_tag = null" in variables.read_text()
+
+    (clone / "ncaa_assets" / "data").mkdir()  # which git ignores
+    (clone / "ncaa_assets" / "data" / "private.json").write_text("{}")
+    (clone / "terraform" / ".terraform.lock.hcl").write_text("not of the image")
+    done = push("sh")
+    assert done.returncode == 0, done.stderr
+    (image,) = registry.iterdir()
+    assert "ncaa_assets/a.py" in image.read_text().splitlines()
+    assert "private.json" not in image.read_text()
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=clone, capture_output=True, text=True, check=True
+    )
+    assert image.name == head.stdout.strip()
+    assert variables.read_text() == f'aws_region = "us-east-1"\nimage_tag = "{image.name}"\n'
+
+    variables.write_text("")
+    environment["BUILT"] = "/nowhere"
+    again = push()
+    assert again.returncode == 0, again.stderr
+    assert "is there already" in again.stdout
+    assert variables.read_text() == f'image_tag = "{image.name}"\n'
+
+
+@slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("which", ["always_on", "on_demand"])
+def test_what_was_there_comes_back_by_the_commands_of_the_outputs(
+    deployed: Deployments, account: Cloud, which: str, tmp_path: Path
+) -> None:
+    aws_cli.install(tmp_path)
+    outputs = getattr(deployed, which).outputs()
+    bucket, key = outputs["s3_bucket_name"], "highlights/2025-03-09.json"
+    name = f"ncaa/{key}" if which == "on_demand" else key
+    environment = {**account.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}", "KEY": key, "AT": "2020-01-01"}
+
+    def said(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", outputs[command]], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+        )
+
+    s3 = account.client("s3")
+    with without_tls(account, bucket):
+        for body in (b"whole", b"worse!"):
+            s3.put_object(Bucket=bucket, Key=name, Body=body)
+            s3.put_object(Bucket=bucket, Key=f"{name}.other", Body=b"another object")
+        s3.delete_object(Bucket=bucket, Key=name)
+        first = s3_backends[ACCOUNT]["aws"].buckets[bucket].keys.getlist(name)[0]
+        first.last_modified = datetime(2025, 3, 10, 9)  # noqa: DTZ001 - as moto has it
+        assert "There was no highlights/2025-03-09.json at 2020-01-01" in said("restore_command").stderr
+        versions = [line.split() for line in said("versions_command").stdout.splitlines()]
+        assert [line[1:] for line in versions] == [["6", "False"], ["5", "False"]]
+        environment["AT"] = "2025-03-10T18:00:00Z"
+        done = said("restore_command")
+        assert done.returncode == 0, done.stderr
+        assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"whole"
+
+    environment |= {"TABLE": f"{which}-restored", "AT": datetime.now(UTC).isoformat()}
+    assert "ACTIVE" in said("restore_table_command").stdout
+    assert account.client("dynamodb").describe_table(TableName=f"{which}-restored")["Table"]["KeySchema"]
 
 
 @slow
