@@ -100,7 +100,7 @@ resource "aws_cloudwatch_metric_alarm" "nothing_backed_up" {
   count = local.started ? 1 : 0
 
   alarm_name        = local.alarms.nothing_backed_up
-  alarm_description = "No day was backed up within 26 hours. Within two hours of the deployment's start, before its first day is backed up, this only proves that alerts reach you; OK follows after the first day. Else look at the log of catch-up and of the service (terraform output -raw logs_command), or run `ncaa-assets doctor` in a run's task (terraform output -raw doctor_command)."
+  alarm_description = "No day was backed up within 26 hours. Soon after the deployment's start, before its first day is backed up, this only proves that alerts reach you; OK follows after the first day. Else look at the log of catch-up and of the service (terraform output -raw logs_command), or run `ncaa-assets doctor` in a run's task (terraform output -raw doctor_command)."
   namespace         = aws_cloudwatch_log_metric_filter.day_backed_up.metric_transformation[0].namespace
   metric_name       = aws_cloudwatch_log_metric_filter.day_backed_up.metric_transformation[0].name
 

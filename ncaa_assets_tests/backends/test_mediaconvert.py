@@ -333,6 +333,33 @@ def test_a_job_whose_answer_was_lost_is_found_and_taken_up(
     assert cloud.mediaconvert.encodes == len(cloud.mediaconvert.jobs) == 1
 
 
+def test_a_job_of_an_earlier_version_is_taken_up(objects: S3Store, cloud: Cloud, clip: Path) -> None:
+    """Earlier versions did not say in a job's metadata which archive it is of."""
+    cloud.mediaconvert.token_seconds = 0
+    request = request_for(objects, clip.read_bytes())
+    killed_after(cloud, "CreateJob", 1, lambda: list(opened().encode([request])))
+    (job,) = cloud.mediaconvert.jobs
+    assert job.request["userMetadata"].pop("ncaa_assets_archive") == f"s3://{BUCKET}/{PREFIX}/"
+    (outcome,) = opened().encode([request])
+    assert encoded(outcome).job_id == job.id
+    assert cloud.mediaconvert.jobs == [job]
+
+
+@pytest.mark.parametrize("prefix", ["", "ncaa", "of/" + "long/" * 60 + "end"])
+def test_a_job_names_the_archive_that_it_is_of(objects: S3Store, cloud: Cloud, clip: Path, prefix: str) -> None:
+    """The rule in terraform/eventbridge.tf compares it, cut at what MediaConvert takes."""
+    store = S3Store(boto3.client("s3"), BUCKET, prefix)
+    transcoder = MediaConvertTranscoder(
+        boto3.client("mediaconvert"), store, PROFILE, role=ROLE, queue=None, timeout=60, poll_seconds=0.05
+    )
+    cloud.mediaconvert.end_next("ERROR", code=1999, message="something inside")
+    (outcome,) = transcoder.encode([request_for(store, clip.read_bytes())])
+    assert "something inside" in failed(outcome)
+    (job,) = cloud.mediaconvert.jobs
+    expected = f"s3://{BUCKET}/{prefix}/" if prefix else f"s3://{BUCKET}/"
+    assert job.request["userMetadata"]["ncaa_assets_archive"] == expected[:256]
+
+
 def test_an_intent_whose_job_never_came_about_is_carried_out(objects: S3Store, cloud: Cloud, clip: Path) -> None:
     request = request_for(objects, clip.read_bytes())
     cloud.fail("CreateJob", aws.error(403, "AccessDeniedException"))

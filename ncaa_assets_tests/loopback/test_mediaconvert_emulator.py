@@ -342,6 +342,16 @@ def test_a_job_that_aws_would_refuse_is_refused_by_the_member_s_name(
     assert emulator.jobs == []
 
 
+@pytest.mark.parametrize("metadata", [{"archive": "s" * 257}, {"n" * 257: "archive"}])
+def test_metadata_longer_than_256_characters_are_refused(
+    emulator: MediaConvert, loose: Any, metadata: dict[str, str]
+) -> None:
+    _, message = refusal(loose.create_job, Role=ROLE, Settings=job_settings(), UserMetadata=metadata)
+    assert "/userMetadata" in message
+    assert emulator.jobs == []
+    create(loose, UserMetadata={"archive": "s" * 256})
+
+
 @pytest.mark.parametrize(
     ("request_body", "named"),
     [

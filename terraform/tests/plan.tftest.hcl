@@ -309,6 +309,12 @@ run "the_topic_takes_what_its_own_rules_and_alarms_say" {
     condition     = !strcontains(aws_sns_topic_policy.alerts.policy, "*")
     error_message = "The alarms are named one by one: ncaa-* has those of ncaa-two too."
   }
+  assert {
+    condition = [for one in [aws_cloudwatch_metric_alarm.not_started, aws_cloudwatch_metric_alarm.database_full[0]] : one.alarm_name] == [
+      "ncaa-assets-not-started", "ncaa-assets-database-full",
+    ]
+    error_message = "Names that exist never change."
+  }
 }
 
 run "a_fresh_account_is_told_what_it_lacks" {
