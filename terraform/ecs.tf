@@ -74,6 +74,20 @@ moved {
   to   = module.catch_up_task.aws_ecs_task_definition.this
 }
 
+# The service, the schedule and the alarm wait for this. Whatever is missing is said at once.
+resource "terraform_data" "ready_to_start" {
+  lifecycle {
+    precondition {
+      condition     = local.api_key_is_there
+      error_message = "The secret of the API key is empty: put the key into it first (`terraform output -raw put_key_command`), or name one that has it."
+    }
+    precondition {
+      condition     = !local.started || length(var.alert_emails) == 0 || length(local.unconfirmed) < length(toset(var.alert_emails))
+      error_message = "Nobody would hear that this deployment fails: the alerts' mail is not confirmed by ${join(", ", local.unconfirmed)}. ${local.confirm}"
+    }
+  }
+}
+
 resource "aws_ecs_service" "dagster" {
   #checkov:skip=CKV_AWS_333: a public address is cheaper than a NAT gateway, and no rule lets anything in to it
 
@@ -102,13 +116,6 @@ resource "aws_ecs_service" "dagster" {
     assign_public_ip = true
   }
 
-  lifecycle {
-    precondition {
-      condition     = local.api_key_is_there
-      error_message = "The secret of the API key is empty: put the key into it first (`terraform output -raw put_key_command`), or name one that has it."
-    }
-  }
-
   depends_on = [
     aws_route.out,
     aws_route_table_association.public,
@@ -116,6 +123,6 @@ resource "aws_ecs_service" "dagster" {
     aws_iam_role_policy.service,
     aws_db_instance.dagster,
     aws_rds_cluster_instance.dagster,
-    terraform_data.alerts_reach_a_person,
+    terraform_data.ready_to_start,
   ]
 }

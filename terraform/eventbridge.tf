@@ -57,7 +57,7 @@ resource "aws_scheduler_schedule" "catch_up" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.scheduler, terraform_data.alerts_reach_a_person]
+  depends_on = [aws_iam_role_policy.scheduler, terraform_data.ready_to_start]
 }
 
 resource "aws_cloudwatch_event_rule" "encode_failed" {

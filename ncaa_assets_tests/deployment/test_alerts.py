@@ -36,6 +36,7 @@ TARGETS = [
     for one in (
         "aws_sns_topic_policy.alerts", "aws_sns_topic_subscription.mail", "aws_cloudwatch_event_target.encode_failed",
         "aws_cloudwatch_event_target.task_failed", "aws_cloudwatch_metric_alarm.nothing_backed_up",
+        "aws_secretsmanager_secret.api_key",
     )
 ]  # fmt: skip
 START = "-var=image_tag=3f2a91c"
@@ -61,6 +62,7 @@ def terraform(account: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Terra
     """A deployment that is not started, and whose mail is not confirmed."""
     made = deployment(account, tmp_path_factory.mktemp("terraform") / "ours", OURS, FIRST, SECOND)
     made.apply(*TARGETS)
+    put_key(account, OURS)
     return made
 
 
@@ -73,6 +75,10 @@ def started(terraform: Terraform, account: Cloud) -> Terraform:
     sns.click(TOPIC, FIRST)
     terraform.apply(*TARGETS, START)
     return terraform
+
+
+def put_key(account: Cloud, name: str) -> None:
+    account.client("secretsmanager").put_secret_value(SecretId=f"{name}/rapidapi-key", SecretString="a key")
 
 
 def words(said: str) -> str:
@@ -177,6 +183,7 @@ def test_each_of_two_deployments_hears_of_its_own(
     """One's name is the beginning of the other's. A job of MediaConvert fails for each, then a task of each."""
     other = deployment(account, tmp_path / "other", OTHER, FIRST)
     other.apply(*TARGETS)
+    put_key(account, OTHER)
     sns.click(OTHER_TOPIC, FIRST)
     other.apply(*TARGETS, START)
     account.mediaconvert.on_end = lambda detail: eventbridge.deliver(

@@ -252,7 +252,7 @@ run "nothing_starts_that_nobody_would_hear_of" {
     values          = { pending_confirmation = true }
   }
 
-  expect_failures = [terraform_data.alerts_reach_a_person, check.every_address_hears_alerts]
+  expect_failures = [terraform_data.ready_to_start, check.every_address_hears_alerts]
 }
 
 run "one_address_that_hears_is_enough" {
@@ -487,7 +487,7 @@ run "a_secret_without_a_key_is_told" {
     values = { versions = [] }
   }
 
-  expect_failures = [aws_ecs_service.dagster]
+  expect_failures = [terraform_data.ready_to_start]
 }
 
 run "values_that_cannot_be_meant" {
