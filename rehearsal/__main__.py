@@ -327,15 +327,18 @@ def _on_demand(world: World, report: Report) -> None:
 def _change_mode(world: World) -> str:
     it, day, rds = world.on_demand, "2025-03-01", world.cloud.client("rds")
 
-    def databases() -> tuple[int, int]:
-        return len(rds.describe_db_instances()["DBInstances"]), len(rds.describe_db_clusters()["DBClusters"])
+    def databases() -> set[str]:
+        instances = {one["DBInstanceIdentifier"] for one in rds.describe_db_instances()["DBInstances"]}
+        clusters = {f"cluster {one['DBClusterIdentifier']}" for one in rds.describe_db_clusters()["DBClusters"]}
+        return {one for one in instances | clusters if it.name in one}
 
-    before = databases()
+    aurora = {f"cluster {it.name}", f"{it.name}-1"}
+    assert databases() == aurora
     it.terraform.unprotect()
     tag = ("-var", f"image_tag={TAGS[0]}")
     world.apply(*tag, only=it)
     world.apply(*tag, "-var", "always_on=true", only=it)
-    assert databases() == (before[0] + 1, before[1] - 1)
+    assert databases() == {it.name}
     it.service_task()
     launch(it.ui, day)
     it.ended(day, "SUCCESS")
@@ -343,7 +346,7 @@ def _change_mode(world: World) -> str:
     world.apply(*tag, only=it)
     it.terraform.protect()
     world.apply(*tag, only=it)
-    assert databases() == before
+    assert databases() == aurora
     until("the service's end", lambda: all(one.is_over for one in it.tasks("service")))
     it.check_whole(day)
     return "the other database and back; a day was backed up in between and stayed"
