@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import ncaa_assets
+from ncaa_assets.backends.aws import prices
 from ncaa_assets.commands.main import main
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
@@ -95,6 +96,17 @@ def test_what_it_costs_adds_up_to_what_was_promised() -> None:
     for column, most in ((1, 45), (2, 5)):
         assert float(together[column]) == pytest.approx(sum(float(row[column]) for row in parts))
         assert float(together[column]) < most
+
+
+def test_the_prices_are_those_of_the_forecast() -> None:
+    text = page("deployment.md")
+    told = {what: price for what, price, _ in table_after(text, "What is stored and encoded comes on top")}
+    writes, reads = prices.THOUSAND_WRITES, prices.THOUSAND_READS
+    assert told["copies and encodes in S3"] == f"{prices.STORED_GIGABYTE} a GB"
+    assert told["requests to S3"] == f"{writes} a thousand writes, {reads} a thousand reads"
+    assert told["writes to DynamoDB"] == f"{prices.MILLION_ROW_UNITS} a million units"
+    assert told["encodes by MediaConvert"].startswith(f"about {prices.ENCODED_MINUTE} a minute of HD")
+    assert f"list prices of {prices.MONTH}" in text
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"terraform output -raw (\w+)", EVERYTHING))))

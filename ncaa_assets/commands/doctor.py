@@ -24,7 +24,9 @@ import yaml
 from ncaa_assets import __version__, child
 from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.backends.deployments import read_secret
+from ncaa_assets.archive.month import DAYS, last_month
+from ncaa_assets.backends.aws import prices
+from ncaa_assets.backends.deployments import encode_bounds, read_secret
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.say import say
@@ -121,6 +123,7 @@ def lines() -> Iterator[Line]:
     yield from _each(("instance", lambda: _instance(settings)))
     yield from _each(("yesterday", lambda: _yesterday(opened())))
     yield from _each(("clips", lambda: _clips(opened())))
+    yield from _each(("month", lambda: _month(opened())))
     yield from _each(("api", lambda: _api(opened())))
     yield from _each(("season", lambda: _season(opened())))
 
@@ -327,6 +330,36 @@ def _clips(archive: Archive) -> Iterator[Line]:
         yield Line(Mark.WARN, "clips", f"{text}, which are listed and not copied; {COPY_PAGES}", evidence)
     else:
         yield Line(Mark.OK, "clips", text, evidence)
+
+
+def _month(archive: Archive) -> Iterator[Line]:
+    """What a month like the last one brings: room on the disk, or dollars."""
+    settings = archive.settings
+    month = last_month(archive, encode_bounds(settings))
+    if month is None:
+        return
+    grown = month.copied + month.encoded
+    text = f"30 days like the {month.days} of the last {DAYS} that are backed up: {size(grown)} more"
+    evidence = {"days": month.days, "bytes": grown}
+    if settings.ncaa_deployment != "aws":
+        free = shutil.disk_usage(_nearest(settings.archive_dir)).free
+        room = f"; the disk has room for {free // grown:,} times as much" if grown else ""
+        yield Line(Mark.OK, "month", text + room, evidence)
+        return
+    encodes = [minutes * prices.ENCODED_MINUTE for minutes in month.minutes]
+    # Three runs a day and catch-up took a third of these requests; a large copy goes up in parts of 6 MiB.
+    writes, reads = 300 * DAYS + grown / (6 * 1024**2), 2000 * DAYS
+    requests = writes / 1000 * prices.THOUSAND_WRITES + reads / 1000 * prices.THOUSAND_READS
+    rows = [2 * units * prices.MILLION_ROW_UNITS / 1e6 for units in month.row_units]  # the index takes as many again
+    kept = grown / 1e9 * prices.STORED_GIGABYTE
+    text += (
+        f", {kept:.2f} dollars a month while they are kept; encodes {encodes[0]:.2f} to {encodes[1]:.2f} dollars "
+        f"({month.minutes[1]:.0f} minutes at most); rows and requests {rows[0]:.2f} to {rows[1] + requests:.2f}. List "
+        f"prices of us-east-1, {prices.MONTH}; what is there already and the deployment itself come on top "
+        "(docs/deployment.md)"
+    )
+    dollars = (encodes[0] + rows[0], encodes[1] + rows[1] + requests)
+    yield Line(Mark.OK, "month", text, evidence | {"minutes": month.minutes, "dollars": dollars, "kept_dollars": kept})
 
 
 def _api(archive: Archive) -> Iterator[Line]:

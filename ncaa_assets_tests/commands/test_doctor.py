@@ -32,6 +32,7 @@ from ncaa_assets.runs.execute import job_origin
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.archive.test_month import Days
 from ncaa_assets_tests.archives import archive_in, fetch_and_write_rows, lease_of
 from ncaa_assets_tests.days import KEY, command, run_day, settings_for
 from ncaa_assets_tests.loopback.aws import Cloud, error
@@ -359,6 +360,9 @@ def test_yesterday_is_told_as_it_is(
     assert said.code == 0
     assert f"{YESTERDAY} is backed up: 1 highlight" in said.line("yesterday", "ok")
     assert "of 1 clip in the last 7 days, 1 lead to video files" in said.line("clips", "ok")
+    assert re.search(
+        r"like the 1 of the last 30 .*: \d.* more; the disk has room for [\d,]+ times", said.line("month", "ok")
+    )
     assert f"last run: {YESTERDAY}, success" in said.line("instance", "ok")
     assert "is of the module " in said.line("archive", "ok")
 
@@ -400,6 +404,20 @@ def on_aws(doctor: Doctor, cloud: Cloud, server: ScriptedServer) -> Doctor:
         "ALERT_TOPIC_ARN": arn, "MEDIACONVERT_ROLE_ARN": ROLE, "RETRY_COUNT": "0", "RETRY_DELAY": "0",
     }  # fmt: skip
     return lambda **changed: doctor(**{**environment, **changed})
+
+
+def test_on_aws_a_month_is_told_in_dollars(on_aws: Doctor, cloud: Cloud, tmp_path: Path) -> None:
+    days = Days(tmp_path / "archive")
+    days.write(1, "a", "b", seconds=600.0, records=50)
+    days.write(2, "c")
+    for key in (found.key for found in days.store.list("")):
+        cloud.client("s3").put_object(Bucket="archive", Key=f"ncaa/{key}", Body=days.store.read(key)[0])
+    said = on_aws().line("month", "ok")
+    assert (
+        "like the 2 of the last 30 that are backed up: 67.5 MB more, 0.00 dollars a month while they are kept" in said
+    )
+    assert "encodes 4.72 to 4.84 dollars (322 minutes at most); rows and requests 0.00 to 0.07. List prices" in said
+    assert "encodes 0.00 to 0.00 dollars (0 minutes at most)" in on_aws(ENCODE="never").line("month", "ok")
 
 
 def test_on_aws_everything_that_a_run_uses_is_tried_and_nothing_stays(on_aws: Doctor, cloud: Cloud) -> None:

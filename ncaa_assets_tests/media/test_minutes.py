@@ -1,16 +1,10 @@
 """What MediaConvert bills for a job, and what is past the bound of a day."""
 
-import re
-from pathlib import Path
-
 import pytest
 
-import ncaa_assets
 from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.facts import Facts, Picture
-from ncaa_assets.media.minutes import DOLLARS, billed_minutes
-
-DOCS = Path(ncaa_assets.__file__).parents[1] / "docs"
+from ncaa_assets.media.minutes import billed_minutes, least_minutes
 
 
 def facts(*, height: int = 1080, rate: float | None = 30.0, seconds: float | None = 60.0) -> Facts:
@@ -40,6 +34,24 @@ def test_minutes_are_billed_by_length_size_and_rate(
 
 
 @pytest.mark.parametrize(
+    ("known", "seconds", "minutes"),
+    [
+        (facts(), None, 1),
+        (facts(height=480), None, 0.5),
+        (facts(rate=59.94), None, 2),
+        (facts(rate=None), None, 1),
+        (facts(seconds=2.0), None, 10 / 60),
+        (None, 60.0, 0.5),
+        (None, None, 5 / 60),
+    ],
+)
+def test_no_job_is_billed_for_less_than_the_least(known: Facts | None, seconds: float | None, minutes: float) -> None:
+    least = least_minutes(known, seconds=seconds)
+    assert least == pytest.approx(minutes)
+    assert least <= (billed_minutes(known, seconds=seconds) or least)
+
+
+@pytest.mark.parametrize(
     ("known", "kind"),
     [
         (facts(seconds=500), None),
@@ -51,8 +63,3 @@ def test_minutes_are_billed_by_length_size_and_rate(
 def test_what_is_longer_than_a_days_minutes_is_past_the_bounds(known: Facts | None, kind: str | None) -> None:
     refusal = EncodeBounds(max_seconds=14400, max_minutes=10).refusal(known)
     assert (refusal.kind if refusal else None) == kind
-
-
-def test_the_price_is_the_one_of_the_docs() -> None:
-    page = " ".join((DOCS / "deployment.md").read_text("utf-8").split())
-    assert re.findall(r"MediaConvert at about ([0-9.]+) a minute of HD", page) == [str(DOLLARS)]

@@ -23,13 +23,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
 from ncaa_assets.backends.aws.minutes import reserve
+from ncaa_assets.backends.aws.prices import ENCODED_MINUTE
 from ncaa_assets.backends.aws.s3 import S3Store
 from ncaa_assets.backends.facts import facts_of
 from ncaa_assets.failures import BackupError, EncodeFailed, EncodeRefused, ObjectMissing, StoreError, WriteConflict
 from ncaa_assets.media.bounds import EncodeBounds
 from ncaa_assets.media.isobmff import NotWhole, read_movie
 from ncaa_assets.media.lengths import too_short
-from ncaa_assets.media.minutes import DOLLARS, billed_minutes
+from ncaa_assets.media.minutes import billed_minutes
 from ncaa_assets.media.probe import Unreadable, read_facts
 from ncaa_assets.media.profile import Profile, mediaconvert_settings, mediaconvert_settings_hash
 from ncaa_assets.ports import EncodeOutcome, EncodeRequest, Expect, Transcoder
@@ -263,8 +264,8 @@ class MediaConvertTranscoder(Transcoder):
             "%s for MediaConvert: about %.1f minutes at %s dollars are %.2f dollars%s",
             plural(len(intents), "job"),
             minutes,
-            DOLLARS,
-            minutes * DOLLARS,
+            ENCODED_MINUTE,
+            minutes * ENCODED_MINUTE,
             f"; {unknown} of unknown length counted as VIDEO_MAX_SECONDS" if unknown else "",
         )
 
