@@ -15,7 +15,14 @@ provider "aws" {
   region = var.aws_region
 }
 
-data "aws_caller_identity" "current" {}
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = alltrue([for arn in [var.mediaconvert_role_arn, var.mediaconvert_queue] : try(length(arn), 0) == 0 || try(split(":", arn)[4], "") == self.account_id])
+      error_message = "mediaconvert_role_arn and mediaconvert_queue must be of the account that this deployment is made in, ${self.account_id}: MediaConvert takes no other account's."
+    }
+  }
+}
 
 data "aws_partition" "current" {}
 

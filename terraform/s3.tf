@@ -4,7 +4,6 @@
 locals {
   bucket_name = local.given.s3_bucket_name != null ? local.given.s3_bucket_name : "${var.project_name}-${local.account}-${var.aws_region}"
   prefix      = local.given.s3_prefix == null ? "" : "${local.given.s3_prefix}/"
-  logs_prefix = "dagster-logs/"
 
   # What is rewritten so often that its earlier versions would outgrow the archive, and for how many days they are kept:
   # a lease every 20 s while a run lives, a ledger entry with each step of an encode, and a large copy, which goes up under

@@ -18,6 +18,14 @@ data "aws_secretsmanager_secret_versions" "api_key" {
   count = local.started && local.given.rapidapi_ssm_parameter_arn == null ? 1 : 0
 
   secret_id = local.api_key_secret_arn
+
+  # AWS finds a secret by a part of its ARN too, and then no task may read it. An empty secret has no ARN here.
+  lifecycle {
+    postcondition {
+      condition     = local.makes_api_key || try(length(self.arn), 0) == 0 || self.arn == local.given.rapidapi_secret_arn
+      error_message = "rapidapi_secret_arn must be the secret's whole ARN: ${coalesce(self.arn, "?")}."
+    }
+  }
 }
 
 # A given SSM parameter is looked up in the same way: ephemeral, and still encrypted, its value is in no plan and no state.

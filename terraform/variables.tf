@@ -27,7 +27,7 @@ variable "aws_region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    condition     = can(regex("^(af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(-[a-z]+)+-[1-9][0-9]?$", var.aws_region))
     error_message = "aws_region must be a region's name, such as us-east-1."
   }
 }
@@ -42,6 +42,14 @@ variable "project_name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.project_name)) && !strcontains(var.project_name, "--")
     error_message = "project_name must be 3 to 24 small letters, digits and single hyphens, a letter first: RDS takes no other."
   }
+  validation {
+    condition     = var.project_name != "default" && !startswith("${var.project_name}-", "sg-")
+    error_message = "project_name must be another one: RDS has a subnet group default of its own, and no security group's name may begin with sg-."
+  }
+  validation {
+    condition     = try(length(var.s3_bucket_name), 0) > 0 || !can(regex("^(sthree|amzn-s3-demo)-", "${var.project_name}-"))
+    error_message = "project_name begins the bucket's name, and S3 keeps names that begin with sthree- or amzn-s3-demo- to itself: choose another, or give s3_bucket_name."
+  }
 }
 
 variable "tags" {
@@ -49,6 +57,23 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name, value in var.tags : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", name)) && can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))])
+    error_message = "tags must have names of 1 to 128 and values of at most 256 letters, digits, spaces and _ . : / = + - @."
+  }
+  validation {
+    condition     = alltrue([for text in concat(keys(var.tags), values(var.tags)) : !can(regex("^(?i:aws|rds):", text))])
+    error_message = "tags must not begin with aws: or rds:, in small letters or capitals: AWS keeps those to itself."
+  }
+  validation {
+    condition     = length(distinct([for name in concat(keys(var.tags), ["Project", "ManagedBy"]) : lower(name)])) == length(setunion(keys(var.tags), ["Project", "ManagedBy"]))
+    error_message = "tags must have names that differ in more than capitals, from each other and from Project and ManagedBy, which everything has: IAM takes such names for one."
+  }
+  validation {
+    condition     = length(setunion(keys(var.tags), ["Project", "ManagedBy", "Name"])) <= 50
+    error_message = "tags must be at most 47: AWS takes 50, of which Project, ManagedBy and Name are there already."
+  }
 }
 
 variable "s3_bucket_name" {
@@ -58,7 +83,11 @@ variable "s3_bucket_name" {
 
   validation {
     condition     = var.s3_bucket_name == null || var.s3_bucket_name == "" || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.s3_bucket_name))
-    error_message = "s3_bucket_name must be 3 to 63 small letters, digits and hyphens (dots break TLS)."
+    error_message = "s3_bucket_name must be 3 to 63 small letters, digits and hyphens, none of these at an end (dots break TLS)."
+  }
+  validation {
+    condition     = !can(regex("^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3|-an)$", var.s3_bucket_name))
+    error_message = "s3_bucket_name must not begin with xn--, sthree- or amzn-s3-demo- nor end with -s3alias, --ol-s3, --x-s3, --table-s3 or -an: S3 keeps such names to itself."
   }
 }
 
@@ -70,6 +99,14 @@ variable "s3_prefix" {
   validation {
     condition     = var.s3_prefix == null || var.s3_prefix == "" || can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", var.s3_prefix))
     error_message = "s3_prefix must be a path of plain names without a slash at either end, such as backups/ncaa."
+  }
+  validation {
+    condition     = try(length(var.s3_prefix), 0) <= 200
+    error_message = "s3_prefix must have at most 200 characters: S3 takes keys of 1024, and the archive's own come behind it."
+  }
+  validation {
+    condition     = !startswith("${coalesce(var.s3_prefix, "-")}/", local.logs_prefix)
+    error_message = "s3_prefix must lie outside of ${local.logs_prefix}, where Dagster's logs expire after log_retention_days: the archive would go with them."
   }
 }
 
@@ -91,8 +128,8 @@ variable "ecr_repository_name" {
   default     = null
 
   validation {
-    condition     = var.ecr_repository_name == null || var.ecr_repository_name == "" || can(regex("^[a-z0-9][a-z0-9._/-]{1,255}$", var.ecr_repository_name))
-    error_message = "ecr_repository_name must be small letters, digits and . _ / -, at least two."
+    condition     = var.ecr_repository_name == null || var.ecr_repository_name == "" || can(regex("^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$", var.ecr_repository_name)) && can(regex("^.{2,256}$", var.ecr_repository_name))
+    error_message = "ecr_repository_name must be 2 to 256 small letters and digits, with single . _ / or hyphens between them, such as backups/ncaa."
   }
 }
 
@@ -127,8 +164,8 @@ variable "catch_up_schedule" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^cron\\(([^ ]+ ){5}[^ ]+\\)$", var.catch_up_schedule))
-    error_message = "catch_up_schedule must be an EventBridge cron expression of six fields, such as cron(0 9 * * ? *)."
+    condition     = can(regex(local.cron, var.catch_up_schedule)) && length(var.catch_up_schedule) <= 256
+    error_message = "catch_up_schedule must be an EventBridge cron expression: minutes, hours, day of month, month, day of week and year, one of the two days a question mark, names in capitals, such as cron(0 9 * * ? *)."
   }
 }
 
@@ -139,8 +176,11 @@ variable "alert_emails" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for address in var.alert_emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
-    error_message = "alert_emails must be mail addresses."
+    condition = alltrue([
+      for address in var.alert_emails :
+      can(regex("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])$", address)) && can(regex("^[^@]{1,64}@.{1,255}$", address))
+    ])
+    error_message = "alert_emails must be mail addresses alone, such as you@example.com, each in quotes of its own."
   }
 }
 
@@ -152,8 +192,8 @@ variable "rapidapi_secret_arn" {
   default     = null
 
   validation {
-    condition     = var.rapidapi_secret_arn == null || var.rapidapi_secret_arn == "" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", var.rapidapi_secret_arn))
-    error_message = "rapidapi_secret_arn must be a secret's ARN, such as arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf."
+    condition     = var.rapidapi_secret_arn == null || var.rapidapi_secret_arn == "" || can(regex("^arn:${local.partition_of_region}:secretsmanager:${var.aws_region}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$", var.rapidapi_secret_arn))
+    error_message = "rapidapi_secret_arn must be the whole ARN of a secret in ${var.aws_region}, with the six characters that AWS put behind its name, such as arn:${local.partition_of_region}:secretsmanager:${var.aws_region}:123456789012:secret:my-api-key-AbCdEf."
   }
   validation {
     condition     = try(length(var.rapidapi_secret_arn), 0) == 0 || try(length(var.rapidapi_ssm_parameter_arn), 0) == 0
@@ -178,8 +218,8 @@ variable "rapidapi_ssm_parameter_arn" {
   default     = null
 
   validation {
-    condition     = var.rapidapi_ssm_parameter_arn == null || var.rapidapi_ssm_parameter_arn == "" || can(regex("^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/.+$", var.rapidapi_ssm_parameter_arn))
-    error_message = "rapidapi_ssm_parameter_arn must be a parameter's ARN, such as arn:aws:ssm:us-east-1:123456789012:parameter/ncaa/rapidapi_key."
+    condition     = var.rapidapi_ssm_parameter_arn == null || var.rapidapi_ssm_parameter_arn == "" || can(regex("^arn:${local.partition_of_region}:ssm:${var.aws_region}:[0-9]{12}:parameter(/[A-Za-z0-9_.-]+)+$", var.rapidapi_ssm_parameter_arn))
+    error_message = "rapidapi_ssm_parameter_arn must be the ARN of a parameter in ${var.aws_region}, such as arn:${local.partition_of_region}:ssm:${var.aws_region}:123456789012:parameter/ncaa/rapidapi_key."
   }
 }
 
@@ -189,8 +229,8 @@ variable "rapidapi_kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.rapidapi_kms_key_arn == null || var.rapidapi_kms_key_arn == "" || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.rapidapi_kms_key_arn))
-    error_message = "rapidapi_kms_key_arn must be a key's ARN, such as arn:aws:kms:us-east-1:123456789012:key/…."
+    condition     = var.rapidapi_kms_key_arn == null || var.rapidapi_kms_key_arn == "" || can(regex("^arn:${local.partition_of_region}:kms:${var.aws_region}:[0-9]{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$", var.rapidapi_kms_key_arn))
+    error_message = "rapidapi_kms_key_arn must be the ARN of a key in ${var.aws_region}, not of an alias, such as arn:${local.partition_of_region}:kms:${var.aws_region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab."
   }
 }
 
@@ -203,7 +243,7 @@ variable "league_name" {
   nullable    = false
 
   validation {
-    condition     = var.league_name != ""
+    condition     = trimspace(var.league_name) != ""
     error_message = "league_name must not be empty."
   }
 }
@@ -215,8 +255,8 @@ variable "timezone" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z]+([/_+-][A-Za-z0-9_+-]+)*$", var.timezone))
-    error_message = "timezone must be an IANA name, such as America/New_York."
+    condition     = contains(local.timezones, var.timezone)
+    error_message = "timezone must be an IANA name that terraform/timezones.txt has, such as America/New_York or UTC."
   }
 }
 
@@ -227,7 +267,7 @@ variable "start_date" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", var.start_date)) && can(formatdate("YYYY", "${var.start_date}T00:00:00Z"))
+    condition     = can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", var.start_date)) && can(formatdate("YYYY", "${var.start_date}T00:00:00Z")) && !startswith(var.start_date, "0000")
     error_message = "start_date must be a date, written as YYYY-MM-DD."
   }
 }
@@ -251,7 +291,7 @@ variable "video_count" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([1-9][0-9]*|all)$", var.video_count))
+    condition     = can(regex("^(0*[1-9][0-9]*|(?i:all))$", trimspace(var.video_count)))
     error_message = "video_count must be a whole number from 1, or all."
   }
 }
@@ -297,8 +337,8 @@ variable "mediaconvert_role_arn" {
   default     = null
 
   validation {
-    condition     = var.mediaconvert_role_arn == null || var.mediaconvert_role_arn == "" || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.mediaconvert_role_arn))
-    error_message = "mediaconvert_role_arn must be a role's ARN, such as arn:aws:iam::123456789012:role/mediaconvert."
+    condition     = var.mediaconvert_role_arn == null || var.mediaconvert_role_arn == "" || can(regex("^arn:${local.partition_of_region}:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}$", var.mediaconvert_role_arn))
+    error_message = "mediaconvert_role_arn must be a role's ARN, such as arn:${local.partition_of_region}:iam::123456789012:role/mediaconvert."
   }
 }
 
@@ -308,8 +348,8 @@ variable "mediaconvert_queue" {
   default     = null
 
   validation {
-    condition     = var.mediaconvert_queue == null || var.mediaconvert_queue == "" || can(regex("^arn:aws[a-z-]*:mediaconvert:[a-z0-9-]+:[0-9]{12}:queues/.+$", var.mediaconvert_queue))
-    error_message = "mediaconvert_queue must be a queue's ARN, such as arn:aws:mediaconvert:us-east-1:123456789012:queues/highlights."
+    condition     = var.mediaconvert_queue == null || var.mediaconvert_queue == "" || can(regex("^arn:${local.partition_of_region}:mediaconvert:${var.aws_region}:[0-9]{12}:queues/[A-Za-z0-9_-]+$", var.mediaconvert_queue))
+    error_message = "mediaconvert_queue must be the ARN of a queue in ${var.aws_region}, such as arn:${local.partition_of_region}:mediaconvert:${var.aws_region}:123456789012:queues/highlights."
   }
 }
 
@@ -319,8 +359,8 @@ variable "mediaconvert_endpoint" {
   default     = null
 
   validation {
-    condition     = var.mediaconvert_endpoint == null || var.mediaconvert_endpoint == "" || can(regex("^https://", var.mediaconvert_endpoint))
-    error_message = "mediaconvert_endpoint must begin with https://."
+    condition     = var.mediaconvert_endpoint == null || var.mediaconvert_endpoint == "" || can(regex("^https://[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?/?$", var.mediaconvert_endpoint))
+    error_message = "mediaconvert_endpoint must be https:// and a host, such as https://abcd1234.mediaconvert.us-east-1.amazonaws.com, or null."
   }
 }
 
@@ -331,13 +371,25 @@ variable "settings" {
   nullable    = false
 
   validation {
-    # The settings without a variable of their own; ncaa_assets_tests/deployment/test_terraform.py holds the list to the code.
-    condition = alltrue([for name in keys(var.settings) : contains([
-      "API_BASE", "API_MODULE", "API_URL", "ENCODE", "ENCODE_MINUTES_A_DAY", "ENCODE_TIMEOUT", "MATCHES",
-      "QUOTA_RESERVE", "RAPIDAPI_HOST", "UI_HOSTS", "UI_URL", "VIDEO_ALLOW_PRIVATE_HOSTS", "VIDEO_CONCURRENCY", "VIDEO_MAX_BYTES", "VIDEO_MAX_SECONDS",
-      "VIDEO_MIN_BYTES_PER_SECOND", "VIDEO_PAGES",
-    ], name)])
-    error_message = "settings takes only what docs/settings.md names and what has no variable of its own here. A key or a password goes into a secret."
+    condition     = alltrue([for name in keys(var.settings) : contains(keys(local.setting_rules), name)])
+    error_message = "settings takes only what docs/settings.md names and what has no variable of its own here: ${join(", ", keys(local.setting_rules))}. A key or a password goes into a secret."
+  }
+  validation {
+    condition = alltrue([
+      for name, value in var.settings : can(regex("^(?:${try(local.setting_rules[name].pattern, ".*")})?$", trimspace(coalesce(value, " "))))
+    ])
+    error_message = join(" ", [
+      for name, value in var.settings : "settings: ${name} must ${local.setting_rules[name].must}."
+      if !can(regex("^(?:${try(local.setting_rules[name].pattern, ".*")})?$", trimspace(coalesce(value, " "))))
+    ])
+  }
+  validation {
+    condition = alltrue([
+      for host in split(",", trimspace(coalesce(lookup(var.settings, "UI_HOSTS", null), "localhost"))) :
+      can(regex("^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", lower(trimspace(host)))) ||
+      can(cidrhost("${trimsuffix(trimprefix(trimspace(host), "["), "]")}/128", 0))
+    ])
+    error_message = "settings: UI_HOSTS must ${local.setting_rules.UI_HOSTS.must}."
   }
 }
 
@@ -362,8 +414,8 @@ variable "service_size" {
   nullable    = false
 
   validation {
-    condition     = contains([256, 512, 1024, 2048, 4096], var.service_size.cpu) && var.service_size.memory >= 1024
-    error_message = "service_size must be a size that Fargate has, with at least 1024 MiB: { cpu = 512, memory = 1024 }."
+    condition     = try(contains(local.fargate_mib[tostring(var.service_size.cpu)], var.service_size.memory) && var.service_size.memory >= 1024, false)
+    error_message = "service_size must be a size that Fargate has, with at least 1024 MiB: ${local.fargate_sizes}."
   }
 }
 
@@ -374,8 +426,8 @@ variable "run_size" {
   nullable    = false
 
   validation {
-    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.run_size.cpu) && var.run_size.memory >= 512
-    error_message = "run_size must be a size that Fargate has: { cpu = 512, memory = 1024 }."
+    condition     = try(contains(local.fargate_mib[tostring(var.run_size.cpu)], var.run_size.memory), false)
+    error_message = "run_size must be a size that Fargate has: ${local.fargate_sizes}."
   }
 }
 
@@ -386,7 +438,7 @@ variable "run_disk_gib" {
   nullable    = false
 
   validation {
-    condition     = var.run_disk_gib >= 20 && var.run_disk_gib <= 200 && floor(var.run_disk_gib) == var.run_disk_gib
+    condition     = var.run_disk_gib == floor(var.run_disk_gib) && var.run_disk_gib >= 20 && var.run_disk_gib <= 200
     error_message = "run_disk_gib must be a whole number of 20 to 200."
   }
 }
@@ -398,8 +450,8 @@ variable "database_instance_class" {
   nullable    = false
 
   validation {
-    condition     = startswith(var.database_instance_class, "db.")
-    error_message = "database_instance_class must be an RDS instance class, such as db.t4g.micro."
+    condition     = can(regex("^db\\.((t3|t4g)\\.(micro|small|medium|large|xlarge|2xlarge)|([mr]([5-9]|[1-9][0-9])[a-z]{0,4}|x2[a-z]{1,4}|z1d|c6gd)\\.(medium|large|[0-9]{0,2}xlarge|metal))$", var.database_instance_class))
+    error_message = "database_instance_class must be an RDS instance class for Postgres of a present generation, such as db.t4g.micro or db.m7g.large."
   }
 }
 
@@ -410,8 +462,8 @@ variable "database_storage_gib" {
   nullable    = false
 
   validation {
-    condition     = var.database_storage_gib >= 20 && var.database_storage_gib <= 1000
-    error_message = "database_storage_gib must be 20 to 1000."
+    condition     = var.database_storage_gib == floor(var.database_storage_gib) && var.database_storage_gib >= 20 && var.database_storage_gib <= 1000
+    error_message = "database_storage_gib must be a whole number of 20 to 1000."
   }
 }
 
@@ -434,8 +486,8 @@ variable "aurora_max_capacity" {
   nullable    = false
 
   validation {
-    condition     = var.aurora_max_capacity >= 1 && var.aurora_max_capacity <= 8
-    error_message = "aurora_max_capacity must be 1 to 8."
+    condition     = var.aurora_max_capacity * 2 == floor(var.aurora_max_capacity * 2) && var.aurora_max_capacity >= 1 && var.aurora_max_capacity <= 256
+    error_message = "aurora_max_capacity must be 1 to 256 in steps of a half, such as 1.5."
   }
 }
 
@@ -446,8 +498,8 @@ variable "vpc_cidr" {
   nullable    = false
 
   validation {
-    condition     = can(cidrsubnet(var.vpc_cidr, 4, 3))
-    error_message = "vpc_cidr must be a network that can be divided by 16, such as 10.47.0.0/20."
+    condition     = can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168|100\\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7]))\\..*/(1[6-9]|2[0-4])$", var.vpc_cidr)) && try(cidrsubnet(var.vpc_cidr, 0, 0) == var.vpc_cidr, false)
+    error_message = "vpc_cidr must be a private IPv4 network of /16 to /24, written by its first address, such as 10.47.0.0/20: a sixteenth of it is a subnet, and AWS has none smaller than /28."
   }
 }
 
@@ -460,8 +512,8 @@ variable "log_retention_days" {
   nullable    = false
 
   validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
-    error_message = "log_retention_days must be a number of days that CloudWatch has: 1, 3, 5, 7, 14, 30, 60, 90 … 365, 731."
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch has: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
@@ -472,8 +524,8 @@ variable "old_versions_after_days" {
   nullable    = false
 
   validation {
-    condition     = var.old_versions_after_days == 0 || var.old_versions_after_days >= 30
-    error_message = "old_versions_after_days must be 0, or at least 30: S3 takes nothing into a cheaper class earlier."
+    condition     = var.old_versions_after_days == floor(var.old_versions_after_days) && (var.old_versions_after_days == 0 || var.old_versions_after_days >= 30) && var.old_versions_after_days <= 36500
+    error_message = "old_versions_after_days must be 0, or a whole number of 30 to 36500: S3 takes nothing into a cheaper class earlier."
   }
 }
 
@@ -496,8 +548,8 @@ variable "old_versions_expire_days" {
   nullable    = false
 
   validation {
-    condition     = var.old_versions_expire_days == 0 || var.old_versions_expire_days > var.old_versions_after_days
-    error_message = "old_versions_expire_days must be 0, or more than old_versions_after_days."
+    condition     = var.old_versions_expire_days == floor(var.old_versions_expire_days) && (var.old_versions_expire_days == 0 || var.old_versions_expire_days > var.old_versions_after_days) && var.old_versions_expire_days >= 0 && var.old_versions_expire_days <= 36500
+    error_message = "old_versions_expire_days must be 0, or a whole number that is more than old_versions_after_days, up to 36500."
   }
 }
 
@@ -508,8 +560,8 @@ variable "old_videos_after_days" {
   nullable    = false
 
   validation {
-    condition     = var.old_videos_after_days == 0 || var.old_videos_after_days >= 30
-    error_message = "old_videos_after_days must be 0, or at least 30: S3 takes nothing into a cheaper class earlier."
+    condition     = var.old_videos_after_days == floor(var.old_videos_after_days) && (var.old_videos_after_days == 0 || var.old_videos_after_days >= 30) && var.old_videos_after_days <= 36500
+    error_message = "old_videos_after_days must be 0, or a whole number of 30 to 36500: S3 takes nothing into a cheaper class earlier."
   }
 }
 
@@ -532,7 +584,7 @@ variable "images_to_keep" {
   nullable    = false
 
   validation {
-    condition     = var.images_to_keep >= 2 && var.images_to_keep <= 1000
-    error_message = "images_to_keep must be 2 to 1000."
+    condition     = var.images_to_keep == floor(var.images_to_keep) && var.images_to_keep >= 2 && var.images_to_keep <= 1000
+    error_message = "images_to_keep must be a whole number of 2 to 1000."
   }
 }

@@ -10,6 +10,16 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
+
+  # Where Fargate is not (ECS developer guide, "Supported Regions for Amazon ECS on AWS Fargate").
+  exclude_zone_ids = ["apne1-az3", "cnn1-az3", "cnn1-az4", "usw1-az2"]
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.names) >= 2
+      error_message = "${var.aws_region} has fewer than two zones with Fargate that this account may use, and a database's network takes two: choose another aws_region."
+    }
+  }
 }
 
 locals {

@@ -16,7 +16,7 @@ from ncaa_assets_tests.loopback.s3_rules import ACCOUNT, Refused
 
 _STARTS = ("RunTask", "StartTask", "CreateService", "UpdateService")
 _GIB = 1024
-_FARGATE_MEMORY = {  # CPU units: the MiB that they may be had with
+FARGATE_MEMORY = {  # CPU units: the MiB that they may be had with
     256: [512, 1 * _GIB, 2 * _GIB],
     512: range(1 * _GIB, 4 * _GIB + 1, _GIB),
     1024: range(2 * _GIB, 8 * _GIB + 1, _GIB),
@@ -51,7 +51,7 @@ def _check_ecs(operation: str, asked: dict[str, Any]) -> None:
         message = "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
         raise Refused(400, "InvalidParameterException", message)
     is_for_fargate = operation == "RegisterTaskDefinition" and "FARGATE" in asked.get("requiresCompatibilities", [])
-    if is_for_fargate and int(asked["memory"]) not in _FARGATE_MEMORY.get(int(asked["cpu"]), []):
+    if is_for_fargate and int(asked["memory"]) not in FARGATE_MEMORY.get(int(asked["cpu"]), []):
         raise Refused(400, "ClientException", "No Fargate configuration exists for given values.")
 
 

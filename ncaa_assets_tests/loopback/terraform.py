@@ -2,7 +2,7 @@
 
 Terraform is initialised once a process, for all who apply it. The provider comes from a local mirror where
 `TF_CLI_ARGS_init` names one, or where the machine that builds this project keeps one beside the repository; elsewhere
-`terraform init` downloads it.
+`terraform init` downloads it. `refusals` asks Terraform what it says of values of the variables, without a provider.
 """
 
 import atexit
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ncaa_assets_tests.loopback.lacking import Lacking
 SOURCE = Path(ncaa_assets.__file__).parents[1] / "terraform"
 _MIRROR_FINDER = SOURCE.parents[1] / "shared" / "tools" / "terraform-plugin-dir"
 _OVERRIDE = "unprotected_override.tf"
+_NO_BINARY = "terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)"
 _DOWNLOAD_SECONDS = 240  # for the provider, 150 MB; a registry out of reach is given up by Terraform itself in seconds
 
 
@@ -42,6 +43,64 @@ def _init_arguments() -> str:
 def _copy_configuration(folder: Path) -> None:
     of_a_person = (".terraform*", "*.tfstate*", "terraform.tfvars", "backend.tf", "*_override.tf")
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(*of_a_person))
+
+
+# What refusals are made by: variables and what they are judged by, which name no provider and no resource.
+_RULES = ("variables.tf", "rules.tf", "timezones.txt")
+
+
+def refusals(folder: Path, calls: Sequence[Mapping[str, object]]) -> list[dict[str, str]]:
+    """What a plan says against each of `calls`, which are values by the variables' names: the messages by the variable.
+
+    One plan judges all of them, each in a module of its own in the new `folder`.
+
+    Raises:
+        Lacking: there is no Terraform.
+    """
+    _require_binary()
+    (folder / "rules").mkdir(parents=True)
+    for name in _RULES:
+        shutil.copy(SOURCE / name, folder / "rules")
+    # As with a deployment's own variables, no value is known before the plan, where one refusal does not hide others.
+    text = 'variable "is_plan" { default = true }\n'
+    lines: list[tuple[int, str] | None] = [None]  # the call and the variable that each line of the file is of
+    for number, call in enumerate(calls):
+        text += f'module "call_{number}" {{\n  source = "./rules"\n'
+        text += "".join(f"  {name} = var.is_plan ? {_hcl(value)} : null\n" for name, value in call.items()) + "}\n"
+        lines += [None, None, *((number, name) for name in call), None]
+    (folder / "main.tf").write_text(text, "utf-8")
+    _run_binary(folder, "get")
+    told = [json.loads(line) for line in _run_binary(folder, "plan", "-json", "-input=false").splitlines()]
+    found: list[dict[str, str]] = [{} for _ in calls]
+    for diagnostic in (one["diagnostic"] for one in told if one["type"] == "diagnostic"):
+        assert diagnostic["severity"] == "error", diagnostic
+        where = diagnostic.get("range", {"filename": "?"})
+        line = lines[where["start"]["line"] - 1] if where["filename"] == "main.tf" else None
+        assert line is not None, diagnostic
+        number, name = line
+        said = diagnostic["detail"].partition("\n\nThis was checked by")[0]
+        found[number][name] = f"{found[number].get(name, '')} {said}".strip()
+    return found
+
+
+def _hcl(value: object) -> str:
+    """A value as Terraform reads it."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_hcl(name)} = {_hcl(one)}" for name, one in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+
+
+def _run_binary(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["terraform", *arguments], cwd=folder, env=_environment({}), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
+def _require_binary() -> None:
+    if shutil.which("terraform") is None:
+        raise Lacking(_NO_BINARY)
 
 
 def require_terraform() -> Path:
@@ -60,7 +119,7 @@ def require_terraform() -> Path:
 def _initialised() -> Path | str:
     """That folder, or what this machine lacks to make it."""
     if shutil.which("terraform") is None:
-        return "terraform is not on PATH: install 1.11 or newer (https://developer.hashicorp.com/terraform/install)"
+        return _NO_BINARY
     folder = Path(tempfile.mkdtemp(prefix="ncaa-terraform-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _copy_configuration(folder / "initialised")

@@ -25,7 +25,10 @@ mock_provider "aws" {
     defaults = { image_digest = "sha256:0000" }
   }
   mock_data "aws_secretsmanager_secret_versions" {
-    defaults = { versions = [{ version_stages = ["AWSCURRENT"] }] }
+    defaults = {
+      arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf"
+      versions = [{ version_stages = ["AWSCURRENT"] }]
+    }
   }
 
   mock_resource "aws_s3_bucket" {
@@ -484,46 +487,66 @@ run "a_secret_without_a_key_is_told" {
 
   override_data {
     target = data.aws_secretsmanager_secret_versions.api_key
-    values = { versions = [] }
+    values = { arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf", versions = [] }
   }
 
   expect_failures = [terraform_data.ready_to_start]
 }
 
+run "a_part_of_a_secrets_arn_is_told" {
+  command = plan
+
+  # Its last six characters could be those that AWS put there; the secret itself says that they are not.
+  variables {
+    image_tag           = "3f2a91c"
+    rapidapi_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-secret"
+  }
+
+  expect_failures = [data.aws_secretsmanager_secret_versions.api_key]
+}
+
+run "another_accounts_queue_is_told" {
+  command = plan
+
+  variables {
+    mediaconvert_queue = "arn:aws:mediaconvert:us-east-1:210987654321:queues/mine"
+  }
+
+  expect_failures = [data.aws_caller_identity.current]
+}
+
+run "another_accounts_role_is_told" {
+  command = plan
+
+  variables {
+    mediaconvert_role_arn = "arn:aws:iam::210987654321:role/mine"
+  }
+
+  expect_failures = [data.aws_caller_identity.current]
+}
+
+run "a_region_with_one_zone_is_told" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["us-east-1a"] }
+  }
+
+  expect_failures = [data.aws_availability_zones.available]
+}
+
+# Every value of every variable: ncaa_assets_tests/deployment/test_judged_at_plan.py.
 run "values_that_cannot_be_meant" {
   command = plan
 
   variables {
-    aws_region                 = "Virginia"
-    project_name               = "NCAA"
-    s3_bucket_name             = "my.bucket"
-    s3_prefix                  = "/backups/"
-    image_tag                  = "latest"
-    catch_up_schedule          = "every day at nine"
-    alert_emails               = ["me"]
-    rapidapi_secret_arn        = "my-api-key"
-    timezone                   = "9 o'clock"
-    start_date                 = "2024-13-01"
-    lookback_days              = 0
-    video_count                = "0"
-    limit                      = 0
-    mediaconvert_role_arn      = "my-role"
-    settings                   = { RAPIDAPI_KEY = "a key in the state" }
-    log_retention_days         = 31
-    old_videos_storage_class   = "DEEP_ARCHIVE"
-    old_videos_after_days      = 10
-    vpc_cidr                   = "10.0.0.0/30"
-    cpu_architecture           = "arm"
-    retry_count                = 21
-    mediaconvert_endpoint      = "http://example.com"
-    old_versions_storage_class = "COLD"
+    image_tag = "latest"
+    s3_prefix = "dagster-logs"
+    timezone  = "Mars/Phobos"
+    run_size  = { cpu = 512, memory = 1000 }
+    settings  = { VIDEO_CONCURRENCY = "abc" }
   }
 
-  expect_failures = [
-    var.aws_region, var.project_name, var.s3_bucket_name, var.s3_prefix, var.image_tag, var.catch_up_schedule,
-    var.alert_emails, var.rapidapi_secret_arn, var.timezone, var.start_date, var.lookback_days, var.video_count, var.limit,
-    var.mediaconvert_role_arn, var.settings, var.log_retention_days, var.old_videos_storage_class,
-    var.old_videos_after_days, var.vpc_cidr, var.cpu_architecture, var.retry_count, var.mediaconvert_endpoint,
-    var.old_versions_storage_class,
-  ]
+  expect_failures = [var.image_tag, var.s3_prefix, var.timezone, var.run_size, var.settings]
 }
