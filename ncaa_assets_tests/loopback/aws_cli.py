@@ -7,6 +7,7 @@ own, are not here.
 """
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -15,8 +16,6 @@ from typing import Any
 import boto3
 import jmespath  # type: ignore[import-untyped]
 from botocore import xform_name
-
-_FLAGS = {"--no-paginate"}
 
 
 def install(folder: Path) -> None:
@@ -34,64 +33,64 @@ def main(arguments: list[str]) -> str:
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: AWS, or the model, refused it.
     """
     words, options = _parsed(arguments)
-    service, operation = words[0].replace("s3api", "s3"), words[1]
-    query, output = options.pop("query", None), options.pop("output", "json")
-    client: Any = boto3.client(service, region_name=options.pop("region", None))  # type: ignore[call-overload]
+    service, operation = words[0], words[1]
+    query, output = (options.pop(name, [None])[0] for name in ("query", "output"))
+    region = options.pop("region", [os.environ.get("AWS_REGION")])[0]
+    client: Any = boto3.client(service.replace("s3api", "s3"), region_name=region)  # type: ignore[call-overload]
+    if service == "s3" and operation == "mb":
+        client.create_bucket(Bucket=words[2].removeprefix("s3://"))  # in us-east-1
+        return f"make_bucket: {words[2]}"
     if operation == "wait":
-        client.get_waiter(xform_name(words[2].replace("-", "_"))).wait(**_members(client, None, options))
+        wanted = {re.sub(r"(?:^|-)(.)", lambda one: one[1].upper(), name): given[0] for name, given in options.items()}
+        client.get_waiter(words[2].replace("-", "_")).wait(**wanted)
         return ""
+    options.pop("no-paginate", None)  # one page is all that is asked for here
     name = operation.replace("-", "_")
     if name not in client.meta.method_to_api_mapping:
         raise SystemExit(f"aws: {service} has no {operation}")
     shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[name]).input_shape
-    answer = getattr(client, name)(**_members(client, shape, options))
+    members = {xform_name(member).replace("_", "-"): member for member in shape.members}
+    if unknown := set(options) - set(members):
+        raise SystemExit(f"aws: unknown options: {', '.join(sorted(unknown))}")
+    given = {members[name]: _value(shape.members[members[name]], value) for name, value in options.items()}
+    answer = getattr(client, name)(**given)
     answer.pop("ResponseMetadata", None)
     answer = json.loads(json.dumps(answer, default=lambda value: getattr(value, "isoformat", lambda: str(value))()))
     if query is not None:
         answer = jmespath.search(query, answer)
+    if answer == {}:
+        return ""
     return _as_text(answer) if output == "text" else json.dumps(answer, indent=4)
 
 
-def _parsed(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The words and the options of a command line."""
+def _parsed(arguments: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The words before the options, and each option's."""
     words: list[str] = []
-    options: dict[str, str] = {}
-    rest = iter(arguments)
-    for one in rest:
-        if one in _FLAGS:
-            continue
-        if not one.startswith("--"):
-            words.append(one)
-        elif (value := next(rest, None)) is not None:
-            options[one[2:]] = value
+    options: dict[str, list[str]] = {}
+    if arguments[0] == "--region":
+        options["region"], arguments = [arguments[1]], arguments[2:]
+    into = words
+    for one in arguments:
+        if one.startswith("--"):
+            into = options.setdefault(one[2:], [])
         else:
-            raise SystemExit(f"aws: {one} has no value")
+            into.append(one)
     return words, options
 
 
-def _members(client: Any, shape: Any, options: dict[str, str]) -> dict[str, Any]:
-    if shape is None:  # of a waiter
-        return {re.sub(r"(?:^|-)(.)", lambda found: found[1].upper(), name): value for name, value in options.items()}
-    members = {xform_name(name).replace("_", "-"): name for name in shape.members}
-    if unknown := set(options) - set(members):
-        raise SystemExit(f"aws: unknown options: {', '.join(sorted(unknown))}")
-    return {members[name]: _value(shape.members[members[name]], text) for name, text in options.items()}
-
-
-def _value(shape: Any, text: str) -> Any:
+def _value(shape: Any, words: list[str]) -> Any:
+    if not words:  # a flag
+        return True
+    text = words[0]
     if text.startswith("file://"):
         text = Path(text.removeprefix("file://")).read_text("utf-8")
-    if shape.type_name in ("structure", "list", "map"):
-        if text.lstrip().startswith(("{", "[")):
-            return json.loads(text)
-        if shape.type_name == "list":
-            if shape.member.type_name == "structure":
-                return [_value(shape.member, one) for one in text.split()]
-            return text.split()
-        return {
-            name: _value(shape.members[name], value)
-            for name, _, value in (one.partition("=") for one in text.split(","))
-        }
+    if shape.type_name in ("structure", "list", "map") and text.lstrip().startswith(("{", "[")):
+        return json.loads(text)
+    if shape.type_name == "list":
+        return [_value(shape.member, [word]) for word in words]
+    if shape.type_name == "structure":
+        pairs = (one.partition("=") for one in text.split(","))
+        return {name: _value(shape.members[name], [value]) for name, _, value in pairs}
     if shape.type_name in ("integer", "long"):
         return int(text)
     if shape.type_name == "boolean":
@@ -106,4 +105,5 @@ def _as_text(answer: Any) -> str:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1:]))  # noqa: T201
+    if said := main(sys.argv[1:]):
+        print(said)  # noqa: T201
