@@ -58,8 +58,9 @@ COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url -
 lock:
 	$(COMPILE) --extra local -o requirements/local.lock
 	$(COMPILE) --extra aws -o requirements/aws.lock
+	$(COMPILE) --extra s3 -o requirements/s3.lock
 	$(COMPILE) --extra pages -o requirements/pages.lock
-	$(COMPILE) --extra local --extra aws --extra pages --group dev -o requirements/dev.lock
+	$(COMPILE) --extra local --extra aws --extra s3 --extra pages --group dev -o requirements/dev.lock
 
 $(VENV)/.%-ready: requirements/%.lock pyproject.toml
 	@$(call install,$<)
@@ -67,7 +68,7 @@ $(VENV)/.%-ready: requirements/%.lock pyproject.toml
 
 # Each extra has a lock; where there is none, its name is told.
 requirements/%.lock:
-	@echo "There is no extra '$*'. EXTRAS takes aws and pages, with a comma between them." >&2; exit 2
+	@echo "There is no extra '$*'. EXTRAS takes aws, s3 and pages, with commas between them." >&2; exit 2
 
 .NOTPARALLEL:
 

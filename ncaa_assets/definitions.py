@@ -42,7 +42,9 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
         # The kind `sample` and the group's name show at first glance that a graph's data are made up.
         mark = {"sample"} if settings.uses_sample else set()
         group = "SAMPLE_ncaa_highlights" if settings.uses_sample else "ncaa_highlights"
-        objects, rows = ("s3", "dynamodb") if settings.ncaa_deployment == "aws" else ("file", "sqlite")
+        objects, rows = {"local": ("file", "sqlite"), "aws": ("s3", "dynamodb"), "s3": ("s3", "sqlite")}[
+            settings.ncaa_deployment
+        ]
         place = {rows if "table" in spec.kinds else objects}
         return spec.replace_attributes(
             partitions_def=partitions,

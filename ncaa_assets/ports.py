@@ -156,8 +156,8 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose keys start with `prefix`, in the order of their keys, without housekeeping. Memory use does
-        not grow with their number."""
+        """The objects whose keys start with `prefix`, without housekeeping, in the order of their keys (some stores of
+        S3's protocol give a folder's together, before `<folder>.json`). Memory use does not grow with their number."""
 
     @abstractmethod
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:

@@ -4,6 +4,8 @@ A field's name is the variable's name in lower case. An empty variable counts as
 `SettingsError` of one line, which never repeats a value that may be secret.
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -39,8 +41,8 @@ VENDOR, SAMPLE = "highlightly", "sample"
 _SEEDS_API_URL = "https://sport-highlights-api.p.rapidapi.com/basketball/highlights"
 AUTO = "auto"  # API_MODULE: the module that the archive is of, or at its beginning the one that lists games
 NO_KEY = (
-    "there is no API key: set RAPIDAPI_KEY, or RAPIDAPI_SECRET_ID to the secret that holds it (an aws deployment never "
-    "backs up made-up data)"
+    "there is no API key: set RAPIDAPI_KEY, or RAPIDAPI_SECRET_ID on aws to the secret that holds it (made-up data are "
+    "backed up in a local deployment alone)"
 )
 # Bytes of the path of a file that SQLite opens: 512, of which it keeps 8 for the ending of a log (`unixFullPathname`).
 _MOST_OF_SQLITE = 504
@@ -90,7 +92,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    ncaa_deployment: Literal["local", "aws"] = Field("local", description="where the archive lives: `local` or `aws`")
+    ncaa_deployment: Literal["local", "aws", "s3"] = Field(
+        "local", description="where the archive lives: `local`, `aws`, or `s3` for any store of S3's protocol"
+    )
 
     api_module: str = Field(
         AUTO,
@@ -149,9 +153,12 @@ class Settings(BaseModel):
         None, description="hosts that the UI answers to, besides those of loopback and that of `UI_URL`"
     )
 
-    data_dir: Path = Field(Path("data"), description="the folder of the local archive")
+    data_dir: Path = Field(
+        Path("data"), description="the folder of the local archive; of an s3 deployment, where its rows are"
+    )
 
-    s3_bucket_name: str | None = Field(None, description="the bucket of the archive on aws")
+    s3_endpoint_url: str | None = Field(None, description="the address of the store of an s3 deployment")
+    s3_bucket_name: str | None = Field(None, description="the bucket of the archive on aws or s3")
     s3_prefix: str = Field("", description="what every key begins with: a folder in the bucket")
     dynamodb_table: str = Field("SportsHighlights", description="the table of the rows on aws")
     mediaconvert_role_arn: str | None = Field(
@@ -194,7 +201,7 @@ class Settings(BaseModel):
             raise ValueError("must be an SNS topic's ARN such as arn:aws:sns:us-east-1:123456789012:backup-failures")
         return value
 
-    @field_validator("api_url", "api_base", "ui_url")
+    @field_validator("api_url", "api_base", "ui_url", "s3_endpoint_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -248,14 +255,31 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _complete_for_its_deployment(self) -> Self:
-        if self.ncaa_deployment == "local":
-            if self.rapidapi_secret_id is not None and self.rapidapi_key is None:
-                raise ValueError("RAPIDAPI_SECRET_ID is read by NCAA_DEPLOYMENT=aws only: set RAPIDAPI_KEY here")
-            return self
-        for name in ("s3_bucket_name", *(("mediaconvert_role_arn",) if self.encode != "never" else ())):
-            if getattr(self, name) is None:
-                raise ValueError(f"{name.upper()} is unset: NCAA_DEPLOYMENT=aws needs it")
+        deployment = self.ncaa_deployment
+        if deployment != "aws" and self.rapidapi_secret_id is not None and self.rapidapi_key is None:
+            raise ValueError("RAPIDAPI_SECRET_ID is read by NCAA_DEPLOYMENT=aws only: set RAPIDAPI_KEY here")
+        if deployment == "aws" and self.s3_endpoint_url is not None:
+            raise ValueError("S3_ENDPOINT_URL names a store of its own: unset it, or set NCAA_DEPLOYMENT=s3")
+        needed = {"local": (), "aws": ("s3_bucket_name", "mediaconvert_role_arn"), "s3": ("s3_bucket_name",)}[
+            deployment
+        ]
+        for name in needed:
+            if getattr(self, name) is None and not (name == "mediaconvert_role_arn" and self.encode == "never"):
+                raise ValueError(f"{name.upper()} is unset: NCAA_DEPLOYMENT={deployment} needs it")
+        if deployment == "s3":
+            self._check_endpoint()
         return self
+
+    def _check_endpoint(self) -> None:
+        if self.s3_endpoint_url is None:
+            raise ValueError(
+                "S3_ENDPOINT_URL is unset: NCAA_DEPLOYMENT=s3 needs the store's address, such as "
+                "https://ACCOUNT.r2.cloudflarestorage.com or http://localhost:9000"
+            )
+        if urlsplit(self.s3_endpoint_url).path.strip("/").rpartition("/")[2] == self.s3_bucket_name:
+            raise ValueError(
+                "S3_ENDPOINT_URL: must be the store's address without the bucket, which is S3_BUCKET_NAME's to name"
+            )
 
     @model_validator(mode="after")
     def _no_endpoint_without_key(self) -> Self:
@@ -284,6 +308,8 @@ class Settings(BaseModel):
         settings.dagster_home(environ)  # refuses a place that cannot be used, before anything is written
         if settings.ncaa_deployment == "local":
             _ = settings.archive_dir
+        if settings.ncaa_deployment == "s3":
+            _ = settings.rows_dir
         return settings
 
     @classmethod
@@ -299,13 +325,13 @@ class Settings(BaseModel):
 
     @property
     def uses_sample(self) -> bool:
-        """Whether the sample API answers because there is no key; never on aws."""
+        """Whether the sample API answers because there is no key; in a local deployment alone."""
         return self.rapidapi_key is None and self.ncaa_deployment == "local"
 
     @property
     def lacks_key(self) -> bool:
-        """Whether no run can start, because on aws the sample never answers and there is no key."""
-        return self.ncaa_deployment == "aws" and self.rapidapi_key is None and self.rapidapi_secret_id is None
+        """Whether no run can start, because there is no key, and the sample answers in a local deployment alone."""
+        return self.ncaa_deployment != "local" and self.rapidapi_key is None and self.rapidapi_secret_id is None
 
     @property
     def source(self) -> str:
@@ -325,6 +351,21 @@ class Settings(BaseModel):
             SettingsError: no archive can be there.
         """
         place = self._place(self.data_dir)
+        _check_place("DATA_DIR", place, longest="highlights.sqlite")
+        return place
+
+    @property
+    def rows_dir(self) -> Path:
+        """The absolute folder of the rows of an s3 deployment: one of its own for each store, bucket and prefix, below
+        `DATA_DIR`. A local archive in that folder does not see it.
+
+        Raises:
+            SettingsError: no rows can be there.
+        """
+        bucket, address = self.s3_bucket_name or "", urlsplit(self.s3_endpoint_url or "")
+        archive = json.dumps([address.netloc.lower(), address.path.rstrip("/"), bucket, self.s3_prefix])
+        name = f"{bucket[:63]}-{hashlib.sha256(archive.encode()).hexdigest()[:8]}"
+        place = self._place(self.data_dir) / ".s3" / name
         _check_place("DATA_DIR", place, longest="highlights.sqlite")
         return place
 

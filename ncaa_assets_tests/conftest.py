@@ -22,6 +22,7 @@ from ncaa_assets_tests.loopback.lacking import Lacking
 
 if TYPE_CHECKING:
     from ncaa_assets_tests.loopback.aws import Cloud
+    from ncaa_assets_tests.loopback.seaweedfs import SeaweedFS
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("without a clock", deadline=None)
@@ -170,6 +171,23 @@ def _aws_of_the_session() -> Iterator["Cloud"]:
 
     with running_cloud() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _seaweedfs_of_the_session() -> Iterator["SeaweedFS"]:
+    import ncaa_assets_tests.loopback.boto_files  # noqa: F401 - it speeds up whatever this process does with boto3
+    from ncaa_assets_tests.loopback.seaweedfs import running_seaweedfs
+
+    with running_seaweedfs() as running:
+        yield running
+
+
+@pytest.fixture
+def seaweedfs(_seaweedfs_of_the_session: "SeaweedFS", monkeypatch: pytest.MonkeyPatch) -> "SeaweedFS":
+    """SeaweedFS on loopback, with this process's environment leading there. All tests share one server."""
+    for name, value in _seaweedfs_of_the_session.environment().items():
+        monkeypatch.setenv(name, value)
+    return _seaweedfs_of_the_session
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ncaa_assets import settings
+from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.settings import Settings, load_dotenv
 
@@ -51,6 +52,7 @@ CONTRACT: dict[str, Any] = {
     "UI_URL": "http://localhost:3000",
     "UI_HOSTS": None,
     "RAPIDAPI_SECRET_ID": None,
+    "S3_ENDPOINT_URL": None,
     "S3_BUCKET_NAME": None,
     "S3_PREFIX": "",
     "DYNAMODB_TABLE": "SportsHighlights",
@@ -63,6 +65,12 @@ AWS = {
     "NCAA_DEPLOYMENT": "aws",
     "S3_BUCKET_NAME": "my-highlights",
     "MEDIACONVERT_ROLE_ARN": "arn:aws:iam::123456789012:role/mediaconvert",
+}
+
+S3 = {
+    "NCAA_DEPLOYMENT": "s3",
+    "S3_ENDPOINT_URL": "https://account.r2.cloudflarestorage.com",
+    "S3_BUCKET_NAME": "my-highlights",
 }
 
 
@@ -144,7 +152,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> Non
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("NCAA_DEPLOYMENT", "azure", "must be 'local' or 'aws'"),
+        ("NCAA_DEPLOYMENT", "azure", "must be 'local', 'aws' or 's3'"),
         ("S3_BUCKET_NAME", "s3://bucket/folder", "must be a bucket's name alone"),
         ("S3_BUCKET_NAME", "bucket/folder", "a folder in it goes into S3_PREFIX"),
         ("S3_PREFIX", "../elsewhere", "must be a path of plain names"),
@@ -420,3 +428,52 @@ def test_a_clock_before_the_first_day_is_named_as_what_is_wrong(monkeypatch: pyt
     monkeypatch.setattr(Settings, "today", lambda _: date(1970, 1, 1))
     with pytest.raises(SettingsError, match=r"before START_DATE .*clock says that today is 1970-01-01"):
         Settings().parse_day(None)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"S3_ENDPOINT_URL": ""}, "S3_ENDPOINT_URL is unset: NCAA_DEPLOYMENT=s3 needs the store's address, such as"),
+        ({"S3_BUCKET_NAME": ""}, "S3_BUCKET_NAME is unset: NCAA_DEPLOYMENT=s3 needs it"),
+        ({"S3_ENDPOINT_URL": "localhost:9000"}, "S3_ENDPOINT_URL: must be an http or https address"),
+        ({"S3_ENDPOINT_URL": "https://key:secret@host"}, "S3_ENDPOINT_URL: must be a bare address"),
+        ({"S3_ENDPOINT_URL": "https://host/my-highlights/"}, "must be the store's address without the bucket"),
+        ({"RAPIDAPI_SECRET_ID": "a"}, "RAPIDAPI_SECRET_ID is read by NCAA_DEPLOYMENT=aws only"),
+        ({"NCAA_DEPLOYMENT": "aws", "MEDIACONVERT_ROLE_ARN": "arn"}, "unset it, or set NCAA_DEPLOYMENT=s3"),
+    ],
+)
+def test_an_s3_deployment_says_what_it_needs(given: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(**S3 | given)
+    assert said in str(caught.value)
+
+
+def test_an_s3_deployment_needs_no_more_than_a_store_and_a_bucket_and_has_no_sample() -> None:
+    settings = read(**S3)
+    assert settings.lacks_key
+    assert not settings.uses_sample
+    assert not read(**S3, RAPIDAPI_KEY=KEY).lacks_key
+    assert settings.dagster_home().name == ".dagster"
+    assert read(**S3 | {"S3_ENDPOINT_URL": "https://host/storage/v1/s3"}).s3_endpoint_url
+
+
+def test_no_two_archives_share_their_rows_and_none_lie_among_a_folders_objects(tmp_path: Path) -> None:
+    others = [
+        {},
+        {"S3_BUCKET_NAME": "other"},
+        {"S3_PREFIX": "a"},
+        {"S3_PREFIX": "a/b"},
+        {"S3_ENDPOINT_URL": "http://localhost:9000"},
+        {"S3_ENDPOINT_URL": "http://localhost:9001"},
+        {"DATA_DIR": "elsewhere"},
+    ]
+    places = {read(**S3 | other).rows_dir for other in others}
+    assert len(places) == len(others)
+    assert read(**S3 | {"S3_ENDPOINT_URL": "https://ACCOUNT.r2.cloudflarestorage.com/"}).rows_dir in places
+    assert all(tmp_path in place.parents for place in places)
+    rows = read(**S3).rows_dir / "highlights.sqlite"
+    rows.parent.mkdir(parents=True)
+    rows.touch()
+    assert list(LocalStore(read(RAPIDAPI_KEY=KEY).archive_dir).list("")) == []
+    with pytest.raises(SettingsError, match="DATA_DIR: the path"):
+        read(**S3, DATA_DIR="/" + "/".join(["x" * 100] * 6))

@@ -16,8 +16,10 @@ from ncaa_assets.archive import lease as leases
 from ncaa_assets.archive.day_state import DayState
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.lease import Holder, Lease, StoredLease
+from ncaa_assets.archive.row_view import RowView
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
+from ncaa_assets.backends.s3.rows import RowsFile
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record.models import D, Document
 from ncaa_assets.record.rows import Row, merge_row
@@ -43,7 +45,8 @@ class Archive:
         Raises:
             SettingsError: the deployment lacks something, such as a region.
         """
-        return cls(settings, open_store(settings), open_table(settings))
+        store, table = open_store(settings), open_table(settings)
+        return cls(settings, store, RowView(table, store) if isinstance(table, RowsFile) else table)
 
     @property
     def identity(self) -> Identity:

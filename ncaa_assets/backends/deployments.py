@@ -1,6 +1,6 @@
 """Which backend stands behind the ports: the one place that looks at `NCAA_DEPLOYMENT` to choose the services.
 
-Each backend is imported when it is chosen: boto3 is installed for an aws deployment only.
+Each backend is imported when it is chosen: boto3 is installed for deployments that need it only.
 """
 
 from ncaa_assets.failures import EncodeFailed, SettingsError
@@ -32,6 +32,18 @@ def open_store(settings: Settings) -> ObjectStore:
             settings.s3_prefix,
             retry=settings.retry_policy,
         )
+    if settings.ncaa_deployment == "s3":
+        from ncaa_assets.backends.s3.client import host_of, store_client  # noqa: PLC0415
+        from ncaa_assets.backends.s3.store import CompatibleStore  # noqa: PLC0415
+
+        endpoint = settings.s3_endpoint_url or ""
+        return CompatibleStore(
+            store_client(endpoint, settings.retry_policy),
+            settings.s3_bucket_name or "",
+            settings.s3_prefix,
+            host=host_of(endpoint),
+            retry=settings.retry_policy,
+        )
     from ncaa_assets.backends.local.store import LocalStore  # noqa: PLC0415
 
     return LocalStore(settings.archive_dir)
@@ -51,6 +63,10 @@ def open_table(settings: Settings) -> HighlightTable:
     from ncaa_assets.backends.local.store import SQLITE_NAME  # noqa: PLC0415
     from ncaa_assets.backends.local.table import SqliteTable  # noqa: PLC0415
 
+    if settings.ncaa_deployment == "s3":
+        from ncaa_assets.backends.s3.rows import RowsFile  # noqa: PLC0415
+
+        return RowsFile(settings.rows_dir / SQLITE_NAME)
     return SqliteTable(settings.archive_dir / SQLITE_NAME)
 
 
@@ -74,7 +90,7 @@ def open_transcoder(settings: Settings, store: ObjectStore) -> Transcoder:
     try:
         ffmpeg_program()
     except EncodeFailed as error:
-        if settings.ncaa_deployment == "local":
+        if settings.ncaa_deployment != "aws":
             raise SettingsError(f"ENCODE=needed: {error}") from None
         raise SettingsError(NEEDS_FFMPEG) from None
     return AsNeeded(store, PROFILE, encoder, concurrency=settings.video_concurrency, timeout=settings.encode_timeout)

@@ -183,6 +183,8 @@ def _say_where(archive: Archive) -> None:
     settings = archive.settings
     if settings.ncaa_deployment == "aws":
         place, rows = archive.place, f"the table {settings.dynamodb_table}"
+    elif settings.ncaa_deployment == "s3":
+        place, rows = f"{archive.place} at {settings.s3_endpoint_url}", archive.table.uri()
     else:
         from ncaa_assets.backends.local.store import SQLITE_NAME  # noqa: PLC0415
 

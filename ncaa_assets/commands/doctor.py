@@ -1,8 +1,8 @@
 """`ncaa-assets doctor`: says whether a backup would work here and now, and what to do where it would not.
 
 The report is one screen, with a line for each thing that is examined. The command makes one request of the API, and one
-more where another module may list what the archive's does not. It creates nothing but, on aws, a probe object that it
-removes. A problem with one thing never hides the next."""
+more where another module may list what the archive's does not. It creates nothing but, on aws and s3, a probe object
+that it removes. A problem with one thing never hides the next."""
 
 import functools
 import importlib.metadata
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ from ncaa_assets import __version__, child
 from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.month import DAYS, last_month
+from ncaa_assets.archive.row_view import RowView
 from ncaa_assets.backends.aws import prices
 from ncaa_assets.backends.deployments import encode_bounds, read_secret
 from ncaa_assets.checkup import Line, Mark
@@ -107,12 +109,22 @@ def lines() -> Iterator[Line]:
     yield from _settings(settings)
     opened = functools.cache(lambda: Archive.open(settings))
     if settings.ncaa_deployment == "local":
-        yield from _each(("archive", lambda: _archive(opened())), ("disk", lambda: _disk(settings)))
+        yield from _each(
+            ("archive", lambda: _archive(opened())), ("disk", lambda: _disk(settings, settings.archive_dir))
+        )
         if settings.encode != "never":
             yield from _each(("ffmpeg", lambda: _ffmpeg(settings)))
     elif importlib.util.find_spec("boto3") is None:
         yield Line(Mark.FAIL, "packages", as_sentence(ModuleNotFoundError("No module named 'boto3'")))
         return
+    elif settings.ncaa_deployment == "s3":
+        from ncaa_assets.backends.s3.doctor import examine_store  # noqa: PLC0415 - such a deployment has boto3
+
+        yield from _each(("store", lambda: examine_store(opened().store)))
+        yield from _each(("archive", lambda: _archive(opened())), ("rows", lambda: _rows(opened())))
+        if settings.encode != "never":
+            yield from _each(("ffmpeg", lambda: _ffmpeg(settings)))
+        yield from _each(("disk", lambda: _disk(settings, Path(tempfile.gettempdir()))))
     else:
         from ncaa_assets.backends.aws.probe import examine_aws  # noqa: PLC0415 - only an aws deployment has boto3
 
@@ -207,16 +219,28 @@ def _archive(archive: Archive) -> Iterator[Line]:
             yield Line(Mark.FAIL, "archive", text)
             return
     yield Line(Mark.OK, "archive", text)
-    if identity is not None:
+    if identity is not None and not isinstance(archive.table, RowView):
         archive.table.get(["0"])  # any row: whether the table can be used at all
 
 
-def _disk(settings: Settings) -> Iterator[Line]:
-    place = _nearest(settings.archive_dir)
+def _rows(archive: Archive) -> Iterator[Line]:
+    """The rows of an s3 deployment, which are made from the JSON as soon as anything asks for one."""
+    table = archive.table
+    if isinstance(table, RowView):
+        behind = len(table.behind())
+        text = f"in {table.uri()}, a view of the JSON"
+        if behind:
+            text += f"; those of {plural(behind, 'day')} are made from it at the next command that needs rows"
+        yield Line(Mark.OK, "rows", text, {"behind": behind})
+
+
+def _disk(settings: Settings, folder: Path) -> Iterator[Line]:
+    place = _nearest(folder)
     free = shutil.disk_usage(place).free
     text, evidence = f"{size(free)} free at {place}", {"free_bytes": free}
     if free < _LITTLE_SPACE:
-        remedy = "free some space, or set DATA_DIR to another disk"
+        setting = "DATA_DIR" if settings.ncaa_deployment == "local" else "TMPDIR"
+        remedy = f"free some space, or set {setting} to another disk"
         yield Line(Mark.FAIL, "disk", f"{text}: too little for a day; {remedy}", evidence)
     elif free < settings.video_max_bytes:
         too_little = f"{text}, less than the largest video that would be copied (VIDEO_MAX_BYTES: "
@@ -232,7 +256,7 @@ def _ffmpeg(settings: Settings) -> Iterator[Line]:
     try:
         program = ffmpeg_program()
     except EncodeFailed:
-        if settings.ncaa_deployment == "local":
+        if settings.ncaa_deployment != "aws":
             raise
         yield Line(Mark.FAIL, "ffmpeg", NEEDS_FFMPEG)
         return

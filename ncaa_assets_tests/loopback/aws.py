@@ -123,6 +123,7 @@ class Cloud:
         before, after: called with each `Call` when it arrives, and when it has been processed but not yet answered.
             They run in the request's own thread with no lock held. `before` may refuse the request by raising
             `s3_rules.Refused`; any other error of theirs is kept in `problems`.
+        lacks: what S3 lacks, where it stands for another store of its protocol.
         mediaconvert: the emulator of that service, with faults of its own.
         problems: errors of the stand-in itself, of moto, or of a hook: a test that leaves one has failed.
     """
@@ -132,6 +133,7 @@ class Cloud:
         self.problems: list[str] = []
         self.before: Callable[[Call], object] | None = None
         self.after: Callable[[Call], object] | None = None
+        self.lacks = s3_rules.Lacks()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._waiting: dict[str, list[_Waiting]] = {}
         self._uploads: dict[str, datetime] = {}
@@ -166,6 +168,7 @@ class Cloud:
     def reset(self) -> None:
         """As new: nothing stored, nothing counted, no faults, no hooks."""
         self.before = self.after = None
+        self.lacks = s3_rules.Lacks()
         self.mend()
         self.mediaconvert.reset()
         with self._one_at_a_time["s3"], self._one_at_a_time["dynamodb"]:
@@ -308,6 +311,7 @@ class Cloud:
             bucket, _, key = _path(environ).lstrip("/").partition("/")
             request = s3_rules.S3Request(operation, bucket, key, _query(environ), _headers(environ), body, environ)
             try:
+                s3_rules.take_away(request, self.lacks)
                 s3_rules.check(request)
             except s3_rules.Refused as refused:
                 return _error_answer(environ, service, refused.status, refused.code, refused.message)

@@ -3,6 +3,8 @@
 Each rule says the fact that it supplies. What moto does by itself (If-Match and If-None-Match on PutObject,
 If-None-Match on CompleteMultipartUpload, an ETag in DeleteObject's If-Match, 404 where there is nothing to match) is
 not repeated here. The callers hold S3's lock: between a check and moto's change nothing else happens.
+
+Other stores of S3's protocol do not have all of it: `take_away` makes one of them of S3 (`Lacks`).
 """
 
 import base64
@@ -12,7 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 from moto.s3.exceptions import S3ClientError
@@ -35,6 +37,43 @@ class Refused(Exception):
         self.status, self.code, self.message = status, code, message
 
 
+@dataclass(frozen=True)
+class Lacks:
+    """What a store of S3's protocol lacks.
+
+    Attributes:
+        conditions: writes with `If-Match` or `If-None-Match` are refused with 501, or done without a look at them.
+        match_of_missing: a write with `If-Match` is done where there is no object.
+        deletes: `If-Match` of a delete is ignored.
+        versions: GetBucketVersioning is refused with 501, as in a store without versions.
+        checksums: `x-amz-checksum-…` headers and trailers, and all else that came with them, are refused with 501.
+    """
+
+    conditions: Literal["refused", "ignored"] | None = None
+    match_of_missing: bool = False
+    deletes: bool = False
+    versions: bool = False
+    checksums: bool = False
+
+
+R2 = Lacks(deletes=True, versions=True)
+"""Cloudflare R2: the page "Conditional operations" lists PutObject, CopyObject and the multipart operations, and no
+delete; "S3 API compatibility" has GetBucketVersioning among what is not implemented."""
+MINIO = Lacks(deletes=True, match_of_missing=True)
+"""MinIO's community edition: minio/minio#21677 (a delete succeeds whatever its If-Match says), and before August 2025
+#21526 (a PUT with If-Match succeeds where there is no object)."""
+B2 = Lacks(conditions="refused", deletes=True, checksums=True)
+"""Backblaze B2: "501 Not Implemented" to conditional writes (lance-format/lance#5614). Its documentation of PutObject
+has no checksum but Content-MD5, and its buckets keep versions."""
+GARAGE = Lacks(conditions="ignored", match_of_missing=True, deletes=True, versions=True)
+"""Garage: the page "S3 compatibility status" says that versioning is missing, and most x-amz- headers; conditional
+writes are ignored, as the client livery_s3 found (its change log, 0.2.0)."""
+POOREST = Lacks(match_of_missing=True, deletes=True, versions=True, checksums=True)
+"""A store that lacks all that can be replaced."""
+RCLONE = Lacks(conditions="ignored", match_of_missing=True, deletes=True, checksums=True)
+"""`rclone serve s3` 1.75.2: answers 200 to any condition, as tried."""
+
+
 @dataclass
 class S3Request:
     """One request to S3. `headers` has lower-case names; `environ` is the WSGI one, which a rule may change."""
@@ -46,6 +85,32 @@ class S3Request:
     headers: Mapping[str, str]
     body: bytes
     environ: dict[str, Any]
+
+
+def take_away(request: S3Request, lacks: Lacks) -> None:
+    """Makes of a request to S3 one to a store that lacks something, or raises what that would answer.
+
+    Raises:
+        Refused: the store does not have what is asked for.
+    """
+    refused = Refused(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
+    conditions = {"if-match", "if-none-match"} & request.headers.keys()
+    if request.operation == "GetBucketVersioning" and lacks.versions:
+        raise refused
+    if lacks.checksums and any("checksum" in name or name == "x-amz-trailer" for name in request.headers):
+        raise refused
+    is_write = request.operation in ("PutObject", "CopyObject", "CompleteMultipartUpload")
+    if is_write and conditions and lacks.conditions == "refused":
+        raise refused
+    ignored = (
+        (is_write and lacks.conditions == "ignored")
+        or (request.operation == "DeleteObject" and lacks.deletes)
+        or ("if-match" in conditions and is_write and lacks.match_of_missing and _existing(request) is None)
+    )
+    if ignored:
+        request.headers = {name: value for name, value in request.headers.items() if name not in conditions}
+        for name in conditions:
+            del request.environ["HTTP_" + name.upper().replace("-", "_")]
 
 
 def check(request: S3Request) -> None:

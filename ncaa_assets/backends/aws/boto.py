@@ -1,8 +1,9 @@
-"""Turns the errors of AWS services into sentences that say what to do."""
+"""Turns the errors of AWS services, and of stores that speak S3's protocol, into sentences that say what to do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import boto3
 import botocore.exceptions as boto_errors
@@ -24,6 +25,42 @@ _BUSY = {
     "SlowDown", "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException",
     "RequestLimitExceeded", "ProvisionedThroughputExceededException", "RequestThrottled", "503",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Service:
+    """Who answers: its name, what its credentials are called, what renews, gives or grants them, and the setting that
+    says where it is."""
+
+    name: str
+    credentials: str
+    renew: str
+    give: str
+    grant: str
+    where: str
+
+    @classmethod
+    def store_at(cls, host: str) -> Self:
+        """A store that speaks S3's protocol and is not AWS."""
+        return cls(
+            name=f"the store at {host}",
+            credentials=f"credentials for the store at {host}",
+            renew="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to new ones",
+            give="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key of that store, or AWS_PROFILE to a profile "
+            "that has one",
+            grant="grant it to that key where the store keeps its keys",
+            where="S3_ENDPOINT_URL",
+        )
+
+
+AWS = Service(
+    name="AWS",
+    credentials="AWS credentials",
+    renew="renew them (`aws sso login`)",
+    give="sign in (`aws sso login`), set AWS_PROFILE, or run where a role gives them",
+    grant="grant it to their role",
+    where="AWS_REGION",
+)
 
 
 def code_of(error: Exception) -> str:
@@ -54,7 +91,11 @@ def is_passing(error: Exception) -> bool:
 
 @contextmanager
 def explained(
-    what: str, sentences: Mapping[str, str] | None = None, *, kind: type[StoreError] = StoreError
+    what: str,
+    sentences: Mapping[str, str] | None = None,
+    *,
+    kind: type[StoreError] = StoreError,
+    service: Service = AWS,
 ) -> Iterator[None]:
     """Turns botocore's errors into ours.
 
@@ -69,16 +110,16 @@ def explained(
     try:
         yield
     except (boto_errors.BotoCoreError, boto_errors.ClientError, boto3.exceptions.Boto3Error) as error:
-        raise _explanation(what, error, sentences or {}, kind) from error
+        raise _explanation(what, error, sentences or {}, kind, service) from error
 
 
 def sentence(what: str, error: Exception, sentences: Mapping[str, str] | None = None) -> str:
     """What an error of botocore means, and what to do about it."""
-    return str(_explanation(what, error, sentences or {}, StoreError))
+    return str(_explanation(what, error, sentences or {}, StoreError, AWS))
 
 
 def _explanation(
-    what: str, error: Exception, sentences: Mapping[str, str], kind: type[StoreError]
+    what: str, error: Exception, sentences: Mapping[str, str], kind: type[StoreError], service: Service
 ) -> StoreError | SettingsError:
     code = code_of(error)
     if code in sentences:
@@ -96,31 +137,31 @@ def _explanation(
         | boto_errors.SSOError
         | boto_errors.TokenRetrievalError,
     ):
-        return SettingsError(
-            f"there are no usable AWS credentials ({one_line(error)}); sign in (`aws sso login`), set AWS_PROFILE, or "
-            "run where a role gives them"
-        )
+        return SettingsError(f"there are no usable {service.credentials} ({one_line(error)}); {service.give}")
     if isinstance(error, boto_errors.ClientError):
-        return kind(_refusal(what, error, code))
+        return kind(_refusal(what, error, code, service))
     if isinstance(error, boto_errors.HTTPClientError | boto_errors.ConnectionError):
         return kind(
-            f"{what} cannot be reached ({one_line(error)}); check the network and AWS_REGION, then run it again"
+            f"{what} cannot be reached ({one_line(error)}); check the network and {service.where}, then run it again"
         )
     return kind(f"{what} cannot be used ({one_line(error)})")
 
 
-def _refusal(what: str, error: boto_errors.ClientError, code: str) -> str:
+def _refusal(what: str, error: boto_errors.ClientError, code: str, service: Service) -> str:
     message = visible(error.response.get("Error", {}).get("Message", ""))
     operation = error.operation_name
     if code in _EXPIRED:
-        return f"the AWS credentials have expired ({operation}); renew them (`aws sso login`), then run it again"
+        return f"the {service.credentials} have expired ({operation}); {service.renew}, then run it again"
     if code in _UNKNOWN:
-        return f"AWS does not know these credentials ({code} from {operation}); check the profile, keys and region"
+        found = f"{service.name} does not know these credentials ({code} from {operation})"
+        return f"{found}; check the profile, keys and region"
     if code in _DENIED:
         detail = f": {message}" if message and message not in ("Forbidden", "Access Denied") else ""
-        return f"these AWS credentials may not do {operation} on {what}; grant it to their role{detail}"
+        return f"these {service.credentials} may not do {operation} on {what}; {service.grant}{detail}"
     if code in _BUSY:
         return f"{what} is too busy ({code} from {operation}), despite retries; run it again later"
+    if code in ("AuthorizationHeaderMalformed", "InvalidRegionName", "PermanentRedirect"):
+        return f"{service.name} is asked with the name of another region ({message}); set AWS_REGION to its own"
     if code == "RequestTimeTooSkewed":
-        return "this machine's clock is wrong by more than AWS accepts; set it, then run it again"
+        return f"this machine's clock is wrong by more than {service.name} accepts; set it, then run it again"
     return f"{operation} on {what} failed with {code or 'no code'}: {message or one_line(error)}"

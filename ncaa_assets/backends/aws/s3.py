@@ -3,6 +3,8 @@
 Every object is sent with a checksum that S3 verifies before it stores anything. Small objects are one PUT; large ones
 go up in parts, two at a time, while the rest is still coming in. Conditional writes are S3's own (If-Match,
 If-None-Match), and a version is the object's ETag. The bucket decides about encryption.
+
+What other stores of the same protocol do otherwise is in the methods that `backends/s3/store.py` replaces.
 """
 
 import base64
@@ -24,14 +26,18 @@ from uuid import uuid4
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from ncaa_assets.backends.aws.boto import code_of, explained, was_sent_again
+from ncaa_assets.backends.aws.boto import AWS, Service, code_of, explained, was_sent_again
 from ncaa_assets.failures import ObjectMissing, SettingsError, StoreBusy, StoreError, WriteConflict, one_line
 from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload
 from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CopySourceTypeDef
+    from types_boto3_s3.type_defs import (
+        CopySourceTypeDef,
+        GetObjectOutputTypeDef,
+        ObjectTypeDef,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +48,13 @@ _MOST_COPIED_AT_ONCE = 1024**3
 _BLOCK = 256 * 1024  # bytes of an upload that is read before its commit: asked for at once, and kept
 _MOST_BLOCKS = 16
 
-_MISSING = {"NoSuchKey", "404", "NotFound"}
+MISSING = {"NoSuchKey", "404", "NotFound"}
 # 412: another version is there. 409: it changed while this was written. 404: nothing is there.
-_CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", *_MISSING}
+CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", *MISSING}
 
 
 @dataclass(frozen=True)
-class _Head:
+class Head:
     size: int
     version: str
     sha256: str | None  # base64, as S3 gives it; None where the object was not sent with one
@@ -56,6 +62,10 @@ class _Head:
 
 class S3Store(ObjectStore):
     """Objects below `prefix` in one bucket, through a boto3 S3 client."""
+
+    # Below processed_videos/ MediaConvert has uploads of its own, also while nobody holds the day: those must live.
+    _swept: tuple[str, ...] = ("videos",)
+    _service: Service = AWS
 
     def __init__(
         self, client: "S3Client", bucket: str, prefix: str = "", *, retry: RetryPolicy = RetryPolicy()
@@ -72,13 +82,9 @@ class S3Store(ObjectStore):
             return self._retry(what=f"reading {key}")(self._read, key)
 
     def _read(self, key: str) -> tuple[bytes, str]:
+        answer = self._get(key)
         try:
-            answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
             return answer["Body"].read(), answer["ETag"]
-        except ClientError as error:
-            if code_of(error) in _MISSING:
-                raise ObjectMissing(f"there is no {self.uri(key)}") from error
-            raise
         except _BROKEN as error:
             # botocore asks again for an answer that never began, not for one that broke off.
             raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
@@ -93,20 +99,20 @@ class S3Store(ObjectStore):
         keep_replaced: bool = True,
     ) -> str:
         del keep_replaced  # the bucket keeps every version until its lifecycle ends it
-        name, digest = self._name(key), base64.b64encode(hashlib.sha256(data).digest()).decode()
+        name, digest = self._name(key), sha256_of(data)
         with self._errors(key):
             if expect is not Expect.NOTHING and not key.startswith("."):
                 stored = self._head(name)
                 if stored and stored.sha256 == digest and expect in (Expect.ANYTHING, stored.version):
                     return stored.version
-            condition = _condition(expect)
+            condition = self._condition(name, expect)
             try:
                 answer = self._client.put_object(
-                    Bucket=self.bucket, Key=name, Body=data, ContentType=content_type, ChecksumAlgorithm="SHA256",
+                    Bucket=self.bucket, Key=name, Body=data, ContentType=content_type, **self._of_put(data),
                     **condition,
                 )  # fmt: skip
             except ClientError as error:
-                if not condition or code_of(error) not in _CONFLICT:
+                if not condition or code_of(error) not in CONFLICT:
                     raise
                 stored = self._head(name)
                 if was_sent_again(error) and stored and stored.sha256 == digest:
@@ -122,13 +128,7 @@ class S3Store(ObjectStore):
     @contextmanager
     def download(self, key: str) -> Iterator[BinaryIO]:
         with self._errors(key):
-            try:
-                answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
-            except ClientError as error:
-                if code_of(error) in _MISSING:
-                    raise ObjectMissing(f"there is no {self.uri(key)}") from error
-                raise
-            body = answer["Body"]
+            body = self._get(key)["Body"]
             try:
                 yield cast("BinaryIO", body)
             except _BROKEN as error:
@@ -175,7 +175,7 @@ class S3Store(ObjectStore):
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
                 for entry in page.get("Contents", []):
                     key = entry["Key"].removeprefix(self._prefix)
-                    if not any(part.startswith(".") for part in key.split("/")):
+                    if not any(part.startswith(".") for part in key.split("/")) and self._is_there(entry):
                         yield ObjectInfo(key=key, size=entry["Size"], version=entry["ETag"])
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
@@ -185,28 +185,28 @@ class S3Store(ObjectStore):
                 if self._head(name):
                     raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile")
                 return
-            condition = _condition(expect)
+            condition = self._condition(name, expect)
             try:
                 self._client.delete_object(Bucket=self.bucket, Key=name, **condition)
             except ClientError as error:
-                if not condition or code_of(error) not in _CONFLICT:
+                if not condition or code_of(error) not in CONFLICT:
                     raise
                 if was_sent_again(error) and self._head(name) is None:
                     return
                 raise WriteConflict(f"{self.uri(key)} was written by somebody else meanwhile") from error
 
     def sweep(self, day: str) -> None:
-        # Below processed_videos/ MediaConvert has uploads of its own, also while nobody holds the day: those must live.
         with self._errors(day):
-            for folder in (f"videos/{day}/", f".tmp/videos/{day}/"):
-                uploads = self._client.get_paginator("list_multipart_uploads")
-                for page in uploads.paginate(Bucket=self.bucket, Prefix=self._prefix + folder):
-                    for upload in page.get("Uploads", []):
-                        self._abort(upload["Key"], upload["UploadId"])
-            objects = self._client.get_paginator("list_objects_v2")
-            for listed in objects.paginate(Bucket=self.bucket, Prefix=f"{self._prefix}.tmp/videos/{day}/"):
-                for left in listed.get("Contents", []):
-                    self._client.delete_object(Bucket=self.bucket, Key=left["Key"])
+            for folder in self._swept:
+                for prefix in (f"{folder}/{day}/", f".tmp/{folder}/{day}/"):
+                    uploads = self._client.get_paginator("list_multipart_uploads")
+                    for page in uploads.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
+                        for upload in page.get("Uploads", []):
+                            self._abort(upload["Key"], upload["UploadId"])
+                objects = self._client.get_paginator("list_objects_v2")
+                for listed in objects.paginate(Bucket=self.bucket, Prefix=f"{self._prefix}.tmp/{folder}/{day}/"):
+                    for left in listed.get("Contents", []):
+                        self._client.delete_object(Bucket=self.bucket, Key=left["Key"])
 
     def copy(self, source: str, target: str) -> ObjectInfo:
         """Copies an object within the bucket, whatever its size. Up to a gigabyte is one request, for which S3 computes
@@ -223,10 +223,10 @@ class S3Store(ObjectStore):
                     self._client.copy(place, self.bucket, self._name(target))
                 else:
                     self._client.copy_object(
-                        Bucket=self.bucket, Key=self._name(target), CopySource=place, ChecksumAlgorithm="SHA256"
+                        Bucket=self.bucket, Key=self._name(target), CopySource=place, **self._of_copy()
                     )
             except ClientError as error:
-                if code_of(error) in _MISSING:
+                if code_of(error) in MISSING:
                     raise ObjectMissing(f"there is no {self.uri(source)}") from error
                 raise
         info = self.info(target)
@@ -244,14 +244,55 @@ class S3Store(ObjectStore):
             raise ValueError(f"no key of this store: {key!r}")
         return self._prefix + key
 
-    def _head(self, name: str) -> _Head | None:
+    def _get(self, key: str) -> "GetObjectOutputTypeDef":
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=self._name(key))
+        except ClientError as error:
+            if code_of(error) in MISSING:
+                raise ObjectMissing(f"there is no {self.uri(key)}") from error
+            raise
+
+    def _is_there(self, entry: "ObjectTypeDef") -> bool:
+        """Whether what is listed is an object of the archive."""
+        del entry
+        return True
+
+    def _head(self, name: str) -> Head | None:
         try:
             answer = self._client.head_object(Bucket=self.bucket, Key=name, ChecksumMode="ENABLED")
         except ClientError as error:
-            if code_of(error) in _MISSING:
+            if code_of(error) in MISSING:
                 return None
             raise
-        return _Head(answer["ContentLength"], answer["ETag"], answer.get("ChecksumSHA256"))
+        return Head(answer["ContentLength"], answer["ETag"], answer.get("ChecksumSHA256"))
+
+    def _condition(self, name: str, expect: str | Expect) -> dict[str, Any]:
+        """What asks the store to write or delete the object `name` only where `expect` holds."""
+        del name
+        return condition_of(expect)
+
+    # The parameters with which the store makes sure that what arrives is what was sent.
+
+    def _of_put(self, data: bytes) -> dict[str, Any]:
+        del data  # botocore computes it
+        return {"ChecksumAlgorithm": "SHA256"}
+
+    def _of_copy(self) -> dict[str, Any]:
+        return {"ChecksumAlgorithm": "SHA256"}
+
+    def _of_upload(self) -> dict[str, Any]:
+        return {"ChecksumAlgorithm": "CRC32"}
+
+    def _of_part(self, part: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Those of a part, and what the list of parts says of it at the end."""
+        checksum = {"ChecksumCRC32": base64.b64encode(zlib.crc32(part).to_bytes(4, "big")).decode()}
+        return checksum, checksum
+
+    def _of_completion(self, size: int) -> dict[str, Any]:
+        return {"MpuObjectSize": size}
+
+    def _check_completion(self, name: str, size: int) -> None:
+        """Makes sure that parts became an object of this size, where `_of_completion` does not."""
 
     def _abort(self, name: str, upload_id: str) -> None:
         try:
@@ -263,7 +304,7 @@ class S3Store(ObjectStore):
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
         """Stands around every use of the bucket: makes sure once that it is there, and explains what goes wrong."""
-        with explained(f"{self.uri(key)}", {"NoSuchBucket": self._no_bucket()}):
+        with explained(self.uri(key), {"NoSuchBucket": self._no_bucket()}, service=self._service):
             self._check_bucket()
             yield
 
@@ -274,22 +315,28 @@ class S3Store(ObjectStore):
             # A HEAD of an object is answered alike for a missing object and a missing bucket. And boto3 follows a
             # bucket into another region by itself, where DynamoDB and MediaConvert would not be.
             try:
-                answer = self._client.head_bucket(Bucket=self.bucket)
+                self._look_at_bucket()
             except ClientError as error:
                 if code_of(error) in ("404", "NoSuchBucket"):
                     raise StoreError(self._no_bucket()) from error
                 if code_of(error) in ("403", "AccessDenied"):
-                    raise StoreError(
-                        f"these AWS credentials may not use the bucket {self.bucket}, or it is somebody else's: check "
-                        "S3_BUCKET_NAME, and grant s3:ListBucket on it to their role"
-                    ) from error
+                    raise StoreError(self._no_access()) from error
                 raise
-            region, ours = answer.get("BucketRegion"), self._client.meta.region_name
-            if region and ours not in (region, "aws-global"):
-                raise SettingsError(
-                    f"the bucket {self.bucket} is in {region}, and the region here is {ours}; set AWS_REGION={region}"
-                )
             self._is_checked = True
+
+    def _look_at_bucket(self) -> None:
+        answer = self._client.head_bucket(Bucket=self.bucket)
+        region, ours = answer.get("BucketRegion"), self._client.meta.region_name
+        if region and ours not in (region, "aws-global"):
+            raise SettingsError(
+                f"the bucket {self.bucket} is in {region}, and the region here is {ours}; set AWS_REGION={region}"
+            )
+
+    def _no_access(self) -> str:
+        return (
+            f"these AWS credentials may not use the bucket {self.bucket}, or it is somebody else's: check "
+            "S3_BUCKET_NAME, and grant s3:ListBucket on it to their role"
+        )
 
     def _no_bucket(self) -> str:
         return (
@@ -368,7 +415,7 @@ class _S3Upload(Upload):
                 data = self._take()
                 version = self._client.put_object(
                     Bucket=self._store.bucket, Key=self._store._name(key), Body=data, ContentType=self._content_type,
-                    ChecksumAlgorithm="SHA256",
+                    **self._store._of_put(data),
                 )["ETag"]  # fmt: skip
                 return ObjectInfo(key=key, size=len(data), version=version)
             version = self._complete()
@@ -410,8 +457,7 @@ class _S3Upload(Upload):
         with self._store._errors(self._key):
             if self._upload_id is None:
                 self._upload_id = self._client.create_multipart_upload(
-                    Bucket=self._store.bucket, Key=name, ContentType=self._content_type,
-                    ChecksumAlgorithm="CRC32",
+                    Bucket=self._store.bucket, Key=name, ContentType=self._content_type, **self._store._of_upload(),
                 )["UploadId"]  # fmt: skip
                 self._pool = ThreadPoolExecutor(_PARTS_UNDER_WAY, "upload")
             while len(self._under_way) >= _PARTS_UNDER_WAY:
@@ -426,12 +472,12 @@ class _S3Upload(Upload):
             self._under_way.add(self._pool.submit(self._send_part, self._parts[-1], part, self._upload_id))
 
     def _send_part(self, entry: dict[str, Any], part: bytes, upload_id: str) -> None:
-        checksum = _base64(zlib.crc32(part))
+        sent, listed = self._store._of_part(part)
         answer = self._client.upload_part(
             Bucket=self._store.bucket, Key=self._store._name(self._opened), UploadId=upload_id,
-            PartNumber=entry["PartNumber"], Body=part, ChecksumCRC32=checksum,
+            PartNumber=entry["PartNumber"], Body=part, **sent,
         )  # fmt: skip
-        entry["ETag"], entry["ChecksumCRC32"] = answer["ETag"], checksum
+        entry.update(ETag=answer["ETag"], **listed)
 
     def _complete(self) -> str:
         """Makes the parts one object under the key that the upload was opened with, once; returns its version."""
@@ -447,14 +493,14 @@ class _S3Upload(Upload):
         try:
             version = self._client.complete_multipart_upload(
                 Bucket=self._store.bucket, Key=name, UploadId=self._upload_id,
-                MultipartUpload=cast("Any", {"Parts": self._parts}),
-                MpuObjectSize=self._size,
+                MultipartUpload=cast("Any", {"Parts": self._parts}), **self._store._of_completion(self._size),
             )["ETag"]  # fmt: skip
         except ClientError as error:
             stored = self._store._head(name) if was_sent_again(error) and code_of(error) == "NoSuchUpload" else None
             if stored is None or stored.size != self._size:
                 raise
             version = stored.version
+        self._store._check_completion(name, self._size)
         self._upload_id, self._version = None, version
         return version
 
@@ -542,11 +588,13 @@ class _Ranges(_Anywhere):
 _BROKEN = (HTTPClientError, BotoCoreError, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
 
 
-def _condition(expect: str | Expect) -> dict[str, Any]:
+def condition_of(expect: str | Expect) -> dict[str, Any]:
+    """The parameters of a write or a delete that is to happen only where `expect` holds."""
     if expect is Expect.ANYTHING:
         return {}
     return {"IfNoneMatch": "*"} if expect is Expect.NOTHING else {"IfMatch": expect}
 
 
-def _base64(crc32: int) -> str:
-    return base64.b64encode(crc32.to_bytes(4, "big")).decode()
+def sha256_of(data: bytes) -> str:
+    """The sha256 as S3 writes it: base64."""
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()

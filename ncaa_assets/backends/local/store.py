@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import MAXYEAR, UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, NoReturn
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SQLITE_NAME = "highlights.sqlite"  # the table's file lies in the folder too, and is no object
 
-_STAMP, _MOMENT = "%Y-%m-%dT%H%M%S.%fZ", timedelta(microseconds=1)  # the name of a version in `.history/`
+STAMP, MOMENT = "%Y-%m-%dT%H%M%S.%fZ", timedelta(microseconds=1)  # the name of a version in `.history/`
 _WRITE_BACK = 8 * 1024**2  # bytes of an upload between two nudges to write them to the disk
 
 
@@ -217,10 +217,10 @@ class LocalStore(ObjectStore):
         and the names of a document's versions sort in the order in which they were replaced."""
         folder = self.root / ".history" / Path(key).with_suffix("")
         folder.mkdir(parents=True, exist_ok=True)
-        earlier = (_time_of(version) for version in folder.glob(f"*{path.suffix}"))
-        replaced_at = max([datetime.now(UTC), *(time + _MOMENT for time in earlier if time is not None)])
-        while not self._keep_as(folder / f"{replaced_at.strftime(_STAMP)}{path.suffix}", key, path):
-            replaced_at += _MOMENT
+        earlier = (time_of(version) for version in folder.glob(f"*{path.suffix}"))
+        replaced_at = max([datetime.now(UTC), *(time + MOMENT for time in earlier if time is not None)])
+        while not self._keep_as(folder / f"{replaced_at.strftime(STAMP)}{path.suffix}", key, path):
+            replaced_at += MOMENT
         _sync_folder(folder)
 
     def _keep_as(self, kept: Path, key: str, path: Path) -> bool:
@@ -311,10 +311,10 @@ def _sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _time_of(version: Path) -> datetime | None:
+def time_of(version: PurePath) -> datetime | None:
     """When a kept version was replaced, by its name; None for another file."""
     try:
-        time = datetime.strptime(version.stem, _STAMP).replace(tzinfo=UTC)
+        time = datetime.strptime(version.stem, STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
     return time if time.year < MAXYEAR else None  # a file that somebody put there; nothing can be named after it

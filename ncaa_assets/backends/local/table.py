@@ -123,23 +123,15 @@ class SqliteTable(HighlightTable):
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         return type(self), (self.path,)
 
+    # What to do about a file that is no table, as the end of a sentence.
+    _remake = (
+        "then back up the archive's days once more (`ncaa-assets backup --from FIRST --to LAST`), which makes the rows "
+        "again from the JSON"
+    )
+
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
-        waiting = iter(rows)
-        written: set[str] = set()
         with self._transaction() as connection:
-            while batch := list(islice(waiting, _BATCH)):  # a season's rows need not be in memory at once
-                present = self._get(connection, list({row["id"]: None for row in batch}))
-                changed: dict[str, Row] = {}
-                for row in batch:  # in turn: two of them may have the same id
-                    if (merged := merge(present.get(row["id"]), row)) is not None:
-                        present[row["id"]] = changed[row["id"]] = merged
-                connection.executemany(
-                    "INSERT INTO highlights (id, game_date, item) VALUES (?, ?, ?) "
-                    "ON CONFLICT (id) DO UPDATE SET game_date = excluded.game_date, item = excluded.item",
-                    ((row["id"], row["game_date"], json_text.dumps(row).decode()) for row in changed.values()),
-                )
-                written |= changed.keys()
-        return len(written)
+            return self._merge(connection, rows, merge)
 
     def get(self, ids: Sequence[str]) -> dict[str, Row]:
         with self._reading() as connection:
@@ -152,6 +144,23 @@ class SqliteTable(HighlightTable):
 
     def uri(self) -> str:
         return str(self.path)
+
+    def _merge(self, connection: sqlite3.Connection, rows: Iterable[Row], merge: MergeRow) -> int:
+        waiting = iter(rows)
+        written: set[str] = set()
+        while batch := list(islice(waiting, _BATCH)):  # a season's rows need not be in memory at once
+            present = self._get(connection, list({row["id"]: None for row in batch}))
+            changed: dict[str, Row] = {}
+            for row in batch:  # in turn: two of them may have the same id
+                if (merged := merge(present.get(row["id"]), row)) is not None:
+                    present[row["id"]] = changed[row["id"]] = merged
+            connection.executemany(
+                "INSERT INTO highlights (id, game_date, item) VALUES (?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET game_date = excluded.game_date, item = excluded.item",
+                ((row["id"], row["game_date"], json_text.dumps(row).decode()) for row in changed.values()),
+            )
+            written |= changed.keys()
+        return len(written)
 
     def _get(self, connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
         rows: dict[str, Row] = {}
@@ -240,8 +249,7 @@ class SqliteTable(HighlightTable):
             return f"cannot be opened ({said}); mend its permissions and those of its folder, {again}"
         return (
             f"is damaged, or is none of this program's ({said}). Move it out of the archive, and with it "
-            f"{self.path.name}-wal and {self.path.name}-shm where they are there; then back up the archive's days once "
-            "more (`ncaa-assets backup --from FIRST --to LAST`), which makes the rows again from the JSON"
+            f"{self.path.name}-wal and {self.path.name}-shm where they are there; {self._remake}"
         )
 
     @contextmanager
