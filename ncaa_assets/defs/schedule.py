@@ -9,16 +9,18 @@ import dagster as dg
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.defs.partitions import days_to_look_at
 from ncaa_assets.failures import as_sentence
+from ncaa_assets.record.models import ASSETS
 from ncaa_assets.runs.dagster_private import UnresolvedAssetJobDefinition
 from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.settings import Settings
 
 
 def daily_job() -> UnresolvedAssetJobDefinition:
-    """The job that the schedule and every command run: the four assets of one day, with their checks."""
+    """The job that the schedule and every command run: the four assets of one day, with their checks, and no asset of
+    another project that is merged with this one."""
     return dg.define_asset_job(
         JOB_NAME,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.assets(*ASSETS),
         description="Backs up one game day: its JSON, its rows, its videos and their encodes.",
     )
 
