@@ -21,7 +21,7 @@ from ncaa_assets_tests.loopback.listing import record
 
 DAYS = [f"2025-03-{number:02}" for number in range(2, 10)]  # from Sunday to Sunday; no others are stored
 NO_GAMES = "2025-03-05"
-SETTINGS: dict[str, Any] = {"api_url": "http://api.example/basketball/highlights", "rapidapi_key": "k", "api_module": "basketball"}
+SETTINGS: dict[str, Any] = {"api_base": "http://api.example", "rapidapi_key": "k", "api_module": "basketball"}
 GAME_DAYS = game_days(Settings.model_validate(SETTINGS))
 BEFORE = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 MAY_BE_MISSING = {"allow_missing_partitions": True}
