@@ -208,6 +208,8 @@ def _lacks_package(found: re.Match[str]) -> BackupError:
         how = "run `make install` in a clone, or `pip install 'ncaa-assets[local]'` elsewhere"
     elif extra is not None:
         how = f"run `make install EXTRAS={extra}` in a clone, or `pip install 'ncaa-assets[{extra}]'` elsewhere"
+        if package in ("boto3", "botocore"):
+            how += "; for a store that is not AWS's, the extra `s3` is enough"
     else:
         how = "its installation is not whole: run `make install` in a clone, or install ncaa-assets again elsewhere"
     return SettingsError(f"the package {visible(package, most=80)} is not installed; {how}")

@@ -365,7 +365,10 @@ def _month(archive: Archive) -> Iterator[Line]:
     grown = month.copied + month.encoded
     text = f"30 days like the {month.days} of the last {DAYS} that are backed up: {size(grown)} more"
     evidence = {"days": month.days, "bytes": grown}
-    if settings.ncaa_deployment != "aws":
+    if settings.ncaa_deployment == "s3":
+        yield Line(Mark.OK, "month", f"{text}, at the prices of the store", evidence)
+        return
+    if settings.ncaa_deployment == "local":
         free = shutil.disk_usage(_nearest(settings.archive_dir)).free
         room = f"; the disk has room for {free // grown:,} times as much" if grown else ""
         yield Line(Mark.OK, "month", text + room, evidence)

