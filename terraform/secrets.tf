@@ -13,17 +13,25 @@ resource "aws_secretsmanager_secret" "api_key" {
   recovery_window_in_days = 0
 }
 
-# Which versions there are, never their values: an empty secret is told here and not by a task that cannot start.
+# Which versions there are, never their values: an empty secret is told here and not by a task that cannot start. A given
+# one waits for nothing that is made here, so that every plan looks at it.
 data "aws_secretsmanager_secret_versions" "api_key" {
-  count = local.started && local.given.rapidapi_ssm_parameter_arn == null ? 1 : 0
+  count = local.started && local.makes_api_key ? 1 : 0
 
-  secret_id = local.api_key_secret_arn
+  secret_id = aws_secretsmanager_secret.api_key[0].arn
+}
 
-  # AWS finds a secret by a part of its ARN too, and then no task may read it. An empty secret has no ARN here.
+data "aws_secretsmanager_secret_versions" "given_api_key" {
+  count = local.given.rapidapi_secret_arn != null ? 1 : 0
+
+  secret_id = local.given.rapidapi_secret_arn
+
+  # AWS finds a secret by its ARN without the last six characters too, but no task could read it by that. Of an empty one
+  # there is no name here; the provider's `arn` is the name too.
   lifecycle {
     postcondition {
-      condition     = local.makes_api_key || try(length(self.arn), 0) == 0 || self.arn == local.given.rapidapi_secret_arn
-      error_message = "rapidapi_secret_arn must be the secret's whole ARN: ${coalesce(self.arn, "?")}."
+      condition     = self.name == null || self.name == replace(split(":", self.secret_id)[6], "/-[A-Za-z0-9]{6}$/", "")
+      error_message = "rapidapi_secret_arn must be the whole ARN of the secret, with the six characters that AWS put behind its name. It is the answer to: aws --region ${var.aws_region} secretsmanager describe-secret --secret-id '${coalesce(self.name, "?")}' --query ARN --output text"
     }
   }
 }
@@ -48,7 +56,10 @@ locals {
     local.api_key_json_key != null ? "${local.api_key_secret_arn}:${local.api_key_json_key}::" : local.api_key_secret_arn
   )
   # An empty secret has null for versions.
-  api_key_versions = try(length(data.aws_secretsmanager_secret_versions.api_key[0].versions), 0) == 0 ? [] : data.aws_secretsmanager_secret_versions.api_key[0].versions
+  api_key_versions = flatten([
+    for secret in concat(data.aws_secretsmanager_secret_versions.api_key, data.aws_secretsmanager_secret_versions.given_api_key) :
+    secret.versions == null ? [] : secret.versions
+  ])
 
   api_key_is_there = (
     !local.started || local.given.rapidapi_ssm_parameter_arn != null ||

@@ -232,6 +232,18 @@ def test_a_parameter_that_is_not_there_is_told_and_its_value_is_in_no_plan(
 
 @slow
 @pytest.mark.timeout(900)
+def test_a_secret_is_known_by_its_whole_arn(on_demand: Terraform, account: Cloud) -> None:
+    """A task may read nothing by a part of it, though Secrets Manager finds the secret, and "-secret" looks whole."""
+    arn = account.client("secretsmanager").create_secret(Name="a-secret", SecretString=KEY)["ARN"]
+    for given, is_whole in ((arn, True), (arn[:-7], False)):
+        tag = f"-var=image_tag={IMAGE_TAG}"  # no image has it: the plan ends with that in any case
+        said = on_demand.run("plan", "-input=false", tag, f"-var=rapidapi_secret_arn={given}", code=1)
+        assert ("describe-secret --secret-id 'a-secret'" in " ".join(said.split())) is not is_whole
+        assert "couldn't find resource" in said
+
+
+@slow
+@pytest.mark.timeout(900)
 def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(on_demand: Terraform, account: Cloud) -> None:
     outputs = on_demand.outputs()
     schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")

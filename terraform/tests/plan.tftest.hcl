@@ -26,7 +26,7 @@ mock_provider "aws" {
   }
   mock_data "aws_secretsmanager_secret_versions" {
     defaults = {
-      arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf"
+      name     = "my-api-key"
       versions = [{ version_stages = ["AWSCURRENT"] }]
     }
   }
@@ -486,8 +486,8 @@ run "a_secret_without_a_key_is_told" {
   }
 
   override_data {
-    target = data.aws_secretsmanager_secret_versions.api_key
-    values = { arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-api-key-AbCdEf", versions = [] }
+    target = data.aws_secretsmanager_secret_versions.given_api_key
+    values = { name = null, versions = [] }
   }
 
   expect_failures = [terraform_data.ready_to_start]
@@ -502,7 +502,12 @@ run "a_part_of_a_secrets_arn_is_told" {
     rapidapi_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-secret"
   }
 
-  expect_failures = [data.aws_secretsmanager_secret_versions.api_key]
+  override_data {
+    target = data.aws_secretsmanager_secret_versions.given_api_key
+    values = { name = "my-secret", versions = [{ version_stages = ["AWSCURRENT"] }] }
+  }
+
+  expect_failures = [data.aws_secretsmanager_secret_versions.given_api_key]
 }
 
 run "another_accounts_queue_is_told" {
