@@ -61,8 +61,8 @@ FORGOTTEN_BY_MOTO = {
 # What a task definition sets besides our settings and the variables in dagster.yaml: the folder of that file, and what
 # boto3 reads.
 READ_BY_OTHERS = {"DAGSTER_HOME", "AWS_REGION"}
-# Settings that no task definition sets: the image sets them, or the local backend or a command outside ECS uses them.
-SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID"}
+# Settings that no task definition sets: the image sets them, or another deployment or a command outside ECS uses them.
+SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID", "S3_ENDPOINT_URL"}
 
 slow = pytest.mark.slow
 
