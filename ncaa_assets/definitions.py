@@ -64,9 +64,26 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
     )
 
 
+def build_reader_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Definitions:
+    """The assets for a code location of another project, which reads them and makes none: their keys and days, and what
+    loads them. `archive` is as in `build_defs`."""
+
+    def read_only(asset: dg.AssetsDefinition) -> dg.AssetSpec:
+        spec = dg.AssetSpec(asset.key, partitions_def=game_days(settings))
+        return spec.with_io_manager_key(asset.get_io_manager_key_for_asset_key(asset.key))
+
+    resources = build_resources(settings, lambda: archive or Archive.open(settings))
+    return dg.Definitions(
+        assets=[read_only(asset) for asset in ASSETS],
+        resources={name: resources[name] for name in ("archive", "documents", "rows")},
+    )
+
+
 def _tag(text: str) -> str:
     """Text as a tag's value: letters, digits and `_.-`, at most 63 characters."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:63].strip("_")
 
 
-defs = build_defs(Settings.from_environment())
+_settings = Settings.from_environment()
+GAME_DAYS = game_days(_settings)
+defs = build_defs(_settings)
