@@ -33,7 +33,7 @@ locals {
   # ---- Times ---------------------------------------------------------------------------------------------------------------
 
   # IANA's names, as the Python package tzdata has them.
-  timezones = split("\n", trimspace(file("${path.module}/timezones.txt")))
+  timezones = regexall("\\S+", file("${path.module}/timezones.txt"))
 
   # The fields of an EventBridge Scheduler cron expression: a list of values, ranges and steps, or what a field has besides.
   cron_values = {

@@ -187,6 +187,10 @@ run "nothing_comes_in" {
     error_message = "Two zones of the region's list, the same ones at every plan."
   }
   assert {
+    condition     = length(setintersection(data.aws_availability_zones.available.exclude_zone_ids, ["apne1-az3", "usw1-az2", "cnn1-az3", "cnn1-az4"])) == 4
+    error_message = "A zone without Fargate must not be taken."
+  }
+  assert {
     condition     = alltrue([for subnet in concat(aws_subnet.public, aws_subnet.private) : subnet.map_public_ip_on_launch != true])
     error_message = "Nothing gets a public address that did not ask for one."
   }
