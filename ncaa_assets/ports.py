@@ -167,6 +167,13 @@ class ObjectStore(ABC):
             WriteConflict: the key does not hold what `expect` names.
         """
 
+    def check_writes(self) -> None:  # noqa: B027 - most stores need not be tried
+        """Makes sure that runs can write here as they must, where that has to be tried.
+
+        Raises:
+            SettingsError: they cannot, whatever is tried again; the message says what the store lacks.
+        """
+
     @abstractmethod
     def sweep(self, day: str) -> None:
         """Removes what killed writers of this day left half-written. Only the holder of the day's lease may call it."""

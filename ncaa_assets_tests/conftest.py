@@ -33,7 +33,8 @@ hypothesis.settings.load_profile("without a clock")
 _FIRST = (
     "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "ui/test_services.py",
     "deployment/test_image.py",
-    "commands/test_aws_day.py", "runs/test_ecs.py", "commands/test_ranges.py", "commands/test_verify.py",
+    "commands/test_aws_day.py", "commands/test_s3_day.py", "runs/test_ecs.py", "commands/test_ranges.py",
+    "commands/test_verify.py",
     "video/test_copier.py", "commands/test_catch_up.py", "commands/test_backup.py", "runs/test_execute.py",
     "backends/test_mediaconvert.py", "video/test_pages.py", "commands/test_ui.py", "backends/test_contracts.py",
     "commands/test_doctor.py", "commands/test_end_to_end.py", "backends/test_s3.py", "defs/test_sensor.py",

@@ -93,6 +93,7 @@ def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: boo
             raise SettingsError(NO_KEY)
         archive = Archive.open(settings)
         archive.exists()  # refuses an archive of something else before anything starts
+        archive.store.check_writes()
         if len(days) > 1:
             return _back_up_range(archive, days, log, force=force, debug=debug)
         say(f"Backing up {days[0]} …", err=True)

@@ -82,6 +82,7 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
         raise SettingsError(NO_KEY)
     archive = Archive.open(settings)
     identity = archive.stored_identity()  # refuses an archive of something else before anything starts
+    archive.store.check_writes()
     newest, now = settings.parse_day(None), datetime.now(UTC)
     days = [day for back in range(count) if (day := newest - timedelta(days=back)) >= settings.start_date]
     states = {day: archive.state(day.isoformat(), identity=identity) for day in days}

@@ -11,6 +11,7 @@ from ncaa_assets.archive.lease import holder_of
 from ncaa_assets.backends.s3.client import region_of, store_client
 from ncaa_assets.backends.s3.doctor import examine_store
 from ncaa_assets.backends.s3.store import CompatibleStore
+from ncaa_assets.checkup import Mark
 from ncaa_assets.failures import LeaseHeld, ObjectMissing, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect
 from ncaa_assets.retry import RetryPolicy
@@ -62,6 +63,7 @@ def test_a_store_without_conditional_writes_is_refused_in_one_sentence_and_nothi
         lambda: store.delete(KEY, expect='"a version"'),
         lambda: lease_of(store, DAY, "a run").__enter__(),
         lambda: list(examine_store(store)),
+        store.check_writes,
     ):
         with pytest.raises(SettingsError) as caught:
             act()
@@ -332,10 +334,30 @@ def test_seaweedfs_can_do_all_of_it_and_keeps_nothing_of_the_probe(seaweedfs: Se
     found = opened(seaweedfs.url, bucket=name).check()
     assert found.lacks == ()
     assert found.refuses_missing
+    assert found.verifies
     assert found.deletes_conditionally
     assert found.keeps_versions is versions
     listed = seaweedfs.client().list_object_versions(Bucket=name)
     assert [listed.get("Versions", []), listed.get("DeleteMarkers", [])] == [[], []]
+
+
+def test_a_store_that_lists_no_unfinished_uploads_takes_backups_all_the_same(bucket: Cloud) -> None:
+    store = opened(bucket.url)
+    bucket.fail("ListMultipartUploads", aws.error(501, "NotImplemented", times=None))
+    with lease_of(store, DAY, "a run"):
+        pass
+    bucket.mend()
+    bucket.fail("ListMultipartUploads", aws.error(403, "AccessDenied", times=None))
+    with pytest.raises(StoreError, match="may not do ListMultipartUploads"), lease_of(store, DAY, "a run"):
+        pass
+
+
+def test_the_doctor_warns_of_a_store_that_takes_what_is_damaged(bucket: Cloud) -> None:
+    assert opened(bucket.url).check().verifies
+    bucket.lacks = Lacks(digests=True)
+    _, line = examine_store(opened(bucket.url))
+    assert line.mark is Mark.WARN
+    assert "it stores what does not have the MD5 that it was sent with" in line.text
 
 
 def test_the_doctor_says_what_the_store_can_do(bucket: Cloud) -> None:

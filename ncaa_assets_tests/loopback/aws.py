@@ -516,7 +516,9 @@ def _routes(service: str) -> list[_Route]:
     routes = []
     for name in model.operation_names:
         operation = model.operation_model(name)
-        uri, _, literal = operation.http.get("requestUri", "/").partition("?")
+        # A client of S3 takes the bucket out of the description that all clients of this process share.
+        bucket = "/{Bucket}" if "authPath" in operation.http else ""
+        uri, _, literal = (bucket + operation.http.get("requestUri", "/")).partition("?")
         pieces = re.split(r"\{([^}]+)\}", uri)
         pattern = "".join(
             ("(.+)" if piece.endswith("+") else "([^/]+)") if index % 2 else re.escape(piece)

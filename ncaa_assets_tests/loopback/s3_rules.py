@@ -47,6 +47,7 @@ class Lacks:
         deletes: `If-Match` of a delete is ignored.
         versions: GetBucketVersioning is refused with 501, as in a store without versions.
         checksums: `x-amz-checksum-…` headers and trailers, and all else that came with them, are refused with 501.
+        digests: Content-MD5 is ignored.
     """
 
     conditions: Literal["refused", "ignored"] | None = None
@@ -54,6 +55,7 @@ class Lacks:
     deletes: bool = False
     versions: bool = False
     checksums: bool = False
+    digests: bool = False
 
 
 R2 = Lacks(deletes=True, versions=True)
@@ -102,6 +104,9 @@ def take_away(request: S3Request, lacks: Lacks) -> None:
     is_write = request.operation in ("PutObject", "CopyObject", "CompleteMultipartUpload")
     if is_write and conditions and lacks.conditions == "refused":
         raise refused
+    if lacks.digests and "content-md5" in request.headers:
+        request.headers = {name: value for name, value in request.headers.items() if name != "content-md5"}
+        del request.environ["HTTP_CONTENT_MD5"]
     ignored = (
         (is_write and lacks.conditions == "ignored")
         or (request.operation == "DeleteObject" and lacks.deletes)

@@ -199,14 +199,18 @@ class S3Store(ObjectStore):
         with self._errors(day):
             for folder in self._swept:
                 for prefix in (f"{folder}/{day}/", f".tmp/{folder}/{day}/"):
-                    uploads = self._client.get_paginator("list_multipart_uploads")
-                    for page in uploads.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
-                        for upload in page.get("Uploads", []):
-                            self._abort(upload["Key"], upload["UploadId"])
+                    for name, upload_id in self._unfinished(self._prefix + prefix):
+                        self._abort(name, upload_id)
                 objects = self._client.get_paginator("list_objects_v2")
                 for listed in objects.paginate(Bucket=self.bucket, Prefix=f"{self._prefix}.tmp/{folder}/{day}/"):
                     for left in listed.get("Contents", []):
                         self._client.delete_object(Bucket=self.bucket, Key=left["Key"])
+
+    def _unfinished(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The unfinished uploads of objects whose full keys begin so: those keys, and the uploads' ids."""
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix):
+            for upload in page.get("Uploads", []):
+                yield upload["Key"], upload["UploadId"]
 
     def copy(self, source: str, target: str) -> ObjectInfo:
         """Copies an object within the bucket, whatever its size. Up to a gigabyte is one request, for which S3 computes

@@ -4,7 +4,7 @@ Documentation does not tell. A store may answer 200 and do what was asked withou
 would write over each other's work, and neither would hear of it. So each condition is tried where it must not hold.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ _NOT_HAD = {
     "501",
     "MethodNotAllowed",
 }
+_DAMAGED = {"BadDigest", "InvalidDigest", "InvalidRequest", "400"}
+_NO_DIGEST = "AAAAAAAAAAAAAAAAAAAAAA=="
 _NO_VERSION = '"00000000000000000000000000000000"'
 _BODY = b'{"probe": "of ncaa-assets; may be deleted"}\n'
 
@@ -42,12 +44,14 @@ class Abilities:
         refuses_missing: whether a write that expects a version is refused where there is no object at all.
         deletes_conditionally: whether a delete can expect a version.
         keeps_versions: whether the bucket keeps earlier versions of its objects.
+        verifies: whether what arrives damaged, by the MD5 that it is sent with, is refused.
     """
 
     lacks: tuple[str, ...]
     refuses_missing: bool
     deletes_conditionally: bool
     keeps_versions: bool
+    verifies: bool
 
 
 def find_abilities(client: "S3Client", bucket: str, prefix: str) -> Abilities:
@@ -74,6 +78,7 @@ def find_abilities(client: "S3Client", bucket: str, prefix: str) -> Abilities:
         version = client.head_object(**where)["ETag"]
         if not _refuses(put(IfMatch=_NO_VERSION)) or _refuses(put(IfMatch=version)):
             lacks.append("If-Match")
+        verifies = _refuses(put(ContentMD5=_NO_DIGEST), _DAMAGED)
         _refuses(delete(IfMatch=_NO_VERSION))
         deletes_conditionally = _is_there(client, where)
         if deletes_conditionally:
@@ -85,16 +90,17 @@ def find_abilities(client: "S3Client", bucket: str, prefix: str) -> Abilities:
         refuses_missing=refuses_missing,
         deletes_conditionally=deletes_conditionally,
         keeps_versions=keeps_versions,
+        verifies=verifies,
     )
 
 
-def _refuses(act: Callable[[], object]) -> bool:
-    """Whether the store finds that a request's condition does not hold. False where it does what was asked, or does not
-    have such a condition."""
+def _refuses(act: Callable[[], object], codes: Collection[str] = CONFLICT) -> bool:
+    """Whether the store finds that a request's condition does not hold, which these codes say. False where it does what
+    was asked, or does not have such a condition."""
     try:
         act()
     except ClientError as error:
-        if code_of(error) in CONFLICT:
+        if code_of(error) in codes:
             return True
         if code_of(error) in _NOT_HAD:
             return False

@@ -31,5 +31,9 @@ def examine_store(store: ObjectStore) -> Iterator[Line]:
         "deletes_conditionally": found.deletes_conditionally,
         "refuses_missing": found.refuses_missing,
         "keeps_versions": found.keeps_versions,
+        "verifies": found.verifies,
     }
     yield Line(Mark.OK, "store", text + lacking, evidence)
+    if not found.verifies:
+        text = "it stores what does not have the MD5 that it was sent with: damage shows only when the object is read"
+        yield Line(Mark.WARN, "store", f"{text}; run `ncaa-assets verify --deep` now and then", evidence)

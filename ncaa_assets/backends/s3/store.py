@@ -13,6 +13,7 @@ without those is refused. What else S3 has and others lack is done here by what 
 import base64
 import hashlib
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,9 @@ class CompatibleStore(S3Store):
                 with self._errors(".probe/"):
                     self._found = find_abilities(self._client, self.bucket, self._prefix)
             return self._found
+
+    def check_writes(self) -> None:
+        self.check()
 
     def check(self) -> Abilities:
         """The store's abilities, where backups may go there.
@@ -190,6 +194,13 @@ class CompatibleStore(S3Store):
 
     def _is_there(self, entry: "ObjectTypeDef") -> bool:
         return entry["Size"] != _MARK_SIZE or self._head(entry["Key"]) is not None
+
+    def _unfinished(self, prefix: str) -> Iterator[tuple[str, str]]:
+        try:
+            yield from super()._unfinished(prefix)
+        except ClientError as error:
+            if code_of(error) != "NotImplemented":
+                raise
 
     def _look_at_bucket(self) -> None:
         # Not by a HEAD, whose answer has no room for what is wrong.
