@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import dagster as dg
 
@@ -13,11 +14,13 @@ from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, WILL_RETRY_TAG
 from ncaa_assets.runs.killed import mark_killed
-from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG, SENSOR
-from ncaa_assets.runs.outcome import recall
+from ncaa_assets.runs.names import ALERTED_TAG, ALERTS_TAG, PARTITION_TAG, SENSOR
+from ncaa_assets.runs.ours import our_part
+from ncaa_assets.runs.outcome import DayRun, recall
 from ncaa_assets.settings import Settings
 
 _EVENTS_A_TICK = 50
+_ENDS: Final = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 _WATCHED = (
     "watched"  # in the cursor, beside the newest event of each type: what the ticks before saw of unfinished runs
 )
@@ -34,43 +37,65 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Reports failed runs and failed ERROR checks: in the log, and on aws to ALERT_TOPIC_ARN. Marks runs "
-            "whose process is gone as failed, so that they do not fill the queue."
+            "Reports failed runs and failed ERROR checks of this project's assets: in the log, and on aws to "
+            "ALERT_TOPIC_ARN. Marks runs whose process is gone as failed, so that they do not fill the queue."
         ),
     )
     def failure_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        before = json.loads(context.cursor) if context.cursor else None
+        before = _cursor(context)
         # Each tick may have a process of its own, and only several looks show a run to be dead.
         WATCH.recall(before.pop(_WATCHED, None) if before else None)
         seen, sent = dict(before or _newest(context.instance)), 0
+        not_sent: AlertNotSent | None = None
         try:
             for record in _changes_after(context.instance, seen) if before else []:
+                run_id = record.event_log_entry.run_id
                 alert = _alert_of(context, record.event_log_entry, settings)
                 if alert is not None:
                     alerts.send(settings, alert)
+                    # The tick may still fail, or its process end, and then the next one begins where this one did.
+                    context.instance.add_run_tags(run_id, {ALERTED_TAG: run_id})
                     sent += 1
                 seen[_kind(record)] = record.storage_id
         except _RerunPending:
             pass  # the next tick begins with this run
-        except AlertNotSent:
-            if seen == before:
-                raise
-            # Alerts that were sent must not be sent twice. The next tick begins with this one, and may fail on it.
+        except AlertNotSent as error:
+            not_sent = error  # the next tick begins with this run, and may fail on it
         try:
-            killed = mark_killed(context.instance, open_archive(), alerts_by=SENSOR)
-        except Exception as error:  # noqa: BLE001 - a tick that failed would send its alerts once more
+            killed = mark_killed(context.instance, open_archive(), alerts_by=SENSOR, location=_location(context))
+        except Exception as error:  # noqa: BLE001 - alerts do not wait for an archive that cannot be read
             context.log.warning("cannot tell whether runs were killed: %s", as_sentence(error))
             killed = []
+        if not_sent is not None and seen == before:
+            raise not_sent
         context.update_cursor(json.dumps(seen | {_WATCHED: WATCH.dump()}))
         return dg.SkipReason(f"{sent} alerts sent; {len(killed)} killed runs found")
 
     return failure_sensor
 
 
+def _cursor(context: dg.SensorEvaluationContext) -> dict[str, Any] | None:
+    """Where the last tick ended, None for the first one."""
+    if not context.cursor:
+        return None
+    try:
+        cursor = dict(json.loads(context.cursor))
+    except ValueError:
+        cursor = {}
+    if all(isinstance(cursor.get(event_type.value), int) for event_type in _ENDS):
+        return cursor
+    context.log.warning("the sensor's cursor cannot be read; runs that ended before this tick are not reported")
+    return None
+
+
+def _location(context: dg.SensorEvaluationContext) -> str | None:
+    return None if context.code_location_origin is None else context.code_location_origin.location_name
+
+
 def _newest(instance: dg.DagsterInstance) -> dict[str, int]:
     """Where a new sensor begins. It does not report what happened before it existed."""
     newest = {}
-    for event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS):
+    for event_type in _ENDS:
         records = instance.fetch_run_status_changes(event_type, limit=1).records
         newest[event_type.value] = records[0].storage_id if records else 0
     return newest
@@ -79,7 +104,7 @@ def _newest(instance: dg.DagsterInstance) -> dict[str, int]:
 def _changes_after(instance: dg.DagsterInstance, seen: dict[str, int]) -> list[dg.EventLogRecord]:
     """Runs that ended, oldest first. Runs that succeeded are among them, because a check may have failed in them."""
     records: list[dg.EventLogRecord] = []
-    for event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS):
+    for event_type in _ENDS:
         after = dg.RunStatusChangeRecordsFilter(event_type, after_storage_id=seen[event_type.value])
         records += instance.fetch_run_status_changes(after, limit=_EVENTS_A_TICK, ascending=True).records
     return sorted(records, key=lambda record: record.storage_id)
@@ -96,18 +121,25 @@ class _RerunPending(Exception):
 
 
 def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, settings: Settings) -> Alert | None:
-    """The alert for a run that ended. None where nothing went wrong, where something else alerts, or where another run
-    has replaced this one.
+    """The alert for a run that ended. None where nothing of ours went wrong, where an alert was sent or something else
+    sends it, or where another run has replaced this one.
 
     Raises:
         _RerunPending: whether another run will replace this one is not known yet.
     """
     run_id = entry.run_id
     run = context.instance.get_run_by_id(run_id)
-    if run is None or run.tags.get(ALERTS_TAG, SENSOR) != SENSOR:
+    if run is None or _has_its_alert(run):
         return None
     try:
+        part = our_part(context.instance, run, location=_location(context))
+        if part is None:
+            return None
         ended = recall(context.instance, run_id)
+        if part.others and _has_failed_in_a_step(ended):
+            ended = recall(context.instance, run_id, without=part.is_of_others)
+            if not _has_failed_in_a_step(ended):
+                return None  # only assets of others failed
         may_be_rerun = ended.lost_its_worker or run.tags.get(WILL_RETRY_TAG) == "true"
         if may_be_rerun and _was_rerun(context.instance, run, entry.timestamp):
             return None
@@ -126,6 +158,18 @@ def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, sett
     if sentence is None:
         return None
     return Alert(run.job_name, run.tags.get(PARTITION_TAG), sentence, alerts.run_link(settings, run_id))
+
+
+def _has_failed_in_a_step(ended: DayRun) -> bool:
+    return bool(ended.failed_checks) or any(error.step for error in ended.errors)
+
+
+def _has_its_alert(run: dg.DagsterRun) -> bool:
+    """Whether an alert of this run was sent, or the command that made it sends one. A run that is run once more, in the
+    UI or by Dagster's retries, hands its tags on, and no command waits for that one."""
+    if run.tags.get(ALERTED_TAG) == run.run_id:
+        return True
+    return run.tags.get(ALERTS_TAG, SENSOR) != SENSOR and PARENT_RUN_ID_TAG not in run.tags
 
 
 def _was_rerun(instance: dg.DagsterInstance, run: dg.DagsterRun, ended_at: float) -> bool:

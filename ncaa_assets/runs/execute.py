@@ -35,7 +35,7 @@ from ncaa_assets.runs.dagster_private import (
     execute_run_iterator,
 )
 from ncaa_assets.runs.instance import launches_on_ecs
-from ncaa_assets.runs.names import ALERTS_TAG, JOB_NAME, SENSOR, TRIGGER_TAG
+from ncaa_assets.runs.names import ALERTED_TAG, ALERTS_TAG, JOB_NAME, SENSOR, TRIGGER_TAG
 from ncaa_assets.runs.outcome import DayRun
 
 MODULE = "ncaa_assets.definitions"
@@ -87,6 +87,8 @@ def execute_day(
         remote_job_origin=job_origin(),
         job_code_origin=job_code_origin(),
     )
+    if alerts_by != SENSOR:
+        instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id})
     if is_launched:
         return launch_and_wait(instance, run)
     ended = DayRun(run.run_id)

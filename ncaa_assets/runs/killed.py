@@ -16,7 +16,8 @@ from ncaa_assets.archive import watch
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.lease import LEASE_SECONDS, LOOK_EVERY, Verdict
 from ncaa_assets.record import calendar
-from ncaa_assets.runs.names import ALERTS_TAG, PARTITION_TAG
+from ncaa_assets.runs.names import ALERTED_TAG, ALERTS_TAG, PARTITION_TAG, SENSOR
+from ncaa_assets.runs.ours import our_part
 from ncaa_assets.text import visible
 
 log = logging.getLogger(__name__)
@@ -38,17 +39,24 @@ class KilledRun:
 
 
 def mark_killed(
-    instance: dg.DagsterInstance, archive: Archive, *, day: str | None = None, alerts_by: str, wait: bool = False
+    instance: dg.DagsterInstance,
+    archive: Archive,
+    *,
+    day: str | None = None,
+    alerts_by: str,
+    location: str | None = None,
+    wait: bool = False,
 ) -> list[KilledRun]:
-    """Reports dead runs, of one day or of all, as failed, and returns them. A dead run that was being cancelled is
-    reported as cancelled instead. `alerts_by` goes into the runs' tags: it names who alerts.
+    """Reports dead runs of ours, of one day or of all, as failed, and returns them. A dead run that was being cancelled
+    is reported as cancelled instead. `alerts_by` goes into the runs' tags: it names who alerts. `location` is the code
+    location that asks, None for a command.
 
     No clock tells whether a run lives: it is dead where watching shows that nothing of it changes any more. Each call
     is one look, and those that follow it know what it saw. With `wait` the call watches all of them together until it
     knows, a minute or two; but it leaves runs that have not started to calls that look again.
     """
     killed: list[KilledRun] = []
-    runs = list(_unfinished(instance, day))
+    runs = list(_unfinished(instance, archive, day, location))
     told: set[str] = set()
     while runs:
         unsure = []
@@ -89,7 +97,8 @@ def _mark(
         f"this run was killed, ran out of memory, or its machine stopped ({dead.how}); what it had done is kept, and "
         f"the next run of {day} continues from there"
     )
-    instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by})
+    alerted = {} if alerts_by == SENSOR else {ALERTED_TAG: run.run_id}
+    instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by, **alerted})
     if run.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, message=sentence)
         return []
@@ -98,14 +107,25 @@ def _mark(
     return [KilledRun(run.run_id, day, sentence)]
 
 
-def _unfinished(instance: dg.DagsterInstance, day: str | None) -> Iterator[dg.DagsterRun]:
+def _unfinished(
+    instance: dg.DagsterInstance, archive: Archive, day: str | None, location: str | None
+) -> Iterator[dg.DagsterRun]:
     statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     tags = {} if day is None else {PARTITION_TAG: day}
     for run in instance.get_runs(dg.RunsFilter(statuses=statuses, tags=tags)):
         # A run of checks alone writes nothing and holds no lease, however long it works.
         checks_alone = bool(run.asset_check_selection) and not run.asset_selection
-        if PARTITION_TAG in run.tags and not checks_alone:
+        if not calendar.is_day(run.tags.get(PARTITION_TAG)) or checks_alone:
+            continue
+        part = our_part(instance, run, location=location)
+        # While another's asset works, silence shows nothing. The lease does, where the run left one.
+        if part is not None and (not part.others or _has_lease(archive, run)):
             yield run
+
+
+def _has_lease(archive: Archive, run: dg.DagsterRun) -> bool:
+    stored = archive.stored_lease(run.tags[PARTITION_TAG])
+    return stored is not None and stored.holder.owner == run.run_id
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ that an alarm counts all use what it read."""
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self, cast
 
@@ -236,10 +236,13 @@ class DayRun:
         }
 
 
-def recall(instance: dg.DagsterInstance, run_id: str) -> DayRun:
-    """How a run ended, or how far it has come, according to the instance."""
+def recall(
+    instance: dg.DagsterInstance, run_id: str, *, without: Callable[[dg.DagsterEvent], bool] | None = None
+) -> DayRun:
+    """How a run ended, or how far it has come, according to the instance. Events that `without` picks are left out."""
     ended = DayRun(run_id)
     for record in instance.get_records_for_run(run_id, of_type=_EVENTS).records:
-        if record.event_log_entry.dagster_event is not None:
-            ended.note(record.event_log_entry.dagster_event)
+        event = record.event_log_entry.dagster_event
+        if event is not None and not (without and without(event)):
+            ended.note(event)
     return ended

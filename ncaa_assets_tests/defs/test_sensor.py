@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -14,6 +15,7 @@ from ncaa_assets.archive.lease import Holder, _this_host
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.definitions import build_defs
 from ncaa_assets.defs import sensor
+from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.failures import AlertNotSent
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
@@ -24,6 +26,7 @@ from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import DAY, KEY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
+from ncaa_assets_tests.runs.test_ours import remote
 
 Tick = Callable[[], list[str]]
 
@@ -174,6 +177,207 @@ def test_alerts_that_cannot_be_sent_are_sent_by_a_later_tick_and_none_twice(
     broken = False
     tick()
     assert [link.rsplit("/", 1)[1] for link in sent] == [first, second]
+
+
+class _DatabaseGone(Exception):
+    """A tick ends with it."""
+
+
+def test_no_alert_is_sent_twice_because_its_tick_failed_later(
+    tick: Tick,
+    server: ScriptedServer,
+    settings: Settings,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fail_the_day(server, settings, home)
+    run_day(settings, home)
+    real = dg.DagsterInstance.get_run_by_id
+    asked: list[str] = []
+
+    def get_run(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun | None:
+        if run_id not in asked:
+            asked.append(run_id)
+        if len(asked) > 1:
+            raise _DatabaseGone
+        return real(instance, run_id)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dg.DagsterInstance, "get_run_by_id", get_run)
+        with pytest.raises(_DatabaseGone):
+            tick()
+        assert "ALERT " in caplog.text
+    assert len(tick()) == 1, "that of the second run"
+    assert tick() == []
+
+
+def test_killed_runs_are_looked_for_while_alerts_cannot_be_sent(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two killed runs fill the queue, and a topic may be gone for days."""
+
+    def send(*_: object) -> None:
+        raise AlertNotSent("the topic is gone")
+
+    looked: list[str] = []
+
+    def look(*_: object, alerts_by: str, **__: object) -> list[object]:
+        looked.append(alerts_by)
+        return []
+
+    fail_the_day(server, settings, home)
+    monkeypatch.setattr(alerts, "send", send)
+    monkeypatch.setattr(sensor, "mark_killed", look)
+    with pytest.raises(AlertNotSent):
+        tick()
+    assert looked == ["failure_sensor"]
+
+
+def test_a_run_that_repeats_one_of_catch_up_is_nobody_elses(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path
+) -> None:
+    """Whoever re-executes a run in the UI gets its tags too, and catch-up has long ended."""
+    server.on(API_PATH, Reply(status=403))
+    defs = build_defs(settings)
+    with open_instance(home) as instance:
+        day = settings.parse_day(DAY)
+        first = execute_day(instance, defs, day, alerts_by="catch-up")
+        execute_day(instance, defs, day, alerts_by="catch-up", retry_of=first.run_id)
+        assert tick() == [], "catch-up's own repetition is catch-up's"
+        earlier = instance.get_run_by_id(first.run_id)
+        assert earlier is not None
+        again = instance.create_run_for_job(
+            defs.resolve_job_def("daily_backup"),
+            tags={**earlier.tags, "dagster/parent_run_id": first.run_id, "dagster/root_run_id": first.run_id},
+            parent_run_id=first.run_id,
+            root_run_id=first.run_id,
+        )
+        instance.report_run_failed(again, message="it failed once more")
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{again.run_id})")
+
+
+ODD_DAYS = ["2025-3-9", "a|b", "../../x", "\0\x1b[31m\ud83d", "9" * 100_000, ""]
+
+
+@pytest.mark.parametrize("status", ["failed", "started"])
+def test_runs_of_another_location_are_neither_reported_nor_marked_whatever_their_tags_hold(
+    tick: Tick,
+    settings: Settings,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    status: str,
+) -> None:
+    """A run of another location that was silent for 200 s was reported as killed."""
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
+    caplog.set_level(logging.WARNING)
+    foreign: list[dg.DagsterRun] = []
+    with open_instance(home) as instance:
+        for number, (day, location) in enumerate(
+            [(DAY, "theirs"), *((day, place) for day in ODD_DAYS for place in ("theirs", "ncaa_assets"))]
+        ):
+            job = "daily_backup" if location == "theirs" else "__ASSET_JOB"
+            run = dg.DagsterRun(
+                job,
+                run_id=f"8f14e45f-0000-4000-8000-0000000001{number:02}",
+                tags={"dagster/partition": day.encode("utf-8", "replace").decode().replace("\0", "\1")},
+                asset_selection=frozenset({dg.AssetKey("theirs")}),
+                remote_job_origin=remote(location, job=job),
+            )
+            instance.add_run(run)
+            event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job)
+            instance.report_dagster_event(event, run.run_id)
+            if status == "failed":
+                instance.report_run_failed(run, message="theirs")
+            foreign.append(run)
+        assert [tick(), tick()] == [[], []]
+        for run in foreign:
+            found = instance.get_run_by_id(run.run_id)
+            assert found is not None
+            wanted = dg.DagsterRunStatus.FAILURE if status == "failed" else dg.DagsterRunStatus.STARTED
+            assert found.status == wanted
+            instance.delete_run(run.run_id)
+    assert "cannot tell whether runs were killed" not in caplog.text
+
+
+@pytest.mark.parametrize("day", ODD_DAYS[:3])
+def test_our_own_run_of_an_odd_day_ends_no_tick(
+    tick: Tick, settings: Settings, home: Path, caplog: pytest.LogCaptureFixture, day: str
+) -> None:
+    caplog.set_level(logging.WARNING)
+    with open_instance(home) as instance:
+        run = dg.DagsterRun("daily_backup", run_id=str(uuid4()), tags={"dagster/partition": day})
+        instance.add_run(run)
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
+        assert tick() == []
+        instance.report_run_failed(run, message="it failed")
+        (alert,) = tick()
+        assert alert.startswith(f"ALERT daily_backup {day}: it failed")
+    assert "cannot tell whether runs were killed" not in caplog.text
+
+
+@pytest.mark.parametrize("ours_fails", [False, True])
+def test_of_a_run_with_assets_of_others_only_our_failures_are_reported(
+    tick: Tick, server: ScriptedServer, settings: Settings, home: Path, ours_fails: bool
+) -> None:
+    @dg.asset(partitions_def=game_days(settings))
+    def mine(highlights: Any) -> None:
+        raise ValueError("mine is broken")
+
+    @dg.asset_check(asset=mine)
+    def mine_is_good() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    if ours_fails:
+        server.on(API_PATH, Reply(status=403))
+    both = dg.define_asset_job("both", selection=dg.AssetSelection.assets("highlights", "mine"))
+    theirs = dg.Definitions(assets=[mine], asset_checks=[mine_is_good], jobs=[both])
+    project = dg.Definitions.merge(build_defs(settings), theirs)
+    with open_instance(home) as instance:
+        done = project.resolve_job_def("both").execute_in_process(
+            partition_key=DAY, instance=instance, raise_on_error=False
+        )
+    assert not done.success
+    said = tick()
+    assert len(said) == ours_fails
+    assert all("highlights: the API denied access" in alert for alert in said)
+
+
+def test_a_silent_run_with_assets_of_others_is_marked_only_by_its_lease(
+    tick: Tick, settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their asset may work for hours without a word, and holds no lease."""
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
+    both = frozenset(map(dg.AssetKey, ("highlights", "mine")))
+    run = dg.DagsterRun("__ASSET_JOB", run_id=str(uuid4()), tags={"dagster/partition": DAY}, asset_selection=both)
+    with open_instance(home) as instance:
+        instance.add_run(run)
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name), run.run_id)
+
+        def status() -> dg.DagsterRunStatus:
+            found = instance.get_run_by_id(run.run_id)
+            assert found is not None
+            return found.status
+
+        tick()
+        tick()
+        assert status() == dg.DagsterRunStatus.STARTED
+        gone = Holder(owner=run.run_id, host=_this_host(), pid=2**22 + 1, expires=datetime(2038, 1, 1, tzinfo=UTC))
+        LocalStore(settings.archive_dir).write(f".leases/{DAY}.json", gone.model_dump_json().encode())
+        tick()
+        assert status() == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_cursor_that_cannot_be_read_begins_anew(settings: Settings, home: Path) -> None:
+    made = build_defs(settings).resolve_sensor_def("failure_sensor")
+    with open_instance(home) as instance:
+        for cursor in ("no JSON", "[]", '{"PIPELINE_FAILURE": null}'):
+            context = dg.build_sensor_context(instance, cursor=cursor)
+            made(context)
+            assert context.cursor is not None
+            assert "PIPELINE_SUCCESS" in context.cursor
 
 
 def test_a_killed_run_is_found_and_marked_and_raises_an_alert(
