@@ -47,27 +47,32 @@ class RowView(HighlightTable):
     def uri(self) -> str:
         return self._file.uri()
 
-    def behind(self) -> list[tuple[str, str]]:
-        """The days whose documents are others than their rows were made from, each with its document's version."""
-        made, prefix = self._file.made_from(), f"{HighlightsDay.asset}/"
+    def behind(self) -> list[str]:
+        """The days whose documents are others than their rows were made from."""
+        return self._behind(self._listed())
+
+    def _listed(self) -> dict[str, str]:
+        """The days that have a document, each with its version."""
+        prefix = f"{HighlightsDay.asset}/"
         days = ((one.key.removeprefix(prefix).removesuffix(".json"), one) for one in self._store.list(prefix))
-        return [
-            (day, one.version)
-            for day, one in days
-            if calendar.is_day(day) and one.key == HighlightsDay.key(day) and made.get(day) != one.version
-        ]
+        return {day: one.version for day, one in days if calendar.is_day(day) and one.key == HighlightsDay.key(day)}
+
+    def _behind(self, listed: dict[str, str]) -> list[str]:
+        made = self._file.made_from()
+        return [day for day, version in listed.items() if made.get(day) != version]
 
     def _catch_up(self) -> None:
         with self._lock:
-            behind = self.behind()
+            listed = self._listed()
+            behind = self._behind(listed)
             if len(behind) >= _MANY:
                 log.warning("making the rows of %d days from their JSON, in %s", len(behind), self.uri())
-            rows_of_day = RowsOfDays(self._store)
-            for day, version in behind:
-                if len(behind) >= _MANY and self._file.made_from().get(day) == version:
+            rows_of_day = RowsOfDays(self._store, listed)
+            for day in behind:
+                if len(behind) >= _MANY and self._file.made_from().get(day) == listed[day]:
                     continue  # another process did it meanwhile
                 try:
                     rows = rows_of(documents.load(self._store, HighlightsDay, day))
                 except (DocumentDamaged, ObjectMissing):
                     continue  # its own day reports it
-                self._file.merge_day(day, version, rows, lambda stored, row: merge_row(stored, row, rows_of_day))
+                self._file.merge_day(day, listed[day], rows, lambda stored, row: merge_row(stored, row, rows_of_day))

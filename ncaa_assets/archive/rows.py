@@ -17,27 +17,34 @@ class RowsOfDays:
     reports.
 
     The store is asked each time for the document's version: another run may have saved it since it was read, and a run
-    saves a document before it writes the day's rows.
+    saves a document before it writes the day's rows. `versions` are those of a listing, by day: with them it is not
+    asked, and who uses the rows looks later whether a version has changed.
 
     Raises:
         StoreError: the store does not answer.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    def __init__(self, store: ObjectStore, versions: Mapping[str, str] | None = None) -> None:
+        self._store, self._versions = store, versions
         self._kept: dict[str, tuple[str, Mapping[str, Row] | None]] = {}
 
     def __call__(self, day: str) -> Mapping[str, Row] | None:
-        info = self._store.info(HighlightsDay.key(day))
-        if info is None:
+        version = self._version(day)
+        if version is None:
             return None
         kept = self._kept.get(day)
-        if kept is None or kept[0] != info.version:
+        if kept is None or kept[0] != version:
             self._kept.pop(day, None)
             while len(self._kept) >= _NEIGHBOURS:
                 del self._kept[next(iter(self._kept))]
-            kept = self._kept[day] = info.version, self._read(day)
+            kept = self._kept[day] = version, self._read(day)
         return kept[1]
+
+    def _version(self, day: str) -> str | None:
+        if self._versions is not None:
+            return self._versions.get(day)
+        info = self._store.info(HighlightsDay.key(day))
+        return None if info is None else info.version
 
     def _read(self, day: str) -> Mapping[str, Row] | None:
         with suppress(DocumentDamaged, ObjectMissing):

@@ -43,7 +43,7 @@ HOME = {"DAGSTER_HOME": "home"}
         (["--nope"], {}, "No such option"),
         ([], {"VIDEO_COUNT": "many"}, "VIDEO_COUNT: must be a whole number from 1, or 'all'"),
         ([], {"TIMEZONE": "Mars/Olympus"}, "TIMEZONE: must be an IANA time zone"),
-        ([], {"NCAA_DEPLOYMENT": "moon"}, "NCAA_DEPLOYMENT: must be 'local' or 'aws'"),
+        ([], {"NCAA_DEPLOYMENT": "moon"}, "NCAA_DEPLOYMENT: must be 'local', 'aws' or 's3'"),
         ([], {"RETRY_COUNT": "-1"}, "RETRY_COUNT: "),
         ([], {"API_URL": "ftp://x/y", "RAPIDAPI_KEY": KEY}, "API_URL: must be an http or https address"),
         ([], {"API_URL": "http://x/y"}, "RAPIDAPI_KEY is unset"),

@@ -64,6 +64,7 @@ def test_a_day_in_a_store_that_others_wrote_from_one_machine_and_another(
     done = command("backup", "--date", DAY, **there)
     assert done.returncode == 0, done.stderr
     prefix = f"s3://{BUCKET}/{tmp_path.name}/"
+    assert "19 rows: 19 written" in done.stdout
     assert f"Files:  {prefix} at {seaweedfs.url}" in done.stdout
     client = seaweedfs.client()
     copy = client.get_object(Bucket=BUCKET, Key=f"{tmp_path.name}/videos/{DAY}/1.mp4")
