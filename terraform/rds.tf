@@ -100,7 +100,7 @@ resource "aws_rds_cluster" "dagster" {
   cluster_identifier = var.project_name
   engine             = "aurora-postgresql"
   engine_mode        = "provisioned"
-  engine_version     = "16" # of a major version AWS takes the newest minor one; pausing at zero came with 16.3
+  engine_version     = "16" # of a major version AWS takes its default minor one; pausing at zero came with 16.3
   database_name      = local.database_name
 
   master_username            = local.database_user

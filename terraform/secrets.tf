@@ -84,9 +84,10 @@ resource "aws_secretsmanager_secret_version" "database" {
   secret_string_wo_version = 1
 }
 
-# Read back, so that the database gets what was kept, also where an apply broke off in between.
+# Read back, so that the database gets what was kept, also where an apply broke off in between. By the version's ARN, which
+# nobody knows before there is one: by the secret's, a plan would look for a version that is yet to be made.
 ephemeral "aws_secretsmanager_secret_version" "database" {
   provider = aws.ephemeral
 
-  secret_id = aws_secretsmanager_secret_version.database.secret_id
+  secret_id = aws_secretsmanager_secret_version.database.arn
 }

@@ -49,6 +49,8 @@ resource "aws_internet_gateway" "main" {
   tags = { Name = var.project_name }
 }
 
+# A subnet stays in the zone that it was made in, whichever zones there are later: another one would be a new subnet with
+# the addresses of the old, in which the database stands.
 resource "aws_subnet" "public" {
   count = 2
 
@@ -58,6 +60,10 @@ resource "aws_subnet" "public" {
   map_public_ip_on_launch = false # a task asks for its address itself
 
   tags = { Name = "${var.project_name}-public-${count.index + 1}" }
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_subnet" "private" {
@@ -68,6 +74,10 @@ resource "aws_subnet" "private" {
   availability_zone = local.zones[count.index]
 
   tags = { Name = "${var.project_name}-private-${count.index + 1}" }
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_route_table" "public" {

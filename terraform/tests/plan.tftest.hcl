@@ -559,3 +559,27 @@ run "values_that_cannot_be_meant" {
 
   expect_failures = [var.image_tag, var.s3_prefix, var.timezone, var.run_size, var.settings]
 }
+
+# These two are the last, for what is made here is in the state of whatever follows.
+run "an_apply_breaks_off" {
+  command = apply
+
+  plan_options {
+    target = [aws_subnet.public, aws_subnet.private, aws_secretsmanager_secret.database]
+  }
+}
+
+run "it_goes_on_also_when_zones_have_come_and_gone" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["us-east-1d", "us-east-1b"] }
+  }
+
+  # That there is a plan at all means that nobody looks for the password which the secret does not have yet.
+  assert {
+    condition     = [for one in concat(aws_subnet.public, aws_subnet.private) : one.availability_zone] == ["us-east-1a", "us-east-1b", "us-east-1a", "us-east-1b"]
+    error_message = "A subnet in another zone is a new one with the addresses of the old: EC2 refuses it while the old one is there."
+  }
+}
