@@ -1,11 +1,14 @@
 """What only a store of S3's protocol has that is not AWS's: what it lacks is found by trying it, and replaced or
 refused. What every store promises is in test_contracts.py."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from urllib3 import HTTPResponse
 
 from ncaa_assets.archive.lease import holder_of
 from ncaa_assets.backends.s3.client import region_of, store_client
@@ -368,3 +371,32 @@ def test_the_doctor_says_what_the_store_can_do(bucket: Cloud) -> None:
         "conditions; for what it lacks: a delete that expects a version leaves a mark, earlier versions of documents "
         "are copied to .history/"
     )
+
+
+def test_over_https_too_nothing_is_sent_that_only_some_stores_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTPS botocore adds checksums as trailers of a chunked body, unless it is told not to."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    client = store_client("https://account.r2.cloudflarestorage.com", RetryPolicy())
+    sent: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> Any:
+        sent.append(request)
+        headers: Any = HeadersDict({"ETag": '"1"', "Content-Length": "0"})
+        return AWSResponse(request.url, 200, headers, HTTPResponse(io.BytesIO(), preload_content=False))
+
+    events: Any = client.meta.events
+    events.register("before-send.s3", answer)
+    store = CompatibleStore(client, BUCKET, PREFIX, host="account.r2.cloudflarestorage.com")
+    store.write(KEY, b"{}", keep_replaced=False)
+    with store.upload("videos/1.mp4", content_type="video/mp4") as upload:
+        upload.write(b"x")
+        upload.commit()
+    puts = [request for request in sent if request.method == "PUT"]
+    assert [request.url for request in puts] == [
+        f"https://account.r2.cloudflarestorage.com/{BUCKET}/{PREFIX}/{key}" for key in (KEY, "videos/1.mp4")
+    ]
+    for request in puts:
+        names = {name.lower() for name in request.headers}
+        assert "content-md5" in names
+        assert not [name for name in names if "checksum" in name or "trailer" in name or name == "content-encoding"]
