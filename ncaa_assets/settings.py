@@ -407,7 +407,9 @@ class Settings(BaseModel):
             try:
                 day = calendar.parse(text)
             except ValueError:
-                raise SettingsError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example {newest}") from None
+                raise SettingsError(
+                    f"{visible(text, most=40)!r} is not a date; write it as YYYY-MM-DD, for example {newest}"
+                ) from None
         if text is None and day < self.start_date:
             raise SettingsError(
                 f"{day} is before START_DATE ({self.start_date}), and this machine's clock says that today is "

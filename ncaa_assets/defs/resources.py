@@ -112,18 +112,19 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
     """Takes the lease of the run's day, and logs the day's line when the run ends.
 
     Raises:
-        SettingsError: the run has no partition, or the archive or the instance is for other data.
+        SettingsError: the run has no partition, or one that is no day of the archive; or the archive or the instance is
+            for other data.
         StoreError: the archive cannot be read or written.
     """
     run = context.run
-    name = run.tags.get(PARTITION_TAG) if run else None
-    if run is None or name is None:
-        raise SettingsError("this run has no partition; choose the game day to materialize")
+    if run is None:
+        raise SettingsError(_NO_PARTITION)
     started = time.monotonic()
     is_sample = archive.settings.uses_sample
     with shown_in_the_ui(), ExitStack() as lease:
         day: Day
         try:
+            name = _day_of(run, archive.settings)
             _check_home(context.instance, is_sample=is_sample)
             archive.exists()  # refuses an archive of something else
             day = lease.enter_context(archive.lease(name, owner=run.run_id))
@@ -145,6 +146,20 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
                     seconds=time.monotonic() - started,
                     is_sample=is_sample,
                 )
+
+
+_NO_PARTITION = "this run has no partition; choose the game day to materialize"
+
+
+def _day_of(run: dg.DagsterRun, settings: Settings) -> str:
+    """The run's game day. Dagster itself takes any text for a run's partition.
+
+    Raises:
+        SettingsError: it has none, or it is no day that is over and not before `START_DATE`.
+    """
+    if (name := run.tags.get(PARTITION_TAG)) is None:
+        raise SettingsError(_NO_PARTITION)
+    return settings.parse_day(name).isoformat()
 
 
 def _recall(instance: dg.DagsterInstance, run_id: str) -> DayRun:

@@ -177,6 +177,16 @@ def test_a_backfill_fills_a_range_of_partitions(loop: Loop) -> None:
     loop.until("the backfill's runs", lambda: all(loop.runs_of(day)[0]["status"] == "SUCCESS" for day in days))
 
 
+def test_a_run_of_no_real_day_fails_in_one_sentence_that_is_reported_once(loop: Loop) -> None:
+    """The UI's API takes any text for a partition."""
+    run_id = loop.launch("2025-3-4")
+    loop.until("the run's end", lambda: loop.status(run_id) == "FAILURE")
+    alert = "ALERT daily_backup 2025-3-4: '2025-3-4' is not a date; write it as YYYY-MM-DD"
+    loop.until("the alert", lambda: alert in loop.log())
+    assert loop.log().count(alert) == 1
+    assert not loop.was_asked_for("2025-3-4")
+
+
 def test_terminate_ends_a_run_within_seconds_and_its_day_is_free(loop: Loop) -> None:
     day = "2025-02-01"
     loop.stalled[day] = threading.Event()
