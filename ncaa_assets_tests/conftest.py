@@ -32,6 +32,7 @@ hypothesis.settings.load_profile("without a clock")
 # databases, a daemon, a package index) beside one that computes, so that none of them is the last to end.
 _FIRST = (
     "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "ui/test_services.py",
+    "runs/test_beside_others.py",
     "deployment/test_image.py",
     "commands/test_aws_day.py", "commands/test_s3_day.py", "runs/test_ecs.py", "commands/test_ranges.py",
     "commands/test_verify.py",
