@@ -78,8 +78,12 @@ moved {
 resource "terraform_data" "ready_to_start" {
   lifecycle {
     precondition {
-      condition     = local.api_key_is_there
-      error_message = "The secret of the API key is empty: put the key into it first (`terraform output -raw put_key_command`), or name one that has it."
+      condition = local.api_key_is_there
+      error_message = (
+        local.makes_api_key ? "The secret of the API key is empty: put the key into it first (`terraform output -raw put_key_command`), or name one that has it."
+        : local.api_key_json_key == null ? "The secret that rapidapi_secret_arn names is empty: put the key into it, as its whole text, or name one that has it."
+        : "The secret that rapidapi_secret_arn names is empty: put {\"${local.api_key_json_key}\": \"…\"} with the key into it, or name one that has it."
+      )
     }
     precondition {
       condition     = !local.started || length(var.alert_emails) == 0 || length(local.unconfirmed) < length(toset(var.alert_emails))
