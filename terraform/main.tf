@@ -42,6 +42,16 @@ locals {
   }
 }
 
+# In another region nothing of what is in the state would be found, so that all of it would be made anew there and forgotten
+# here; and a database does not move to another network.
+resource "terraform_data" "place" {
+  triggers_replace = [var.aws_region, var.vpc_cidr]
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 check "protected" {
   assert {
     condition     = local.is_protected

@@ -244,6 +244,21 @@ def test_a_secret_is_known_by_its_whole_arn(on_demand: Terraform, account: Cloud
 
 @slow
 @pytest.mark.timeout(900)
+def test_a_secret_of_ones_own_that_is_empty_is_told_with_what_to_put_into_it(
+    on_demand: Terraform, account: Cloud
+) -> None:
+    """put_key_command puts nothing into it: it may hold other things too."""
+    arn = account.client("secretsmanager").create_secret(Name="an-empty-secret")["ARN"]
+    for field, text in (("rapid", '{"rapid": "…"} with the key'), ("", "the key into it, as its whole text")):
+        given = [f"-var=rapidapi_secret_arn={arn}", f"-var=rapidapi_secret_json_key={field}"]
+        said = on_demand.run("plan", "-input=false", f"-var=image_tag={IMAGE_TAG}", *given, code=1)
+        said = " ".join(said.replace("│", " ").split())
+        assert "The secret that rapidapi_secret_arn names is empty: put " in said
+        assert text in said
+
+
+@slow
+@pytest.mark.timeout(900)
 def test_the_daily_trigger_starts_catch_up_where_tasks_may_be(on_demand: Terraform, account: Cloud) -> None:
     outputs = on_demand.outputs()
     schedule = account.client("scheduler").get_schedule(Name="ncaa-on-demand-catch-up")
@@ -922,6 +937,8 @@ def destroying(deployed: Deployments, account: Cloud) -> Iterator[Background]:
         ("always_on", "-var=s3_bucket_name=renamed-archive"),
         ("always_on", "-var=ecr_repository_name=renamed"),
         ("on_demand", "-var=project_name=renamed"),
+        ("always_on", "-var=aws_region=eu-west-1"),
+        ("on_demand", "-var=vpc_cidr=10.48.0.0/20"),
     ],
 )
 def test_what_is_protected_is_refused_before_anything_changes(
