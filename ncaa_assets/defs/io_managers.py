@@ -57,8 +57,8 @@ class DocumentIOManager(dg.IOManager):
         if not _takes(of_one_day, kind):
             _refuse_type(context, declared, f"{kind.__name__}, or of several days as dict[str, {kind.__name__}]")
 
-        days = _Days(context, asset)
-        for day in days.asked:
+        days = _Days(context, asset, self._archive)
+        for day in days.to_read:
             try:
                 days.found[day] = self._archive.load(kind, day)
             except ObjectMissing:
@@ -103,8 +103,8 @@ class RowsIOManager(dg.IOManager):
         asset, declared = _asset(context, "rows", [_ROWS]), _declared(context)
         if not (_is_dict(declared) or declared in (Any, object) or get_origin(declared) is list):
             _refuse_type(context, declared, "list[dict[str, Any]], a dict a row; make your own table of them")
-        days = _Days(context, asset)
-        for day in days.asked:
+        days = _Days(context, asset, self._archive)
+        for day in days.to_read:
             days.found[day] = self._archive.table.day(day)
             # A day without games has no rows; one that is not backed up has no document either.
             if not days.found[day] and self._archive.store.info(HighlightsDay.key(day)) is None:
@@ -119,7 +119,7 @@ class RowsIOManager(dg.IOManager):
 class _Days:
     """The days that an input is mapped to, oldest first: those that are stored, and those that are not."""
 
-    def __init__(self, context: dg.InputContext, asset: str) -> None:
+    def __init__(self, context: dg.InputContext, asset: str, archive: Archive) -> None:
         if not context.has_asset_partitions:
             raise dg.DagsterInvariantViolationError(
                 f"{asset} has a partition for each game day; name the day that you want, such as "
@@ -127,8 +127,14 @@ class _Days:
             )
         self._context, self._asset = context, asset
         self.asked: Sequence[str] = sorted(context.asset_partition_keys)
+        self.to_read = self.asked
         self.found: dict[str, Any] = {}
         self.missing: list[str] = []
+        self._are_all = len(self.asked) > 1 and {*self.asked} >= {*context.asset_partitions_def.get_partition_keys()}
+        if self._are_all:  # years of which an archive may have a week
+            stored = {*archive.days()}
+            self.to_read = [day for day in self.asked if day in stored]
+            self.missing = [day for day in self.asked if day not in stored]
 
     def check(self, place: str) -> None:
         """Raises ObjectMissing where days are missing that the reader asked for.
@@ -137,8 +143,9 @@ class _Days:
         """
         if not self.missing:
             return
+        self.missing.sort()
         missing = ", ".join(self.missing[:3]) + (f" and {len(self.missing) - 3} more" if self.missing[3:] else "")
-        if self._context.definition_metadata.get(_ALLOW_MISSING) or self._are_all():
+        if self._context.definition_metadata.get(_ALLOW_MISSING) or self._are_all:
             days = plural(len(self.asked), "day")
             log.warning("loaded %s of %s of %s; not stored yet: %s", len(self.found), days, self._asset, missing)
             return
@@ -146,9 +153,6 @@ class _Days:
             f"{self._asset} of {missing} is not stored yet ({place}); materialize {self._asset} first, or leave out "
             f'such days by dg.AssetIn(metadata={{"{_ALLOW_MISSING}": True}})'
         )
-
-    def _are_all(self) -> bool:
-        return len(self.asked) > 1 and set(self.asked) >= {*self._context.asset_partitions_def.get_partition_keys()}
 
 
 def _asset(context: dg.InputContext, manager: str, assets: Sequence[str]) -> str:
