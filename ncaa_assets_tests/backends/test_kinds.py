@@ -2,6 +2,7 @@
 output must be. What the copier refuses before that stands in `video/test_kinds.py`."""
 
 import hashlib
+import os
 import struct
 import subprocess
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from ncaa_assets.media.probe import read_facts
 from ncaa_assets.media.profile import PROFILE
 from ncaa_assets.ports import EncodeRequest, ObjectStore, Transcoder
 from ncaa_assets.record.models import CopiedVideo, ProcessedVideo
+from ncaa_assets.settings import heed_aws_region
 from ncaa_assets_tests.loopback.aws import Cloud
 
 pytestmark = pytest.mark.slow
@@ -234,11 +236,22 @@ class Encoder:
         return isinstance(self.transcoder, MediaConvertTranscoder)
 
 
-@pytest.fixture(params=["ffmpeg", "MediaConvert"])
-def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> Encoder:
+# A bucket and a role of a real account, where a person names them (docs/first-deployment.md), and the way there.
+REAL = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "NCAA_REAL_"))}
+
+
+@pytest.fixture(params=["ffmpeg", "MediaConvert", *(["account"] if "NCAA_REAL_BUCKET" in REAL else [])])
+def encoder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     if request.param == "ffmpeg":
         folder = LocalStore(tmp_path / "archive")
         return Encoder(folder, FfmpegTranscoder(folder, PROFILE, concurrency=2, timeout=60))
+    if request.param == "account":
+        for name, value in REAL.items():
+            monkeypatch.setenv(name, value)
+        heed_aws_region()
+        bucket, role = S3Store(boto3.client("s3"), REAL["NCAA_REAL_BUCKET"]), REAL["NCAA_REAL_ROLE"]
+        client = boto3.client("mediaconvert")
+        return Encoder(bucket, MediaConvertTranscoder(client, bucket, PROFILE, role=role, queue=None, timeout=280))
     cloud: Cloud = request.getfixturevalue("cloud")
     cloud.make_bucket(BUCKET)
     bucket = S3Store(boto3.client("s3"), BUCKET)

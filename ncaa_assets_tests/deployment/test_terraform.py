@@ -4,6 +4,7 @@ Two whole deployments lie beside each other in the account, one always on and on
 the variables. Where moto forgets something that matters, a comment names it.
 """
 
+import fnmatch
 import json
 import os
 import re
@@ -34,13 +35,13 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.names import JOB_NAME, SENSOR
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, run_day
-from ncaa_assets_tests.loopback import aws_cli, cloudwatch, eventbridge, fargate, sns
+from ncaa_assets_tests.loopback import aws_cli, cloudwatch, deploying, eventbridge, fargate, sns
 from ncaa_assets_tests.loopback.aws import Call, Cloud, running_cloud
 from ncaa_assets_tests.loopback.fargate import running_fargate
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.mediaconvert import REGION
-from ncaa_assets_tests.loopback.permissions import Place, actions, many, needed, refused
+from ncaa_assets_tests.loopback.permissions import Place, actions, allows, many, needed, refused
 from ncaa_assets_tests.loopback.postgres import running_postgres
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
 from ncaa_assets_tests.loopback.terraform import ACCESS_KEY as TERRAFORM_KEY
@@ -67,10 +68,23 @@ SET_ELSEWHERE = {"NCAA_DEPLOYMENT", "DATA_DIR", "RAPIDAPI_SECRET_ID", "S3_ENDPOI
 slow = pytest.mark.slow
 
 
+class Calls(list[Call]):
+    """The calls of an account, of which Terraform's are kept beside, whatever a test clears away."""
+
+    def __init__(self) -> None:
+        self.of_terraform: set[Call] = set()
+
+    def append(self, call: Call) -> None:
+        if call.by == TERRAFORM_KEY:
+            self.of_terraform.add(call)
+        super().append(call)
+
+
 @pytest.fixture(scope="module")
 def account() -> Iterator[Cloud]:
     """An account of this file's own: the one of other tests is emptied between them."""
     with running_cloud() as cloud:
+        cloud.calls = Calls()
         cloud.make_service_roles()
         yield cloud
 
@@ -160,8 +174,10 @@ def without_tls(account: Cloud, bucket: str) -> Iterator[None]:
     s3 = account.client("s3")
     policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
     s3.delete_bucket_policy(Bucket=bucket)
-    yield
-    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    try:
+        yield
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
 
 
 # ---- Without an account ---------------------------------------------------------------------------------------------
@@ -527,7 +543,7 @@ def test_what_was_there_comes_back_by_the_commands_of_the_outputs(
 ) -> None:
     aws_cli.install(tmp_path)
     outputs = getattr(deployed, which).outputs()
-    bucket, key = outputs["s3_bucket_name"], "highlights/2025-03-09.json"
+    bucket, key = outputs["s3_bucket_name"], "highlights/2024-12-01.json"
     name = f"ncaa/{key}" if which == "on_demand" else key
     environment = {**account.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}", "KEY": key, "AT": "2020-01-01"}
 
@@ -544,13 +560,16 @@ def test_what_was_there_comes_back_by_the_commands_of_the_outputs(
         s3.delete_object(Bucket=bucket, Key=name)
         first = s3_backends[ACCOUNT]["aws"].buckets[bucket].keys.getlist(name)[0]
         first.last_modified = datetime(2025, 3, 10, 9)  # noqa: DTZ001 - as moto has it
-        assert "There was no highlights/2025-03-09.json at 2020-01-01" in said("restore_command").stderr
+        assert "There was no highlights/2024-12-01.json at 2020-01-01" in said("restore_command").stderr
         versions = [line.split() for line in said("versions_command").stdout.splitlines()]
         assert [line[1:] for line in versions] == [["6", "False"], ["5", "False"]]
         environment["AT"] = "2025-03-10T18:00:00Z"
         done = said("restore_command")
         assert done.returncode == 0, done.stderr
         assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"whole"
+        listed = s3.list_object_versions(Bucket=bucket, Prefix=name)
+        for one in listed["Versions"] + listed["DeleteMarkers"]:
+            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
 
     environment |= {"TABLE": f"{which}-restored", "AT": datetime.now(UTC).isoformat()}
     assert "ACTIVE" in said("restore_table_command").stdout
@@ -915,6 +934,9 @@ def destroying(deployed: Deployments, account: Cloud) -> Iterator[Background]:
         if call.operation == "PutBucketVersioning":
             s3.put_bucket_versioning(Bucket=call.key, VersioningConfiguration={"Status": "Enabled"})
 
+    bucket = deployed.on_demand.outputs()["s3_bucket_name"]
+    with without_tls(account, bucket):
+        s3.put_object(Bucket=bucket, Key="ncaa/highlights/2025-03-09.json", Body=b"{}")
     account.after = keep_versioning
     deployed.on_demand.unprotect()
     said = deployed.on_demand.apply()
@@ -1039,7 +1061,7 @@ def test_the_first_deployment_works_in_the_readmes_order(
 def test_it_all_goes_again_and_only_when_that_was_asked_for(
     deployed: Deployments, account: Cloud, destroying: Background
 ) -> None:
-    """The last test of this file: nothing is left of either deployment after it."""
+    """Nothing is left of the deployment on demand after it."""
     s3, bucket = account.client("s3"), deployed.always_on.outputs()["s3_bucket_name"]
     with without_tls(account, bucket):
         s3.put_object(Bucket=bucket, Key="highlights/2025-03-09.json", Body=b"{}")
@@ -1055,3 +1077,67 @@ def test_it_all_goes_again_and_only_when_that_was_asked_for(
     ]
     assert not [one for one in s3.list_buckets()["Buckets"] if "demand" in one["Name"]]
     assert not account.client("rds").describe_db_clusters()["DBClusters"]
+
+
+# ---- Who deploys: terraform/deployer-policy.json, held to all that Terraform asked above -----------------------------
+
+# What of the policy no request here takes, and what it is for.
+_DEPLOYING_UNSEEN = {
+    "iam:CreateServiceLinkedRole",  # the first step of the page
+    "ecr:GetAuthorizationToken", "ecr:*Layer*", "ecr:BatchGetImage", "ecr:PutImage*",  # pushing the image
+    "ecs:RunTask", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:ExecuteCommand", "ssm:StartSession",  # doctor and UI
+    "logs:FilterLogEvents",  # the log
+    # Changes that are not made here.
+    "ec2:DeleteTags", "ec2:ModifySubnetAttribute", "ec2:ModifyVpcEndpoint",
+    "ecr:UntagResource", "ecs:UpdateCluster", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+    "iam:UpdateRoleDescription",
+}  # fmt: skip
+
+
+def deployers_policy(project: str, table: str) -> list[dict[str, Any]]:
+    """The statements of the policy, filled as the page says."""
+    text = (SOURCE / "deployer-policy.json").read_text("utf-8")
+    for name, value in {"ACCOUNT": ACCOUNT, "REGION": REGION, "PROJECT": project, "TABLE": table}.items():
+        text = text.replace(name, value)
+    statements: list[dict[str, Any]] = json.loads(text)["Statement"]
+    return statements
+
+
+@slow
+@pytest.mark.timeout(900)
+def test_a_deployer_needs_what_the_policy_has_and_no_more(
+    deployed: Deployments, account: Cloud, destroying: Background, second_plans: dict[str, str]
+) -> None:
+    """The last test of this file, after all that is applied, planned and destroyed in it."""
+    assert isinstance(account.calls, Calls)
+    destroying.said()
+    # A parameter and a secret of a person's own are not in the policy, as the page says.
+    ours = [call for call in account.calls.of_terraform if call.service != "ssm" and "a-secret" not in call.key]
+    asked = deploying.needs(ours, place_of(deployed.always_on), "ncaa-assets")
+    policies = [deployers_policy("ncaa-assets", "SportsHighlights"), deployers_policy("ncaa-on-demand", "OnDemand")]
+    missing = {
+        (need.action, need.resource)
+        for need in asked
+        if not any(allows(policy, need.action, need.resource, need.context) for policy in policies)
+    }
+    assert missing == set()
+    useless = {
+        pattern
+        for pattern in actions(policies[0])
+        if not any(fnmatch.fnmatchcase(need.action, pattern) for need in asked)
+    }
+    assert useless == _DEPLOYING_UNSEEN
+
+
+def test_the_policy_of_a_deployer_is_not_longer_than_iam_takes() -> None:
+    """6,144 characters without white space ("IAM and AWS STS quotas"), also with the longest name that a project may
+    have."""
+    text = (SOURCE / "deployer-policy.json").read_text("utf-8")
+    for name, value in {
+        "ACCOUNT": ACCOUNT,
+        "REGION": "ap-southeast-1",
+        "PROJECT": "a" * 24,
+        "arn:aws:": "arn:aws-us-gov:",
+    }.items():
+        text = text.replace(name, value)
+    assert len(re.sub(r"\s", "", text)) <= 6144
