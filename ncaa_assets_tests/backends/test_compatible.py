@@ -21,6 +21,7 @@ from ncaa_assets.retry import RetryPolicy
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.loopback import aws, s3_rules
 from ncaa_assets_tests.loopback.aws import Cloud, dropped_after
+from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.s3_rules import Lacks
 from ncaa_assets_tests.loopback.seaweedfs import SeaweedFS
 
@@ -382,8 +383,10 @@ def test_over_https_too_nothing_is_sent_that_only_some_stores_know(monkeypatch: 
 
     def answer(request: AWSPreparedRequest, **_: Any) -> Any:
         sent.append(request)
-        headers: Any = HeadersDict({"ETag": '"1"', "Content-Length": "0"})
-        return AWSResponse(request.url, 200, headers, HTTPResponse(io.BytesIO(), preload_content=False))
+        listing = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+        body = listing if request.method == "GET" else b""
+        headers: Any = HeadersDict({"ETag": '"1"', "Content-Length": str(len(body))})
+        return AWSResponse(request.url, 200, headers, HTTPResponse(io.BytesIO(body), preload_content=False))
 
     events: Any = client.meta.events
     events.register("before-send.s3", answer)
@@ -400,3 +403,26 @@ def test_over_https_too_nothing_is_sent_that_only_some_stores_know(monkeypatch: 
         names = {name.lower() for name in request.headers}
         assert "content-md5" in names
         assert not [name for name in names if "checksum" in name or "trailer" in name or name == "content-encoding"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_told_and_not_followed(server: ScriptedServer, cloud: Cloud, status: int) -> None:
+    elsewhere = server.on("/elsewhere", Reply(b"a secret"))
+    server.on(f"/{BUCKET}", Reply(status=status, headers={"Location": elsewhere}))
+    with pytest.raises(StoreError) as caught:
+        opened(server.url("")).check_writes()
+    assert str(caught.value) == (
+        f"the store at store.example:9000 redirects ListObjectsV2 to {elsewhere}, which is not followed; set "
+        "S3_ENDPOINT_URL to the store's own address, with https where it wants that"
+    )
+    assert server.times("/elsewhere") == 0
+
+
+def test_a_web_page_is_no_empty_archive(server: ScriptedServer, cloud: Cloud) -> None:
+    page = Reply(b"<html><body>Sign in</body></html>", content_type="text/html")
+    for path in (f"/{BUCKET}", f"/{BUCKET}/{PREFIX}/{KEY}"):
+        server.on(path, page)
+    store = opened(server.url(""))
+    for act in (store.check_writes, lambda: list(store.list("highlights/")), lambda: store.read(KEY)):
+        with pytest.raises(StoreError, match=r"does not speak S3's protocol \(text/html\); set S3_ENDPOINT_URL to"):
+            act()

@@ -26,6 +26,9 @@ _BUSY = {
     "RequestLimitExceeded", "ProvisionedThroughputExceededException", "RequestThrottled", "503",
 }  # fmt: skip
 
+# Our own codes, of what answers in the place of a store: a redirect to elsewhere, or something that is not S3's.
+REDIRECTED, NO_STORE = "Redirected", "NoStore"
+
 
 @dataclass(frozen=True)
 class Service:
@@ -162,6 +165,12 @@ def _refusal(what: str, error: boto_errors.ClientError, code: str, service: Serv
         return f"{what} is too busy ({code} from {operation}), despite retries; run it again later"
     if code in ("AuthorizationHeaderMalformed", "InvalidRegionName", "PermanentRedirect"):
         return f"{service.name} is asked with the name of another region ({message}); set AWS_REGION to its own"
+    if code == REDIRECTED:
+        sent = f"{service.name} redirects {operation} to {message or 'nowhere'}, which is not followed"
+        return f"{sent}; set {service.where} to the store's own address, with https where it wants that"
+    if code == NO_STORE:
+        found = f"what answers {operation} as {service.name} does not speak S3's protocol ({message or 'no type'})"
+        return f"{found}; set {service.where} to the address of the store's S3 interface, not of its web pages"
     if code == "RequestTimeTooSkewed":
         return f"this machine's clock is wrong by more than {service.name} accepts; set it, then run it again"
     return f"{operation} on {what} failed with {code or 'no code'}: {message or one_line(error)}"

@@ -5,13 +5,14 @@ version 4 signatures, and no checksums beyond what is asked for. boto3 finds the
 """
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from ncaa_assets.backends.aws.boto import Service, explained
+from ncaa_assets.backends.aws.boto import NO_STORE, REDIRECTED, Service, explained
 from ncaa_assets.backends.aws.clients import retries
 from ncaa_assets.retry import RetryPolicy
 
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 # R2 takes it for its `auto`, MinIO and SeaweedFS take any, and DigitalOcean asks for it.
 _ANY_REGION = "us-east-1"
+
+# What no answer of a store lacks. A web page has none of it, and would pass for an empty listing.
+_NEVER_LACKING = {
+    "ListObjectsV2": "IsTruncated",
+    "HeadObject": "ETag",
+    "GetObject": "ETag",
+    "PutObject": "ETag",
+    "UploadPart": "ETag",
+    "CreateMultipartUpload": "UploadId",
+}
 
 
 def host_of(endpoint: str) -> str:
@@ -53,4 +64,24 @@ def store_client(endpoint: str, retry: RetryPolicy) -> "S3Client":
         session = boto3.session.Session()
         region = session.region_name or region_of(endpoint)
         client: S3Client = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    client.meta.events.register_first("needs-retry.s3", _refuse_what_is_no_store)
     return client
+
+
+def _refuse_what_is_no_store(response: tuple[Any, dict[str, Any]] | None, operation: Any, **_others: object) -> None:
+    """Refuses a redirect and an answer that is not S3's. botocore follows a redirect only to another region, and asks
+    about that without end where the answer names none.
+
+    Raises:
+        ClientError: with the code `REDIRECTED` or `NO_STORE`.
+    """
+    if response is None:
+        return  # there is no answer
+    http, parsed = response
+    if 300 < http.status_code < 400 and http.status_code != 304 and "x-amz-bucket-region" not in http.headers:
+        code, message = REDIRECTED, http.headers.get("location", "")
+    elif http.status_code < 300 and _NEVER_LACKING.get(operation.name, "ResponseMetadata") not in parsed:
+        code, message = NO_STORE, http.headers.get("content-type", "")
+    else:
+        return
+    raise ClientError({"Error": {"Code": code, "Message": message}}, operation.name)
