@@ -120,7 +120,11 @@ def lines() -> Iterator[Line]:
     elif settings.ncaa_deployment == "s3":
         from ncaa_assets.backends.s3.doctor import examine_store  # noqa: PLC0415 - such a deployment has boto3
 
-        yield from _each(("store", lambda: examine_store(opened().store)))
+        for line in _each(("store", lambda: examine_store(opened().store))):
+            yield line
+            if line.mark is Mark.FAIL:  # each of the rest would ask the store first, wait as long, and say the same
+                yield Line(Mark.WARN, "rest", "archive, rows, days and API are looked at once the store can be used")
+                return
         yield from _each(("archive", lambda: _archive(opened())), ("rows", lambda: _rows(opened())))
         if settings.encode != "never":
             yield from _each(("ffmpeg", lambda: _ffmpeg(settings)))

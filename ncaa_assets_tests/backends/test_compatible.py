@@ -426,3 +426,11 @@ def test_a_web_page_is_no_empty_archive(server: ScriptedServer, cloud: Cloud) ->
     for act in (store.check_writes, lambda: list(store.list("highlights/")), lambda: store.read(KEY)):
         with pytest.raises(StoreError, match=r"does not speak S3's protocol \(text/html\); set S3_ENDPOINT_URL to"):
             act()
+
+
+def test_a_listing_that_is_broken_off_is_no_whole_one(server: ScriptedServer, cloud: Cloud) -> None:
+    """The client's own paginator takes a page without a token for the last one, whatever it says of itself."""
+    listing = b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"
+    server.on(f"/{BUCKET}", Reply(listing, content_type="application/xml"))
+    with pytest.raises(StoreError, match="broke off a listing of s3://"):
+        list(opened(server.url("")).list("highlights/"))

@@ -134,6 +134,8 @@ def test_a_store_without_conditional_writes_gets_no_backup_and_one_sentence(
     examined = command("doctor", **mine)
     assert examined.returncode == 1
     assert f"fail  store        the store at {host} takes no heed of" in examined.stdout
+    assert examined.stdout.count("takes no heed of") == 1
+    assert "No: 1 thing would stop it" in examined.stdout
 
 
 def _run(settings: Settings, environment: dict[str, str]) -> None:

@@ -177,6 +177,11 @@ class S3Store(ObjectStore):
                     key = entry["Key"].removeprefix(self._prefix)
                     if not any(part.startswith(".") for part in key.split("/")) and self._is_there(entry):
                         yield ObjectInfo(key=key, size=entry["Size"], version=entry["ETag"])
+                if page.get("IsTruncated") and not page.get("NextContinuationToken"):
+                    raise StoreError(
+                        f"{self._service.name} broke off a listing of {self.uri(prefix)} without a word on how it goes "
+                        "on; run it again, and if it stays so, take another store"
+                    )
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
         name = self._name(key)
