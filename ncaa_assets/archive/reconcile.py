@@ -359,8 +359,10 @@ def doubts(document: Document) -> list[Finding]:
     problem = "; ".join(document.doubts[:3])
     if len(document.doubts) > 3:
         problem += f"; and {len(document.doubts) - 3} more"
-    keep = f"or to keep what it says, {_rerun(document.date)}: it is written again with its checksum"
-    remedy = f"{_put_back(type(document), document.date)}; {keep}"
+    remedy = _put_back(type(document), document.date)
+    # A run keeps no record that is another than the one that came: then there is only the earlier version.
+    if not (isinstance(document, HighlightsDay) and records(document).findings):
+        remedy += f"; or to keep what it says, {_rerun(document.date)}: it is written again with its checksum"
     return [Finding(document.date, document.asset, document.key(document.date), problem, remedy)]
 
 

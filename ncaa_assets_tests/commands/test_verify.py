@@ -306,6 +306,19 @@ def test_a_document_that_was_edited_is_a_difference_until_its_day_is_backed_up(
     assert '"edited": 1' in path.read_text("utf-8"), "what another program added is kept"
 
 
+def test_of_a_record_that_was_edited_only_the_earlier_version_is_advised(verify: Said, good: Good) -> None:
+    """A backup of its day would fail: it keeps no record that is another than the one that came."""
+    path = Path(f"data/highlights/{SECOND}.json")
+    document = json.loads(path.read_text("utf-8"))
+    document["data"][0]["title"] = "another title"
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=2), "utf-8")
+    code, said = verify()
+    assert code == 1
+    assert EDITED in said
+    assert "has another content in the day's JSON than was recorded when it came" in said
+    assert "or to keep what it says" not in said
+
+
 def test_an_archives_identity_that_was_edited_is_a_difference_until_a_day_is_backed_up(
     verify: Said, good: Good
 ) -> None:
