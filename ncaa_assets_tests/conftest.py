@@ -189,6 +189,7 @@ def seaweedfs(_seaweedfs_of_the_session: "SeaweedFS", monkeypatch: pytest.Monkey
     """SeaweedFS on loopback, with this process's environment leading there. All tests share one server."""
     for name, value in _seaweedfs_of_the_session.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it remembers the credentials of the tests before
     return _seaweedfs_of_the_session
 
 
