@@ -264,7 +264,7 @@ def test_a_secret_of_ones_own_that_is_empty_is_told_with_what_to_put_into_it(
     on_demand: Terraform, account: Cloud
 ) -> None:
     """put_key_command puts nothing into it: it may hold other things too."""
-    arn = account.client("secretsmanager").create_secret(Name="an-empty-secret")["ARN"]
+    arn = account.client("secretsmanager").create_secret(Name="a-secret-that-is-empty")["ARN"]
     for field, text in (("rapid", '{"rapid": "…"} with the key'), ("", "the key into it, as its whole text")):
         given = [f"-var=rapidapi_secret_arn={arn}", f"-var=rapidapi_secret_json_key={field}"]
         said = on_demand.run("plan", "-input=false", f"-var=image_tag={IMAGE_TAG}", *given, code=1)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -90,6 +91,11 @@ def until(what: str, there: Callable[[], object], seconds: float = 60) -> None:
     while not there():
         assert time.monotonic() < deadline, f"{what} never came about"
         time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -229,6 +235,8 @@ def test_on_ecs_the_web_server_stands_alone_beside_a_code_server(tmp_path: Path,
     arguments = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-m", "ncaa_assets.definitions"]
     with subprocess.Popen([program, *arguments], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as code:
         try:
+            # ECS starts the web server only where the code server is healthy, for it never asks a second time.
+            until("the code server", lambda: listens(port))
             process, base = start_ui(tmp_path, environment, "--only-web", "workspace.yaml", "--host", "127.0.0.1")
             try:
                 until_it_answers(base, process, tmp_path / "ui.log")
