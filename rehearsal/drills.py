@@ -5,11 +5,11 @@ saw.
 """
 
 import json
+import re
 from collections.abc import Callable
 
 from ncaa_assets_tests.loopback import aws
 from ncaa_assets_tests.loopback.running_ui import launch
-from ncaa_assets_tests.loopback.terraform import ACCESS_KEY as TERRAFORM_KEY
 from rehearsal.world import KEY, TAGS, WRONG_KEY, Deployment, World, finished, last_days, until
 
 Drill = Callable[[World], str]
@@ -237,13 +237,12 @@ def protected_change(world: World) -> str:
     The plan is refused before anything changes.
     """
     it = world.always_on
-    calls = len(world.cloud.calls)
     for slip in ("-destroy", "-var=always_on=false", "-var=dynamodb_table=Renamed"):
         said = it.terraform.run("apply", "-input=false", "-auto-approve", slip, code=1)
         assert "Instance cannot be destroyed" in said, said
-    changed = [one for one in world.cloud.calls[calls:] if one.by == TERRAFORM_KEY and one.changes]
-    assert not changed, changed
-    return "three times refused, no request that changes anything"
+        # Another apply may change the other deployment meanwhile: Terraform's words tell what it did to this one.
+        assert not re.search(r": (Creating|Modifying|Destroying)\.\.\.", said), said
+    return "three times refused, nothing created, modified or destroyed"
 
 
 def two_catch_ups(world: World) -> str:
