@@ -21,7 +21,6 @@ from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.backends.s3.rows import RowsFile
 from ncaa_assets.ports import HighlightTable, ObjectStore
-from ncaa_assets.record import calendar
 from ncaa_assets.record.models import D, Document, HighlightsDay
 from ncaa_assets.record.rows import Row, merge_row
 from ncaa_assets.settings import Settings
@@ -83,9 +82,7 @@ class Archive:
 
     def days(self) -> list[str]:
         """The days whose listing is stored, oldest first."""
-        prefix, ending = f"{HighlightsDay.asset}/", ".json"
-        names = (info.key.removeprefix(prefix) for info in self.store.list(prefix))
-        return sorted(day for name in names if calendar.is_day(day := name.removesuffix(ending)) and day != name)
+        return sorted(documents.versions(self.store, HighlightsDay))
 
     @contextmanager
     def lease(self, day: str, *, owner: str, seconds: float | None = None) -> Iterator["HeldDay"]:

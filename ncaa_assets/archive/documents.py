@@ -6,6 +6,7 @@ lease let both work on a day.
 
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.ports import Expect, ObjectStore
+from ncaa_assets.record import calendar
 from ncaa_assets.record.models import D, Document
 from ncaa_assets.record.written import from_bytes, to_bytes
 
@@ -23,6 +24,13 @@ def load(store: ObjectStore, kind: type[D], day: str) -> D:
     document = from_bytes(kind, data, store.uri(key), expected={"date": day})
     document._read_at = version
     return document
+
+
+def versions(store: ObjectStore, kind: type[D]) -> dict[str, str]:
+    """The days that have a document of this kind, each with its version, in the order of the store's listing."""
+    prefix = f"{kind.asset}/"
+    days = ((info.key.removeprefix(prefix).removesuffix(".json"), info) for info in store.list(prefix))
+    return {day: info.version for day, info in days if calendar.is_day(day) and info.key == kind.key(day)}
 
 
 def load_or_new(store: ObjectStore, kind: type[D], day: str) -> D:

@@ -16,7 +16,6 @@ from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.s3.rows import RowsFile
 from ncaa_assets.failures import DocumentDamaged, ObjectMissing
 from ncaa_assets.ports import HighlightTable, MergeRow, ObjectStore
-from ncaa_assets.record import calendar
 from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.record.rows import Row, merge_row, rows_of
 
@@ -49,13 +48,7 @@ class RowView(HighlightTable):
 
     def behind(self) -> list[str]:
         """The days whose documents are others than their rows were made from."""
-        return self._behind(self._listed())
-
-    def _listed(self) -> dict[str, str]:
-        """The days that have a document, each with its version."""
-        prefix = f"{HighlightsDay.asset}/"
-        days = ((one.key.removeprefix(prefix).removesuffix(".json"), one) for one in self._store.list(prefix))
-        return {day: one.version for day, one in days if calendar.is_day(day) and one.key == HighlightsDay.key(day)}
+        return self._behind(documents.versions(self._store, HighlightsDay))
 
     def _behind(self, listed: dict[str, str]) -> list[str]:
         made = self._file.made_from()
@@ -63,7 +56,7 @@ class RowView(HighlightTable):
 
     def _catch_up(self) -> None:
         with self._lock:
-            listed = self._listed()
+            listed = documents.versions(self._store, HighlightsDay)
             behind = self._behind(listed)
             if len(behind) >= _MANY:
                 log.warning("making the rows of %d days from their JSON, in %s", len(behind), self.uri())
