@@ -24,6 +24,8 @@ RUN PYTHONPATH=/opt/build pip --python /opt/venv/bin/python install --no-cache-d
         --prefix /opt/package /src
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
+LABEL org.opencontainers.image.title="ncaa-assets" \
+      org.opencontainers.image.version="0.1.0"
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin dagster
 # The packages are one layer, which only changes with the lock. The project is another, which is small.
 COPY --from=build /opt/venv /opt/venv
@@ -33,7 +35,8 @@ WORKDIR /opt/dagster
 COPY ncaa_assets/instance/local.yaml local/dagster.yaml
 COPY ncaa_assets/instance/ecs.yaml ecs/dagster.yaml
 COPY ncaa_assets/instance/ecs_workspace.yaml ecs/workspace.yaml
-RUN chown -R dagster:dagster /opt/dagster
+# A volume that is mounted on `data` takes its owner from here.
+RUN mkdir data && chown -R dagster:dagster /opt/dagster
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NCAA_ASSETS_IMAGE=1 \

@@ -5,13 +5,21 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: backup ui install test lint scan rehearsal bench lock screenshots clean
+# A misspelt DAY would back up yesterday without a word.
+$(foreach name,Day day Date DATE date,$(if $(findstring command,$(origin $(name))),\
+	$(error write DAY=$(or $($(name)),2025-03-09) instead of $(name)=$($(name)))))
+
+.PHONY: backup watch ui install test lint scan rehearsal bench lock screenshots wheel clean
 
 backup: $(VENV)/.local-ready
 	@$(RUN)/ncaa-assets backup $(if $(DAY),--date "$(DAY)")
 
+# The page of the newest day that has a video, or of DAY.
+watch: $(VENV)/.local-ready
+	@$(RUN)/ncaa-assets gallery --date "$(or $(DAY),newest)"
+
 ui: $(VENV)/.local-ready
-	@$(RUN)/ncaa-assets ui
+	@$(RUN)/ncaa-assets ui $(if $(PORT),--port "$(PORT)")
 
 # What `make backup` sets up, and extras beside it: make install EXTRAS=aws,pages
 comma := ,
@@ -43,14 +51,19 @@ scan: .venv-checkov/.ready
 # The whole deployment on this machine. Needs Terraform; where NCAA_BUILD_IMAGE names a tool (.ci/run sets it), days run in
 # the image's files.
 rehearsal: $(VENV)/.dev-ready
-	$(RUN)/python -m rehearsal
+	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m rehearsal
 
 bench: $(VENV)/.dev-ready
 	$(RUN)/python -m bench
 
-# The README's pictures of the UI; needs Chromium (Debian: apt-get install chromium).
+# The pictures of the documents and the README's recording; needs Chromium (Debian: apt-get install chromium).
 screenshots: $(VENV)/.dev-ready
 	$(RUN)/python docs/screenshots.py
+	$(RUN)/python docs/recording.py
+
+# dist/ncaa_assets-VERSION-py3-none-any.whl, which installs without a clone.
+wheel: $(VENV)/.dev-ready
+	$(RUN)/python -m flit_core.wheel
 
 # Locks with hashes for all platforms and Pythons, without addresses of an index. Needs uv.
 COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
@@ -60,7 +73,8 @@ lock:
 	$(COMPILE) --extra aws -o requirements/aws.lock
 	$(COMPILE) --extra s3 -o requirements/s3.lock
 	$(COMPILE) --extra pages -o requirements/pages.lock
-	$(COMPILE) --extra local --extra aws --extra s3 --extra pages --group dev -o requirements/dev.lock
+	$(COMPILE) --extra analysis -o requirements/analysis.lock
+	$(COMPILE) --extra local --extra aws --extra s3 --extra pages --extra analysis --group dev -o requirements/dev.lock
 
 $(VENV)/.%-ready: requirements/%.lock pyproject.toml
 	@$(call install,$<)
@@ -68,7 +82,7 @@ $(VENV)/.%-ready: requirements/%.lock pyproject.toml
 
 # Each extra has a lock; where there is none, its name is told.
 requirements/%.lock:
-	@echo "There is no extra '$*'. EXTRAS takes aws, s3 and pages, with commas between them." >&2; exit 2
+	@echo "There is no extra '$*'. EXTRAS takes aws, s3, pages and analysis, with commas between them." >&2; exit 2
 
 .NOTPARALLEL:
 
@@ -77,7 +91,9 @@ $(VENV)/.dev-ready: requirements/dev.lock pyproject.toml
 	@$(call install,requirements/dev.lock)
 	@touch $@ $(VENV)/.local-ready
 
-# Installs the packages from the lock by hash, then the project itself from this folder.
+# Installs the packages from the lock by hash, then the project itself from this folder. What is not imported is not
+# compiled, and the UI's source maps, which only serve its authors, go: a tenth of the room. yt-dlp is compiled, because
+# the process that imports it, anew for each page, may not keep what it compiles: half of a page's time.
 define install
 set -e; \
 $(PYTHON) -c 'import sys; sys.exit("ncaa-assets needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else 0'; \
@@ -88,9 +104,11 @@ if command -v uv >/dev/null 2>&1; then \
 	uv pip install -q --python $(RUN)/python --no-deps --no-build-isolation -e .; \
 else \
 	test -x $(RUN)/pip || $(PYTHON) -m venv $(VENV); \
-	$(RUN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(1); \
+	$(RUN)/pip install -q --disable-pip-version-check --no-compile --no-deps --require-hashes -r $(1); \
 	$(RUN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
-fi
+fi; \
+find $(VENV)/lib -path '*/dagster_webserver/webapp/*' -name '*.map' -delete; \
+find $(VENV)/lib -name yt_dlp -exec $(RUN)/python -m compileall -q '{}' ';' -prune
 endef
 
 clean:

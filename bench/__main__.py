@@ -1,6 +1,7 @@
-"""`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, the pace
-of the rows and of a merge, (verify.py, videos.py) of verifying and of copies, (quality.py) what an encode is worth, and
-(needed.py) how much faster it is to keep a video.
+"""`make bench`: what the project adds to Dagster's import, what a day costs beyond API, copy and encode, (overhead.py)
+what one of a long range costs beyond its own work, the pace of the rows and of a merge, (verify.py, restore.py,
+videos.py) of verifying, of restoring and of copies, (gallery.py) what a day's news costs in the gallery, and its
+search, (quality.py) what an encode is worth, and (needed.py) how much faster it is to keep a video.
 
 Each measurement runs in its own process, which also gives its own peak of resident memory. The median of several is
 printed beside the aim. Nothing is asserted: a person reads the figures.
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench import needed, quality, verify, videos
+from bench import gallery, needed, overhead, quality, restore, verify, videos
 
 ROUNDS = 5
 
@@ -128,10 +129,13 @@ print(json.dumps([taken["first"], taken["changed"], resource.getrusage(resource.
 def main() -> None:
     imports()
     day()
+    overhead.main()
     season()
     merging()
     verify.main()
+    restore.main()
     videos.main()
+    gallery.main()
     quality.main()
     needed.main()
 

@@ -1,5 +1,5 @@
-"""Makes the README's pictures again: days of the sample are backed up in a temporary folder and the real UI is
-photographed.
+"""Makes the pictures of the README and of the docs again: days of the sample are backed up in a temporary folder, and
+the real UI and the gallery are photographed.
 
 Needs Chromium on PATH (Debian: apt-get install chromium). `make screenshots` runs it.
 """
@@ -10,7 +10,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ncaa_assets.media.ffmpeg import ffmpeg_program
 from ncaa_assets.settings import Settings
@@ -21,6 +21,8 @@ PICTURES = Path(__file__).parent
 BACKED_UP = 10  # days, of
 PARTITIONS = 14
 WIDTH, HEIGHT = 1400, 800
+PHONE = {"width": 390, "height": 780}
+VIDEOS = 5  # a day
 
 
 def main() -> None:
@@ -31,7 +33,9 @@ def main() -> None:
     first = Settings().today() - timedelta(days=PARTITIONS)
     with (
         tempfile.TemporaryDirectory() as folder,
-        ui_with_a_sample(Path(folder), "--last", str(BACKED_UP), START_DATE=first.isoformat()) as base,
+        ui_with_a_sample(
+            Path(folder), "--last", str(BACKED_UP), START_DATE=first.isoformat(), VIDEO_COUNT=str(VIDEOS)
+        ) as base,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
@@ -43,6 +47,7 @@ def main() -> None:
         _partitions(page, base, newest)
         _run(page, base, newest)
         _poster(page, base, newest)
+        _gallery(browser, Path(folder, "data-sample", "gallery"))
         browser.close()
 
 
@@ -92,10 +97,28 @@ def _poster(page: Page, base: str, day: str) -> None:
     _save(page, "poster")
 
 
-def _save(page: Page, name: str, *, height: int = HEIGHT) -> None:
+def _gallery(browser: Browser, folder: Path) -> None:
+    """The gallery as it opens from the archive's folder."""
+    busiest = max(folder.glob("20*.html"), key=lambda page: page.stat().st_size)
+    light = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="light")
+    light.goto((folder / "index.html").as_uri())
+    _save(light, "gallery", height=1000)
+    light.keyboard.press("/")
+    light.keyboard.type("gonzga")
+    light.get_by_role("option").nth(1).wait_for()
+    _save(light, "gallery-search", height=640)
+    dark = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="dark")
+    dark.goto(busiest.as_uri())
+    _save(dark, "gallery-day", height=900)
+    phone = browser.new_page(viewport=PHONE, color_scheme="light")  # type: ignore[arg-type]
+    phone.goto((folder / "teams" / "duke-blue-devils.html").as_uri())
+    _save(phone, "gallery-phone", width=PHONE["width"], height=PHONE["height"])
+
+
+def _save(page: Page, name: str, *, width: int = WIDTH, height: int = HEIGHT) -> None:
     """A picture of the page's upper part, in few enough colours to be small."""
     page.wait_for_timeout(2000)  # graphs and plots move into place; nothing on the page tells when they stand
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+    clip = {"x": 0, "y": 0, "width": width, "height": height}
     picture = page.screenshot(clip=clip)  # type: ignore[arg-type]
     few = "split[a][b];[a]palettegen=max_colors=96[p];[b][p]paletteuse=dither=none"
     target = PICTURES / f"{name}.png"

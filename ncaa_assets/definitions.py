@@ -1,7 +1,7 @@
 """The wiring and nothing else: the assets, checks, resources and automation of the project. Read this first.
 
-highlights ─▶ backup_rows            a day's JSON ─▶ one row a highlight
-    └───────▶ videos ─▶ processed_videos    the first videos copied ─▶ encoded for the web
+highlights ─▶ backup_rows ────────────────┐             a day's JSON ─▶ one row a highlight
+    └───────▶ videos ─▶ processed_videos ─┴▶ gallery    the first videos copied ─▶ encoded ─▶ pages to watch them by
 """
 
 import re
@@ -10,8 +10,10 @@ import warnings
 import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.defs import by_nine
 from ncaa_assets.defs.assets import ASSETS
 from ncaa_assets.defs.checks import build_checks
+from ncaa_assets.defs.metadata import place
 from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.defs.resources import build_resources
 from ncaa_assets.defs.schedule import daily_job, daily_schedule
@@ -33,7 +35,7 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
     it for itself: what serves the UI lives for weeks, and credentials may be renewed meanwhile.
     """
     partitions = game_days(settings)
-    job = daily_job()
+    job, morning = daily_job(), by_nine.morning_job()
 
     def open_archive() -> Archive:
         return archive or Archive.open(settings)
@@ -45,19 +47,20 @@ def build_defs(settings: Settings, *, archive: Archive | None = None) -> dg.Defi
         objects, rows = {"local": ("file", "sqlite"), "aws": ("s3", "dynamodb"), "s3": ("s3", "sqlite")}[
             settings.ncaa_deployment
         ]
-        place = {rows if "table" in spec.kinds else objects}
+        kind = {rows if "table" in spec.kinds else objects}
         return spec.replace_attributes(
             partitions_def=partitions,
             group_name=group,
-            kinds=spec.kinds | place | mark,  # Dagster allows three
+            kinds=spec.kinds | kind | mark,  # Dagster allows three
+            metadata={**spec.metadata, **place(spec.key.path[-1], settings)},
             tags={**spec.tags, "deployment": settings.ncaa_deployment, "source": _tag(settings.source)},
         )
 
     return dg.Definitions(
         assets=dg.map_asset_specs(placed, ASSETS),
-        asset_checks=build_checks(partitions),
-        jobs=[job],
-        schedules=[daily_schedule(job, settings, open_archive)],
+        asset_checks=[*build_checks(partitions), by_nine.build_check(partitions, settings)],
+        jobs=[job, morning],
+        schedules=[daily_schedule(job, settings, open_archive), by_nine.morning_schedule(morning, settings)],
         sensors=[failure_sensor(settings, open_archive)],
         resources=build_resources(settings, open_archive),
         executor=dg.in_process_executor,
@@ -72,7 +75,14 @@ def build_reader_defs(settings: Settings, *, archive: Archive | None = None) -> 
         spec = dg.AssetSpec(asset.key, partitions_def=game_days(settings))
         return spec.with_io_manager_key(asset.get_io_manager_key_for_asset_key(asset.key))
 
-    resources = build_resources(settings, lambda: archive or Archive.open(settings))
+    def open_archive() -> Archive:
+        if archive is not None:
+            return archive
+        opened = Archive.open(settings)
+        opened.must_be_there()
+        return opened
+
+    resources = build_resources(settings, open_archive)
     return dg.Definitions(
         assets=[read_only(asset) for asset in ASSETS],
         resources={name: resources[name] for name in ("archive", "documents", "rows")},

@@ -9,6 +9,7 @@ import errno
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from ncaa_assets import advice
 from ncaa_assets.text import LINE, visible
 
 
@@ -49,6 +50,10 @@ class QuotaSpent(SourceError):
     """Today's API requests are used up: no other day can be fetched either."""
 
 
+class QuotaKept(SourceError):
+    """What is left of today's API requests is kept (`QUOTA_RESERVE`), so the API was not asked."""
+
+
 class StoreError(BackupError):
     """The object store or the table could not be read or written."""
 
@@ -59,6 +64,10 @@ class Shortage(StoreError):
 
 class ObjectMissing(StoreError):
     """There is no object under this key."""
+
+
+class PlaceUnreadable(StoreError):
+    """What is to be imported cannot be read; the archive itself can be."""
 
 
 class TableUnusable(StoreError):
@@ -184,6 +193,7 @@ _EXTRA_OF = {
     **dict.fromkeys(("boto3", "botocore", "dagster_aws", "dagster_postgres", "psycopg2"), "aws"),
     **dict.fromkeys(("yt_dlp", "yt_dlp_ejs", "deno"), "pages"),
     "imageio_ffmpeg": "local",
+    "pyarrow": "analysis",
 }
 
 
@@ -202,16 +212,14 @@ def _lacks_package(found: re.Match[str]) -> BackupError:
     if package == "psycopg":  # what SQLAlchemy takes for Postgres where nothing else is named
         return SettingsError(
             "the package psycopg is not installed; in dagster.yaml, set the `scheme` of `postgres_db` to "
-            "postgresql+psycopg2, which comes with `make install EXTRAS=aws`"
+            f"postgresql+psycopg2, and for that {advice.to_install('aws')}"
         )
-    if extra == "local":  # no extra of `make install`, which always has it
-        how = "run `make install` in a clone, or `pip install 'ncaa-assets[local]'` elsewhere"
-    elif extra is not None:
-        how = f"run `make install EXTRAS={extra}` in a clone, or `pip install 'ncaa-assets[{extra}]'` elsewhere"
+    if extra is not None:
+        how = advice.to_install(extra)
         if package in ("boto3", "botocore"):
             how += "; for a store that is not AWS's, the extra `s3` is enough"
     else:
-        how = "its installation is not whole: run `make install` in a clone, or install ncaa-assets again elsewhere"
+        how = f"its installation is not whole: {advice.to_reinstall()}"
     return SettingsError(f"the package {visible(package, most=80)} is not installed; {how}")
 
 
@@ -286,8 +294,8 @@ _EXPLANATIONS: tuple[tuple[str, str, _Ours], ...] = (
     (
         r"(?:sqlalchemy\.exc|sqlite3|dagster_shared|alembic\..*)\.\w+Error", r"(?s)(.*)",
         lambda found: StoreError(
-            f"a database cannot be used ({visible(found[1], most=200)}); run `ncaa-assets doctor`, which says what is "
-            "wrong with Dagster's, or `ncaa-assets verify` for the archive's, then run it again"
+            f"a database cannot be used ({visible(found[1], most=200)}); run `{advice.command('doctor')}`, which says "
+            f"what is wrong with Dagster's, or `{advice.command('verify')}` for the archive's, then run it again"
         ),
     ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ Everything that is not named here may change with any commit. Nothing here impor
 from pathlib import Path
 
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import BackupError, DocumentDamaged, ObjectMissing, SettingsError, StoreError
@@ -47,6 +46,5 @@ def open_archive(folder: str | Path | None = None) -> Archive:
         place = Path(folder).expanduser().absolute()
         settings = Settings.model_validate({"data_dir": place})
         archive = Archive(settings, LocalStore(place), SqliteTable(place / SQLITE_NAME))
-    if archive.store.info(IDENTITY_KEY) is None:
-        raise SettingsError(f"there is no archive in {archive.place} ({IDENTITY_KEY} is missing)")
+    archive.must_be_there()
     return archive

@@ -9,9 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
+from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 from ncaa_assets.failures import CopyFailed, EncodeFailed, EncodeRefused, VideoRefused
 from ncaa_assets.record.fetch import Fetch, Matches
@@ -34,6 +36,16 @@ class ObjectInfo:
     key: str
     size: int
     version: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a document: from when until when it counted (None: not known; still), and what gives its bytes."""
+
+    key: str
+    since: datetime | None
+    until: datetime | None
+    read: Callable[[], bytes]
 
 
 class Upload(ABC):
@@ -76,11 +88,19 @@ class Upload(ABC):
         self.abort()
 
 
+def bytes_of(store: "ObjectStore", key: str) -> bytes:
+    """A small object's bytes."""
+    return store.read(key)[0]
+
+
 class ObjectStore(ABC):
     """Named objects. Keys are relative paths with `/`; keys that start with a dot are the store's housekeeping.
 
     Every method raises `StoreError` with a sentence for a person where the store fails.
     """
+
+    # How many small requests are best made at a time by whoever has many.
+    requests_at_once: ClassVar[int] = 8
 
     @abstractmethod
     def read(self, key: str) -> tuple[bytes, str]:
@@ -99,11 +119,14 @@ class ObjectStore(ABC):
         content_type: str = "application/json",
         expect: str | Expect = Expect.ANYTHING,
         keep_replaced: bool = True,
+        durable: bool = True,
     ) -> str:
         """Stores a small object, whole or not at all, and returns its version.
 
         The object that it replaces is kept as an earlier version, except for housekeeping (a store that keeps every
-        version may ignore `keep_replaced`). Bytes that the object already has are not written again.
+        version may ignore `keep_replaced`). Bytes that the object already has are not written again. What can be made
+        again need not be `durable`: until a durable write of the same store, a machine that loses its power may lose
+        it, whole or in part.
 
         Raises:
             WriteConflict: the key does not hold what `expect` names.
@@ -154,10 +177,19 @@ class ObjectStore(ABC):
         del key
         return None
 
+    def versions(self, prefix: str) -> Iterator[Version]:
+        """The documents whose keys start with `prefix`, in every version that the store has kept: those of a key
+        together, the oldest first."""
+        for info in self.list(prefix):
+            if info.key.endswith(".json"):
+                yield Version(info.key, None, None, partial(bytes_of, self, info.key))
+
     @abstractmethod
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, *, below: bool = True) -> Iterator[ObjectInfo]:
         """The objects whose keys start with `prefix`, without housekeeping, in the order of their keys (some stores of
-        S3's protocol give a folder's together, before `<folder>.json`). Memory use does not grow with their number."""
+        S3's protocol give a folder's together, before `<folder>.json`). Without `below`, only those whose keys have no
+        other `/` after the prefix, and the store is spared what lies deeper. Memory use does not grow with their
+        number."""
 
     @abstractmethod
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
@@ -181,6 +213,11 @@ class ObjectStore(ABC):
     @abstractmethod
     def uri(self, key: str) -> str:
         """Where a person finds the object: a path, or an `s3://` address."""
+
+    def page(self, key: str) -> str | None:
+        """The address of a web page that shows the object to a person who may see it, or None where there is none."""
+        del key
+        return None
 
 
 MergeRow = Callable[[Row | None, Row], Row | None]

@@ -64,10 +64,14 @@ class RetryPolicy:
             return error is not None and is_unreachable(error) and elapsed + wait(state) > UNREACHABLE_SECONDS
 
         def report(state: "tenacity.RetryCallState") -> None:
-            delay = state.next_action.sleep if state.next_action else 0.0
+            delay, error = state.next_action.sleep if state.next_action else 0.0, _error(state)
+            of_all, why = f" of {self.count + 1}", one_line(error)
+            if error is not None and is_unreachable(error):
+                of_all = ""  # how many attempts such a host gets is a matter of time
+                why = why if isinstance(error, BackupError) else "its host cannot be reached"
             log.warning(
-                "%s: attempt %d of %d failed (%s); trying again in %.1f s",
-                what, state.attempt_number, self.count + 1, one_line(_error(state)), delay,
+                "%s: attempt %d%s failed (%s); trying again in %.1f s",
+                what, state.attempt_number, of_all, why, delay,
             )  # fmt: skip
 
         return tenacity.Retrying(

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -30,6 +32,7 @@ from pydantic import (
     model_validator,
 )
 
+from ncaa_assets import advice
 from ncaa_assets.failures import SettingsError
 from ncaa_assets.record import calendar
 from ncaa_assets.retry import RetryPolicy
@@ -47,10 +50,17 @@ NO_KEY = (
 # Bytes of the path of a file that SQLite opens: 512, of which it keeps 8 for the ending of a log (`unixFullPathname`).
 _MOST_OF_SQLITE = 504
 _MOST_OF_NAME = 255  # bytes of one name in a path, on every file system in use
+# What a person may call a day, and how many days ago it is. Of these, yesterday alone is over.
+DAY_WORDS = {"yesterday": 1, "today": 0, "tomorrow": -1}
 SAMPLE_ENDING = "-sample"  # how the names of folders with made-up data end: the archive's and the instance's
 
 
-def _count(value: object) -> object:
+def count_of(value: object) -> int | None:
+    """How many videos a person means by a number or `all`: None is all.
+
+    Raises:
+        ValueError: it is neither.
+    """
     text = str(value).strip().lower()
     if text == "all":
         return None
@@ -121,7 +131,7 @@ class Settings(BaseModel):
     lookback_days: int = Field(3, ge=1, le=60, description="for how many days each day is fetched again")
     quota_reserve: int = Field(5, ge=0, description="how many of a day's API requests are never spent")
 
-    video_count: Annotated[int | None, BeforeValidator(_count)] = Field(
+    video_count: Annotated[int | None, BeforeValidator(count_of)] = Field(
         1, description="how many of a day's videos to copy and encode: a number or `all`; 1 is the first video"
     )
     video_concurrency: int = Field(4, ge=1, le=64, description="copies and encodes at a time")
@@ -182,7 +192,7 @@ class Settings(BaseModel):
     @classmethod
     def _has_its_extra(cls, value: str | None) -> str | None:
         if value is not None and find_spec("yt_dlp") is None:
-            raise ValueError("yt-dlp is not installed: run `make install EXTRAS=pages`, or unset VIDEO_PAGES")
+            raise ValueError(f"yt-dlp is not installed: {advice.to_install('pages')}, or unset VIDEO_PAGES")
         return value
 
     @field_validator("timezone")
@@ -392,9 +402,32 @@ class Settings(BaseModel):
             return place
         return place.with_name(place.name + SAMPLE_ENDING)
 
+    def sample_folders(self) -> list[Path]:
+        """The folders that made-up data are in: the archive's and the instance's, those that are there."""
+        return [place for place in (self.archive_dir, self.dagster_home()) if self.uses_sample and place.is_dir()]
+
+    def sample_bytes(self) -> int:
+        """What the made-up data take on the disk."""
+        files: dict[tuple[int, int], int] = {}  # a file that has two names is there once
+        for folder in self.sample_folders():
+            for path in folder.rglob("*"):
+                with suppress(OSError):  # another process removed it
+                    found = path.lstat()
+                    files[found.st_dev, found.st_ino] = found.st_size if stat.S_ISREG(found.st_mode) else 0
+        return sum(files.values())
+
     def today(self) -> date:
         """Today's date in `TIMEZONE`."""
         return datetime.now(ZoneInfo(self.timezone)).date()
+
+    def named_day(self, text: str | None) -> date:
+        """The day that a person names: as `parse_day`, or by a word of `DAY_WORDS`.
+
+        Raises:
+            SettingsError: as `parse_day`.
+        """
+        ago = DAY_WORDS.get(text.strip().lower()) if text is not None else None
+        return self.parse_day(text if ago is None else (self.today() - timedelta(days=ago)).isoformat())
 
     def parse_day(self, text: str | None) -> date:
         """The day that `text` names as YYYY-MM-DD, or yesterday in `TIMEZONE` for None.

@@ -59,7 +59,7 @@ def fetched_day(*records: Any, at: str) -> HighlightsDay:
     return merge_fetch(HighlightsDay(date=day), answer, founding="basketball")[0]
 
 
-def fetch_and_write_rows(store: ObjectStore, table: HighlightTable, day: str, answer: Fetch) -> None:
+def fetch_and_write_rows(store: ObjectStore, table: HighlightTable, day: str, answer: Fetch, **settings: Any) -> None:
     """The first two steps of a day for which the API gives this answer."""
-    with archive_in(store, table, api_module="basketball").lease(day, owner="a test") as held:
+    with archive_in(store, table, api_module="basketball", **settings).lease(day, owner="a test") as held:
         write_rows(held, fetch(held, _Answers(answer)).document)

@@ -4,6 +4,7 @@ a test if the machine lacks a tool."""
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from multiprocessing.context import ForkServerContext
@@ -32,14 +33,18 @@ hypothesis.settings.load_profile("without a clock")
 # databases, a daemon, a package index) beside one that computes, so that none of them is the last to end.
 _FIRST = (
     "deployment/test_terraform.py", "commands/test_interrupted.py", "runs/test_daemon.py", "ui/test_services.py",
-    "runs/test_beside_others.py",
+    "test_readme_pasted.py", "runs/test_beside_others.py",
     "deployment/test_image.py",
     "commands/test_aws_day.py", "commands/test_s3_day.py", "runs/test_ecs.py", "commands/test_ranges.py",
-    "commands/test_verify.py",
+    "backends/test_mediaconvert.py", "video/test_pages.py", "deployment/test_wheel.py", "commands/test_shortages.py",
+    "commands/test_verify.py", "gallery/test_pages_in_a_browser.py", "archive/test_wrong_documents.py",
     "video/test_copier.py", "commands/test_catch_up.py", "commands/test_backup.py", "runs/test_execute.py",
-    "backends/test_mediaconvert.py", "video/test_pages.py", "commands/test_ui.py", "backends/test_contracts.py",
+    "backends/test_contracts.py", "runs/test_day_line.py", "deployment/test_alerts.py", "backends/test_kinds.py",
+    "archive/test_lease.py", "commands/test_output.py", "commands/test_hostile_texts.py", "commands/test_clocks.py",
+    "commands/test_ui.py", "commands/test_homes.py", "ui/test_foreign_pages.py", "defs/test_pages.py",
     "commands/test_doctor.py", "commands/test_end_to_end.py", "backends/test_s3.py", "defs/test_sensor.py",
 )  # fmt: skip
+_TESTS = Path(__file__).parent
 _MOST_PROCESSES = 6  # more would end no sooner than the longest file does
 
 
@@ -52,7 +57,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):  # one process of several; alone, files keep the order of their names
         rank = {name: place for place, name in enumerate(_FIRST)}
-        items.sort(key=lambda item: rank.get(f"{item.path.parent.name}/{item.path.name}", len(rank)))
+        items.sort(key=lambda item: rank.get(item.path.relative_to(_TESTS).as_posix(), len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -89,6 +94,11 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         monkeypatch.delenv(name.upper(), raising=False)
     for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AWS_")]:
         monkeypatch.delenv(name)
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"):  # `make` that runs in `make test` says so
+        monkeypatch.delenv(name, raising=False)
+    # As after `. .venv/bin/activate`, so that sentences name the command by its name (test_advice.py has the others).
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    monkeypatch.setenv("PATH", path)
     monkeypatch.chdir(tmp_path)
 
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,12 @@ from pydantic import BaseModel
 
 import ncaa_assets
 from ncaa_assets.archive.identity import Identity
+from ncaa_assets.archive.kept import KeptFile, KeptRecord, KeptRecords
 from ncaa_assets.archive.lease import Holder
 from ncaa_assets.backends.aws.dynamodb import _REVISION, _TEXT
 from ncaa_assets.backends.aws.mediaconvert import LEDGER, LedgerEntry
 from ncaa_assets.backends.aws.minutes import MINUTES, MinutesOfDate
-from ncaa_assets.backends.local.table import _LATER_COLUMNS, _SCHEMA
+from ncaa_assets.backends.local.table import _LATER_COLUMNS, _SCHEMA, SqliteTable
 from ncaa_assets.commands.range_mark import _Began
 from ncaa_assets.media.facts import Facts, Picture, Sound
 from ncaa_assets.record import models
@@ -26,6 +29,7 @@ from ncaa_assets.record.models import (
     FetchRecord,
     ForgottenVideo,
     HighlightsDay,
+    ImportedFrom,
     LostCopy,
     NotEncoded,
     Poster,
@@ -36,7 +40,8 @@ from ncaa_assets.record.models import (
     SkippedVideo,
     VideosDay,
 )
-from ncaa_assets.record.rows import OF_GAME, rows_of
+from ncaa_assets.record.rows import LATER, rows_of
+from ncaa_assets.source.quota import QUOTA, RequestsLeft
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 PAGE = (PROJECT / "docs" / "archive-format.md").read_text("utf-8")
@@ -52,6 +57,10 @@ SECTIONS: dict[type[BaseModel], str] = {
     Change: "An entry of `history`:",
     Rejected: "### An entry of `backup.rejected`",
     FetchRecord: "### An entry of `backup.fetches`",
+    ImportedFrom: "`imported` of a listing that was imported:",
+    KeptFile: "### `imported/SHA16/NAME.about.json`",
+    KeptRecords: "### `imported/records/SHA16.json`",
+    KeptRecord: "An entry of its `records`:",
     VideosDay: "## `videos/DAY.json`",
     CopiedVideo: "### An entry of `videos`",
     Facts: "### The facts of a video",
@@ -64,6 +73,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     NotEncoded: "### An entry of `not_encoded`",
     Holder: "### `.leases/DAY.json`",
     _Began: "### `.ranges/FIRST_LAST.json`",
+    RequestsLeft: f"### `{QUOTA}FINGERPRINT.json`",
     LedgerEntry: f"### `{LEDGER}SHA256.SETTINGS.json`",
     MinutesOfDate: f"### `{MINUTES}DATE.json`",
 }
@@ -103,11 +113,23 @@ def test_every_field_of_a_row_is_described() -> None:
     day = HighlightsDay(date=DAY, data=[{"id": 1, "long": long}], backup=Backup(records={"1": entry}))
     [row] = rows_of(day)
     assert set(row) - {"long"} <= fields_told_after("## Rows")
-    assert set(_LATER_COLUMNS) == set(OF_GAME) <= fields_told_after("## Rows")
+    assert set(_LATER_COLUMNS) == set(LATER) <= fields_told_after("## Rows")
     for column in (*re.findall(r"^    (\w+) TEXT", _SCHEMA, re.MULTILINE), *_LATER_COLUMNS):
         assert f"`{column}`" in PAGE
     assert f"`{_REVISION}`" in PAGE
     assert f"`{_TEXT}`" in PAGE
+
+
+def test_one_statement_leads_from_a_team_to_its_files(tmp_path: Path) -> None:
+    statements = re.findall(r"^```sql\n(.*?)^```", PAGE.split("**SQLite**")[1].split("**DynamoDB**")[0], re.M | re.S)
+    (of_team,) = (one for one in statements if "output_key" in one)
+    key = f"processed_videos/{DAY}/1.mp4"
+    table = SqliteTable(tmp_path / "highlights.sqlite")
+    teams = {"home_team": "UNC", "away_team": "Duke Blue Devils", "title": "Duke wins", "game_date": DAY}
+    rows = {"id": "1", "output_key": key}, {"id": "2", "output_key": None}, {"id": "3"}
+    table.merge([{**teams, **row} for row in rows], lambda _, row: row)
+    with closing(sqlite3.connect(table.path)) as connection:
+        assert connection.execute(of_team).fetchall() == [(DAY, "Duke wins", f"data/{key}")]
 
 
 def test_the_version_of_today_has_its_row() -> None:

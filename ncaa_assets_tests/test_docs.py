@@ -1,7 +1,9 @@
 """README.md and the pages of docs/ are true: their settings are the settings, their layout is the layout, their
-commands are the commands, and every link leads somewhere."""
+commands are the commands, and every link leads somewhere. So are .env.example and the Makefile's targets."""
 
 import re
+import shutil
+import subprocess
 from itertools import dropwhile, takewhile
 from pathlib import Path
 
@@ -11,14 +13,16 @@ from click.testing import CliRunner
 import ncaa_assets
 from ncaa_assets.backends.aws import prices
 from ncaa_assets.commands.main import main
+from ncaa_assets.record.columns import COLUMNS
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
+from ncaa_assets_tests.loopback.lacking import Lacking
 
 PROJECT = Path(ncaa_assets.__file__).parents[1]
 DOCS = PROJECT / "docs"
 README = (PROJECT / "README.md").read_text("utf-8")
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 EVERYTHING = "\n".join(page.read_text("utf-8") for page in PAGES)
 
 
@@ -58,6 +62,18 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
             assert shown == str(field.default), name
 
 
+def test_the_first_env_has_the_defaults_and_begins_with_what_a_fan_sets() -> None:
+    lines = re.findall(r"^#(\w+)=(.*)$", (PROJECT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    names = [name for name, _ in lines]
+    assert names[:3] == ["RAPIDAPI_KEY", "VIDEO_COUNT", "VIDEO_PAGES"]
+    assert names[-1] == "DAGSTER_HOME"  # no setting of ours: Dagster reads it
+    defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+    for name, value in lines[3:-1]:
+        default = defaults[name]
+        assert value == str(int(default) if isinstance(default, bool) else default), name
+    Settings.model_validate({name.lower(): value for name, value in lines[1:-1]})
+
+
 def test_the_layout_names_every_file_of_the_package() -> None:
     listing = page("code.md").split("```\n")[1]
     named: set[Path] = set()
@@ -74,9 +90,30 @@ def test_the_layout_names_every_file_of_the_package() -> None:
             assert path in named, f"{path} is not in the layout"
 
 
+def test_the_columns_of_the_catalog_are_those_of_the_archives_format() -> None:
+    told = " ".join(names for names, *_ in table_after(page("archive-format.md"), "## Rows"))
+    of_record = {"title", "url", "type", "source"}
+    assert {column.name for column in COLUMNS} == {*re.findall(r"`(\w+)`", told)} | of_record
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z]+)", EVERYTHING))))
 def test_every_make_target_that_is_named_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["DAY", "Day", "day", "DATE"])
+def test_make_takes_no_misspelt_day_for_yesterday(name: str) -> None:
+    program = shutil.which("make")
+    if program is None:
+        raise Lacking("there is no make; on Debian: apt-get install make")
+    shown = subprocess.run(
+        [program, "-n", "backup", f"{name}=2025-03-09"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    if name == "DAY":
+        assert 'backup --date "2025-03-09"' in shown.stdout
+    else:
+        assert (shown.returncode, shown.stdout) == (2, "")
+        assert "write DAY=2025-03-09 instead of " in shown.stderr
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`[^`]*ncaa-assets ([a-z]+ --[a-z]+)", EVERYTHING))))
@@ -114,13 +151,25 @@ def test_every_output_of_terraform_that_is_named_exists(name: str) -> None:
     assert f'output "{name}"' in (PROJECT / "terraform" / "outputs.tf").read_text("utf-8")
 
 
-def test_the_pictures_are_there() -> None:
-    pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", README)
-    assert sorted(pictures) == sorted(f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.png"))
-    for name in pictures:
-        picture = (PROJECT / name).read_bytes()
-        assert picture.startswith(b"\x89PNG"), name
-        assert len(picture) < 150_000, f"{name} takes long to load"
+def test_the_pictures_are_there_and_load_fast() -> None:
+    """The bytes of a picture's kind, and a size that a phone loads in a moment."""
+    begins = {".png": b"\x89PNG", ".webp": b"RIFF", ".gif": b"GIF8"}
+    there = {path for path in DOCS.iterdir() if path.suffix in begins}
+    reference = r'!\[[^]]*\]\(([^)]*)\)|<img src="([^"]*)"'
+    shown = {
+        page.parent / (name or tag) for page in PAGES for name, tag in re.findall(reference, page.read_text("utf-8"))
+    }
+    assert {path.resolve() for path in shown} == there
+    for path in there:
+        assert path.read_bytes().startswith(begins[path.suffix]), path.name
+        assert path.stat().st_size < (300_000 if path.suffix == ".png" else 1_500_000), (
+            f"{path.name} takes long to load"
+        )
+
+
+def test_the_readme_is_taken_in_at_once() -> None:
+    assert len(README.splitlines()) <= 150
+    assert len(re.sub(r"```mermaid.*?```|\]\([^)]*\)", "", README, flags=re.DOTALL).split()) <= 1200
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -137,7 +186,9 @@ def test_every_link_between_the_pages_leads_somewhere(path: Path) -> None:
 
 def test_the_readme_leads_to_every_page() -> None:
     linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", README)}
-    assert {f"docs/{found.name}" for found in DOCS.glob("*.md")} | {"CONTRIBUTING.md"} <= linked
+    assert {f"docs/{found.name}" for found in DOCS.glob("*.md")} | {
+        page.name for page in PROJECT.glob("*.md") if page.name != "README.md"
+    } <= linked
 
 
 def test_every_page_that_a_message_names_exists() -> None:

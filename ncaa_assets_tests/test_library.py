@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,12 @@ OTHERS = ("pandas", "duckdb")  # what a block may need that this project does no
 def archive(server: ScriptedServer, clip: Path) -> Archive:
     """The archive in `data` of the working directory, with two days."""
     video = server.on("/1.mp4", Reply(clip.read_bytes()))
-    settings = settings_for(serve_listing(server, lambda: [record(int(server.asked[-1].query["date"][-1]), video)]))
+    match = {"id": 1, "homeTeam": {"displayName": "Duke Blue Devils"}, "awayTeam": {"displayName": "Yale"}}
+
+    def listed() -> list[dict[str, Any]]:
+        return [record(int(server.asked[-1].query["date"][-1]), video, match=match)]
+
+    settings = settings_for(serve_listing(server, listed))
     back_up(settings, "2025-03-08")
     back_up(settings, DAY)
     return Archive.open(settings)
@@ -64,6 +70,8 @@ def test_the_pages_blocks_run() -> None:
     assert said[0].startswith("2025-03-08 8 Team 8 vs. San José – Highlights http://")
     assert any(str(Path("data/processed_videos/2025-03-09/9.mp4")) in line for line in said), "the videos"
     assert "2025-03-08 1" in said, "the rows of a day, by SQLite"
+    of_team = [line for line in said if line.startswith("2025-03-09 Team 9")]
+    assert of_team[-1].endswith(str(Path("data/processed_videos/2025-03-09/9.mp4"))), "from a team to its file"
     assert said[-4:] == ["growth 0", "clips_of_week 1", "clips_a_day {'2025-03-08': 1, '2025-03-09': 1}", DAY]
 
 
@@ -102,6 +110,10 @@ def test_a_folder_is_opened_without_settings_and_one_without_an_archive_is_refus
     with pytest.raises(SettingsError, match=r"there is no archive in .*none"):
         open_archive(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+    archive.settings.archive_dir.rename(tmp_path / "none-sample")
+    with pytest.raises(SettingsError, match=r"no archive in .*none.*; there is one in .*none-sample \(made-up games\)"):
+        open_archive(tmp_path / "none")
+    (tmp_path / "none-sample").rename(archive.settings.archive_dir)
     with pytest.raises(SettingsError, match="data-sample"):
         open_archive()
     (tmp_path / ".env").write_text("RAPIDAPI_KEY=k\n")

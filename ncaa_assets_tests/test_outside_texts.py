@@ -67,7 +67,7 @@ def test_all_that_dagsters_pages_show_of_a_run_passes_metadata_py() -> None:
                 maker = name_of(keyword.value.func)
                 assert maker == ("shown" if keyword.arg == "metadata" else "escaped"), f"{path}:{call.lineno}"
                 seen += 1
-    assert seen == 3, "an asset's metadata, a check's, and its description"
+    assert seen == 5, "an asset's metadata, and those of two kinds of checks, with their descriptions"
     for path, call in calls("add_output_metadata", "add_asset_metadata", "add_metadata", "log_event"):
         (given,) = call.args
         assert isinstance(given, ast.Call), f"{path}:{call.lineno}"

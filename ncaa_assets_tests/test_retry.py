@@ -355,7 +355,7 @@ def test_each_retry_is_said_as_it_happens(caplog: pytest.LogCaptureFixture) -> N
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
-def test_a_host_that_cannot_be_reached_is_given_up_within_seconds() -> None:
+def test_a_host_that_cannot_be_reached_is_given_up_within_seconds(caplog: pytest.LogCaptureFixture) -> None:
     url = f"http://127.0.0.1:{_closed_port()}/"
     attempts = 0
 
@@ -369,3 +369,5 @@ def test_a_host_that_cannot_be_reached_is_given_up_within_seconds() -> None:
         RetryPolicy(count=20).loop(what="a request", log=log)(ask)
     assert time.monotonic() - started < 5, "20 retries would take minutes"
     assert attempts >= 2, "one that was only restarting is asked again"
+    said = [record.getMessage().split(" failed")[0] for record in caplog.records]
+    assert said == [f"a request: attempt {number}" for number in range(1, attempts)], "of how many nobody knows"

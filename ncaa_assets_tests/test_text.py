@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncaa_assets.archive.reconcile import Finding
-from ncaa_assets.commands.verify import _say
+from ncaa_assets.commands.findings import say_finding
 from ncaa_assets.defs.metadata import escaped
 from ncaa_assets.failures import SourceError, one_line
 from ncaa_assets.record.models import Highlight
@@ -202,7 +202,7 @@ def test_the_line_of_a_finished_day_is_one_line_of_json_whatever_ended_the_day(
 
 
 def test_verify_prints_a_finding_on_its_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    _say(Finding("2025-03-09", "videos", HOSTILE, HOSTILE, f"run it\n{HOSTILE}"))
+    say_finding(Finding("2025-03-09", "videos", HOSTILE, HOSTILE, f"run it\n{HOSTILE}"))
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2
     assert all(map(is_fit_to_print, printed.splitlines()))

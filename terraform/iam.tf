@@ -9,6 +9,7 @@ locals {
   listing_objects = "${aws_s3_bucket.archive.arn}/${local.prefix}highlights/*"
   identity_object = "${aws_s3_bucket.archive.arn}/${local.prefix}archive.json"
   lease_objects   = "${aws_s3_bucket.archive.arn}/${local.prefix}.leases/*"
+  quota_objects   = "${aws_s3_bucket.archive.arn}/${local.prefix}.quota/*"
   log_objects     = "${aws_s3_bucket.archive.arn}/${local.logs_prefix}*"
 
   tasks = "${local.arn.ecs}:task/${aws_ecs_cluster.main.name}/*"
@@ -327,6 +328,13 @@ resource "aws_iam_role_policy" "catch_up" {
         Resource = local.archive_objects
       },
       local.lease_statement,
+      {
+        # Before days it asks the API how many requests are left, and every run counts on.
+        Sid      = "NoteWhatIsLeftOfTheQuota"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = local.quota_objects
+      },
       {
         Sid      = "ReadRows"
         Effect   = "Allow"

@@ -103,10 +103,10 @@ output "put_key_command" {
 }
 
 output "push_command" {
-  description = "Builds the image of the commit that is checked out, pushes it under the commit's short hash and writes that into terraform.tfvars. Refuses what is not committed; an image that is there stays."
+  description = "Builds the image of the commit that is checked out, pushes it under the commit's short hash (for ARM64 with -arm64 behind it) and writes that into terraform.tfvars. Refuses what is not committed; an image that is there stays."
   value = join(" && ", [
     "TOP=$(git rev-parse --show-toplevel)",
-    "TAG=$(git rev-parse --short HEAD)",
+    "TAG=$(git rev-parse --short HEAD)${var.cpu_architecture == "ARM64" ? "-arm64" : ""}",
     join(" ", [
       "if [ -n \"$(git -C \"$TOP\" status --porcelain -- ${join(" ", local.image_files)})\" ]; then",
       "echo 'What the image is made of differs from the commit: commit it first, or stash it (git status).' >&2; false;",

@@ -6,9 +6,10 @@ locals {
   prefix      = local.given.s3_prefix == null ? "" : "${local.given.s3_prefix}/"
 
   # What is rewritten so often that its earlier versions would outgrow the archive, and for how many days they are kept:
-  # a lease every 20 s while a run lives, a ledger entry with each step of an encode, and a large copy, which goes up under
-  # `.tmp/` until it is known to be whole.
-  short_lived = { ".leases/" = 1, ".doctor/" = 1, ".tmp/" = 1, "processed_videos/.ledger/" = 30 }
+  # a lease every 20 s while a run lives, what is left of the API's quota with each request, a ledger entry with each step
+  # of an encode, a large copy, which goes up under `.tmp/` until it is known to be whole, and the gallery's pages, which
+  # can be made again.
+  short_lived = { ".leases/" = 1, ".quota/" = 1, ".doctor/" = 1, ".tmp/" = 1, "gallery/" = 3, "processed_videos/.ledger/" = 30 }
 }
 
 resource "aws_s3_bucket" "archive" {

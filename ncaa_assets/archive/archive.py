@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
+from ncaa_assets import advice
 from ncaa_assets.archive import day_state, documents
 from ncaa_assets.archive import lease as leases
 from ncaa_assets.archive.day_state import DayState
@@ -20,10 +22,11 @@ from ncaa_assets.archive.row_view import RowView
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.backends.s3.rows import RowsFile
-from ncaa_assets.ports import HighlightTable, ObjectStore
+from ncaa_assets.failures import SettingsError
+from ncaa_assets.ports import Expect, HighlightTable, ObjectStore
 from ncaa_assets.record.models import D, Document, HighlightsDay
 from ncaa_assets.record.rows import Row, merge_row
-from ncaa_assets.settings import Settings
+from ncaa_assets.settings import SAMPLE_ENDING, Settings
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,26 @@ class Archive:
     def exists(self) -> bool:
         """Whether anything was backed up here, by this very source, module, league and timezone."""
         return self.stored_identity() is not None
+
+    def must_be_there(self) -> None:
+        """For who only reads, and would take an archive that is elsewhere for an empty one.
+
+        Raises:
+            SettingsError: there is no archive in this place.
+        """
+        if self.store.info(IDENTITY_KEY) is not None:
+            return
+        made_up = self.place.removesuffix("/") + SAMPLE_ENDING
+        has_sample = "://" not in made_up and (Path(made_up) / IDENTITY_KEY).is_file()
+        hint = f"; there is one in {made_up} (made-up games)" if has_sample else ""
+        raise SettingsError(f"there is no archive in {self.place} ({IDENTITY_KEY} is missing){hint}")
+
+    def missing(self) -> SettingsError:
+        """The error of a command that needs an archive, where there is none."""
+        return SettingsError(
+            f"there is no archive in {self.place} yet; `{advice.command('backup')}` makes it, or set the settings to "
+            "the archive that you mean"
+        )
 
     def load(self, kind: type[D], day: str) -> D:
         """A day's document.
@@ -164,6 +187,18 @@ class HeldDay:
             raise ValueError(f"a document of {document.date} does not belong to {self.day}")
         self.check()
         documents.save(self.archive.store, document)
+
+    def save_as_it_came(self, kind: type[Document], data: bytes, *, replaces: str | None) -> None:
+        """Stores one of the day's documents as another archive has it, word for word, over the version `replaces`
+        (None: there is none).
+
+        Raises:
+            LeaseLost: this run no longer holds the day.
+            WriteConflict: somebody else wrote the document since it was read.
+        """
+        self.check()
+        expect = Expect.NOTHING if replaces is None else replaces
+        self.archive.store.write(kind.key(self.day), data, expect=expect)
 
     def write_rows(self, rows: Iterable[Row]) -> int:
         """Merges rows into the archive's table and returns how many were written; rows that say the same stay as

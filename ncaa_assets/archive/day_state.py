@@ -10,17 +10,19 @@ from datetime import datetime, timedelta
 
 from ncaa_assets.archive import documents
 from ncaa_assets.archive.identity import Identity
+from ncaa_assets.archive.journal import pages_are_current
 from ncaa_assets.archive.standing import Output, Wanted, clips, plan, still_to_copy
 from ncaa_assets.failures import ObjectMissing, StoreError, TableUnusable
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import FetchRecord, HighlightsDay, ProcessedDay, VideosDay
-from ncaa_assets.record.rows import days_of, row_key
+from ncaa_assets.record.rows import Row, days_of, names_other_files, row_key, rows_of
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
 
 # Less than a day, so that a call at the same hour every day finds each day due.
 DUE_AFTER = timedelta(hours=20)
+_NEVER_READ = "its listing was never read whole"
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,19 @@ class DayState:
             return f"due: last looked at on {self.fetched_at:%Y-%m-%d %H:%M} UTC" if is_due else None
         ahead = self.fetched_at or self.to_come
         if ahead is None:
-            return "its listing was never read whole"
+            return _NEVER_READ
         return f"due: its last fetch is dated {ahead:%Y-%m-%d %H:%M} UTC, which is yet to come: a clock was wrong"
+
+    @property
+    def lacks(self) -> str | None:
+        """What the day lacks, or what of it could not be looked at, in a few words; None where all of it is there."""
+        lacking = self.undone or self.table_trouble
+        never_read = self.fetched_at is None and self.to_come is None
+        return lacking or (_NEVER_READ if never_read else None)
 
     def is_done_since(self, start: datetime) -> bool:
         """Whether all of the day is there and its listing was read whole at or after `start`."""
-        is_whole = self.undone is None and self.table_trouble is None
-        return is_whole and self.fetched_at is not None and self.fetched_at >= start
+        return self.lacks is None and self.fetched_at is not None and self.fetched_at >= start
 
 
 def state_of(
@@ -71,13 +79,13 @@ def state_of(
         return DayState(f"failed: {error}", None)
     whole = _whole_fetches(highlights.backup.fetches, settings.limit, identity)
     fetched_at, to_come = _latest(whole), whole[-1] if whole and calendar.is_to_come(whole[-1]) else None
-    without_row, table_trouble = 0, None
+    rows, table_trouble = None, None
     try:
-        without_row = _without_row(table, highlights)
+        rows = table.get([row_key(identifier) for identifier in highlights.backup.records])
     except TableUnusable as error:
         table_trouble = str(error)
     try:
-        undone = next(_undone(store, without_row, highlights, settings), None)
+        undone = next(_undone(store, rows, highlights, settings), None)
     except ObjectMissing:
         undone = "missing: its videos or their encodes were never recorded"
     except StoreError as error:
@@ -99,15 +107,9 @@ def last_whole_fetch(store: ObjectStore, day: str, settings: Settings, identity:
         return None
 
 
-def _without_row(table: HighlightTable, day: HighlightsDay) -> int:
-    """How many of a day's highlights have no row that names it."""
-    keys = [row_key(identifier) for identifier in day.backup.records]
-    rows = table.get(keys)
-    return sum(day.date not in days_of(rows.get(key, {})) for key in keys)
-
-
-def _undone(store: ObjectStore, without_row: int, day: HighlightsDay, settings: Settings) -> Iterator[str]:
-    """Yields the work that is not done, in the order in which a run does it.
+def _undone(store: ObjectStore, rows: dict[str, Row] | None, day: HighlightsDay, settings: Settings) -> Iterator[str]:
+    """Yields the work that is not done, in the order in which a run does it. `rows` are those that the table has of the
+    day's highlights, None where it cannot be used.
 
     Raises:
         ObjectMissing: the day has no manifest of its videos or of their encodes.
@@ -115,7 +117,8 @@ def _undone(store: ObjectStore, without_row: int, day: HighlightsDay, settings: 
     fetches = day.backup.fetches
     if not fetches or not fetches[-1].is_whole(settings.limit):
         yield "incomplete: the last fetch did not read the whole listing"
-    if without_row:
+    keys = map(row_key, day.backup.records)
+    if rows is not None and (without_row := sum(day.date not in days_of(rows.get(key, {})) for key in keys)):
         yield f"failed: {plural(without_row, 'highlight')} without a row"
     videos = documents.load(store, VideosDay, day.date)
     processed = documents.load(store, ProcessedDay, day.date)
@@ -129,6 +132,11 @@ def _undone(store: ObjectStore, without_row: int, day: HighlightsDay, settings: 
         yield f"failed: {plural(waiting, 'video')} not encoded"
     if waiting := sum(clip.is_to_be_encoded for clip in of_day):
         yield f"incomplete: {plural(waiting, 'video')} to encode on another day (ENCODE_MINUTES_A_DAY)"
+    if pages_are_current(store, day.date) is False:
+        yield "incomplete: its pages in the gallery are not up to date"
+    made = rows_of(day, videos, processed)
+    if rows is not None and (behind := sum(names_other_files(rows.get(row["id"], {}), row) for row in made)):
+        yield f"failed: {plural(behind, 'row')} without the keys of what was copied or encoded"
 
 
 def _whole_fetches(fetches: list[FetchRecord], limit: int | None, identity: Identity | None) -> list[datetime]:

@@ -7,8 +7,11 @@ lease let both work on a day.
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record import calendar
-from ncaa_assets.record.models import D, Document
+from ncaa_assets.record.models import D, Document, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.record.written import from_bytes, to_bytes
+
+# A day's documents, in the order in which a run makes them.
+KINDS: tuple[type[Document], ...] = (HighlightsDay, VideosDay, ProcessedDay)
 
 
 def load(store: ObjectStore, kind: type[D], day: str) -> D:
@@ -29,7 +32,7 @@ def load(store: ObjectStore, kind: type[D], day: str) -> D:
 def versions(store: ObjectStore, kind: type[D]) -> dict[str, str]:
     """The days that have a document of this kind, each with its version, in the order of the store's listing."""
     prefix = f"{kind.asset}/"
-    days = ((info.key.removeprefix(prefix).removesuffix(".json"), info) for info in store.list(prefix))
+    days = ((info.key.removeprefix(prefix).removesuffix(".json"), info) for info in store.list(prefix, below=False))
     return {day: info.version for day, info in days if calendar.is_day(day) and info.key == kind.key(day)}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from ncaa_assets import advice
 from ncaa_assets.failures import DocumentDamaged, NewerArchive, ObjectMissing, SettingsError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore
 from ncaa_assets.record.calendar import now
@@ -115,6 +116,56 @@ class Identity(Versioned):
                 continue  # another run was first; it must have meant the same archive
             return begun
 
+    def take(self, store: ObjectStore, data: bytes, *, writes: bool = True) -> "Identity":
+        """Makes an empty store the archive that `data`, the `archive.json` of another one, describes, word for word;
+        and one that is an earlier state of it, the later one. Any other stays as it is. Returns what it is then, or
+        without `writes` what it would be.
+
+        Raises:
+            SettingsError: the settings ask for something else than the archive, or than what is imported is of.
+            DocumentDamaged: one of the two documents cannot be read.
+        """
+        theirs = from_bytes(Identity, data, f"the {IDENTITY_KEY} that is to be imported")
+        for name, variable in _SET_BY.items():
+            if (value := getattr(theirs, name)) != (ours := getattr(self, name)):
+                raise SettingsError(
+                    f"the {name} of what is to be imported is {visible(value)!r} but the settings say {ours!r}: "
+                    f"nothing was written. Set {variable} as it was there"
+                )
+        while True:
+            found = self._read(store)
+            if found is not None:
+                self._compare(found[0], store, any_module=True)
+                if not found[0]._is_earlier_state_of(theirs, store):
+                    return found[0]
+            if not writes:
+                return theirs
+            try:
+                store.write(IDENTITY_KEY, data, expect=found[1] if found else Expect.NOTHING)
+            except WriteConflict:
+                continue  # another process was first
+            return theirs
+
+    def _is_earlier_state_of(self, other: "Identity", store: ObjectStore) -> bool:
+        """Whether this archive would go on as the other did.
+
+        Raises:
+            SettingsError: the two began with different modules, so a record that names none means another in each.
+        """
+        began, others = self.founding_module, other.founding_module
+        if None not in (began, others) and began != others:
+            raise SettingsError(
+                f"this archive began with the module {visible(began)!r}, and what is to be imported with "
+                f"{visible(others)!r}: nothing was written. To keep it as a second archive, set DATA_DIR (on aws, "
+                f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
+            )
+        count = len(self.moves)
+        return (
+            (other.module, other.moves) != (self.module, self.moves)
+            and other.moves[:count] == self.moves
+            and (self.module is None or len(other.moves) > count)
+        )
+
     def move(self, store: ObjectStore, module: str) -> "Identity":
         """Moves the archive to a module, which begins it where the store holds none, and returns what it is then.
 
@@ -142,9 +193,10 @@ class Identity(Versioned):
                     f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )
         if not any_module and stored.module is not None and self.module not in (None, stored.module):
+            move = advice.command("source", "--use", self.module)
             raise SettingsError(
                 f"this archive is of the module {visible(stored.module)!r} but the settings ask for {self.module!r}: "
-                f"nothing was written. To move it, run `ncaa-assets source --use {self.module}`; to go on with it, "
+                f"nothing was written. To move it, run `{move}`; to go on with it, "
                 "unset what names the other (API_MODULE, API_BASE or API_URL); to keep a second archive, set DATA_DIR "
                 f"(on aws, S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
             )

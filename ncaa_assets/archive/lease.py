@@ -142,6 +142,7 @@ class Lease:
 
     def __enter__(self) -> Self:
         self._take()
+        self._waits, self._wakes = os.pipe()
         self._heartbeat.start()
         try:
             self._store.sweep(self._day)
@@ -154,7 +155,9 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._ended.set()
+        os.close(self._wakes)  # or leaving would wait for the heartbeat's next look
         self._heartbeat.join()
+        os.close(self._waits)
         if self._lost is None:
             try:
                 self._store.delete(_key(self._day), expect=self._version)
@@ -199,8 +202,8 @@ class Lease:
     def _renew(self) -> None:
         tried = self._renewed
         while not self._ended.is_set():
-            # Short, because leaving waits for it, and because its own clock stands still while the machine sleeps.
-            watch.pause(min(0.05, self._seconds / 10))
+            # Short, because its own clock stands still while the machine sleeps.
+            watch.pause(min(0.05, self._seconds / 10), until_closed=self._waits)
             if self._ended.is_set() or watch.elapsed() - tried < self._seconds / 3:
                 continue
             tried = watch.elapsed()

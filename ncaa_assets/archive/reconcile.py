@@ -9,19 +9,20 @@ A run's own checks are quick: they hash `QUICK_BYTES` of a day's copies and read
 """
 
 import hashlib
-import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
-from pathlib import Path
-from typing import Generic, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from ncaa_assets import advice
 from ncaa_assets.archive import documents
+from ncaa_assets.archive.documents import KINDS
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Clip, Copy, Output, Wanted, clips, has_copy
 from ncaa_assets.child import VIDEO_MEMORY, Bounds, run
@@ -41,9 +42,11 @@ from ncaa_assets.record.models import (
     ProcessedVideo,
     VideosDay,
     content_hash,
+    safe_name,
     typed_name,
 )
 from ncaa_assets.record.rows import (
+    KEYS,
     OF_GAME,
     Row,
     RowsOfDay,
@@ -62,13 +65,11 @@ from ncaa_assets.source.season import LEAGUE, should_have_games
 from ncaa_assets.text import visible
 from ncaa_assets.video.address import absolute
 from ncaa_assets.video.plan import PAGES
-from ncaa_assets.video.runtime import COPY_PAGES, INSTALL
+from ncaa_assets.video.runtime import install_it, to_copy_pages
 
 # What a daily run reads of a day's copies to hash them: less than a second's work locally, and seconds from a bucket.
 # It takes the newest first, so what the run itself copied is always among it unless that alone is more.
 QUICK_BYTES = 256 * 1024**2
-
-KINDS: tuple[type[Document], ...] = (HighlightsDay, VideosDay, ProcessedDay)
 
 _CHUNK = 1024**2
 _SEASON_DAYS, _SEASON_FEWEST = 7, 3  # days that are looked at, and how few of them tell nothing
@@ -216,6 +217,12 @@ class DayReport:
     decoded: int = 0
 
 
+class Reads(Protocol):
+    """What opens an object by its key, as an `ObjectStore` does."""
+
+    def download(self, key: str) -> AbstractContextManager[BinaryIO]: ...
+
+
 class Decoder:
     """Decodes stored videos with ffmpeg: hashes cannot tell whether an output plays.
 
@@ -313,7 +320,8 @@ def season(store: ObjectStore, day: str, settings: Settings, module: str | None)
         problem += f" in the module {module}"
         named, other = naming(settings), other_module(module)
         remedy = f"unset {named} first; then " if named else ""
-        remedy += f"`ncaa-assets source` shows what each module lists, and `ncaa-assets source --use {other}` moves"
+        move = advice.command("source", "--use", str(other))
+        remedy += f"`{advice.command('source')}` shows what each module lists, and `{move}` moves"
     return Comparison([Finding(day, "highlights", day, problem, remedy, Severity.WARN)], [evidence])
 
 
@@ -336,6 +344,11 @@ def times(document: Document) -> list[Finding]:
     problem = f"has times that are yet to come, up to {calendar.stamp(latest)}: a clock was wrong"
     remedy = "nothing to mend here: such times decide nothing. See that this machine's clock is right"
     return [Finding(document.date, document.asset, document.key(document.date), problem, remedy, Severity.WARN)]
+
+
+def earliest_time(document: Document) -> datetime | None:
+    """The earliest time that a document has in its bookkeeping, None where it has none."""
+    return min(_times_of(document.model_dump(exclude={"data", "matches"})), default=None)
 
 
 def _times_of(value: object) -> Iterator[datetime]:
@@ -406,30 +419,33 @@ def _host(url: str) -> str:
 def _remedy_for_pages(manifest: VideosDay) -> str:
     """What a person can do about a day of web pages, by what became of them."""
     kinds = Counter(skip.kind for skip in manifest.skipped)
-    again = f"then run `ncaa-assets backup --date {manifest.date}`"
+    again = f"then {_rerun(manifest.date)}"
     if kinds["page"]:
-        return f"{COPY_PAGES}; {again}"
+        return f"{to_copy_pages()}; {again}"
     if kinds["runtime"]:
-        return f"{kinds['runtime']} of them need a JavaScript runtime: {INSTALL}; {again}"
-    return f"nothing to mend here: {manifest.skipped[0].reason}"
+        return f"{kinds['runtime']} of them need a JavaScript runtime: {install_it()}; {again}"
+    return f"nothing to do: no video was found behind {'this link' if len(manifest.skipped) == 1 else 'these links'}"
 
 
 def rows(
     day: HighlightsDay,
     table: HighlightTable,
     *,
+    videos: VideosDay | None = None,
+    processed: ProcessedDay | None = None,
     rows_of_day: RowsOfDay | None = None,
     is_there: Callable[[str], bool] | None = None,
 ) -> Comparison[RowsEvidence]:
     """Whether each of the day's highlights has its row, with every field as the JSON says. `last_seen` and `fetch_date`
-    are not compared: they move with each fetch, and a row is not written for their sake.
+    are not compared: they move with each fetch, and a row is not written for their sake. With the day's manifests, the
+    keys of its video are compared too; they are not while a run is still to copy and to encode.
 
     A row that names several days is made from the JSON of all of them (`rows.join_rows`), which `rows_of_day` gives.
     With it, a row is compared with all of its days, and the rows that the table has under this day with the JSON.
     Without it, only what this day alone decides is compared: another run may be writing the other days, and a table's
     index lags behind its rows. `is_there` says whether the archive has any document of another day.
     """
-    expected = {row["id"]: row for row in rows_of(day)}
+    expected = {row["id"]: row for row in rows_of(day, videos, processed)}
     under_day = table.day(day.date) if rows_of_day is not None else []
     counted = Counter(str(row.get("id")) for row in under_day)
     stored = {key: row for row in under_day if counted[key := str(row.get("id"))] == 1 and key in expected}
@@ -476,7 +492,7 @@ def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None)
     if rows_of_day is None:
         if content_day(days, removals_of(stored)) != day:
             return None  # it has another day's content
-        of_all_days = {"days", "game_date", "first_seen", "removed_upstream", "removed_from", *OF_GAME}
+        of_all_days = {"days", "game_date", "first_seen", "removed_upstream", "removed_from", *OF_GAME, *KEYS}
         fields = differing_fields(stored, row)
         fields = fields if len(days) == 1 else [name for name in fields if name not in of_all_days]
         return _differs(fields) if fields else None
@@ -489,6 +505,8 @@ def _row_problem(stored: Row, row: Row, day: str, rows_of_day: RowsOfDay | None)
     if len(of_days) < len(days):
         return None  # a document is missing or damaged, and its own day reports that
     fields = differing_fields(stored, join_rows(of_days))
+    if any(KEYS[0] not in made for made in of_days.values()):  # a manifest is missing or damaged: likewise
+        fields = [name for name in fields if name not in KEYS]
     return _differs(fields) if fields else None
 
 
@@ -655,7 +673,18 @@ def _instead(day: str, clip: Clip) -> str:
     return _forget(day, clip.video.id)
 
 
-def durations(store: ObjectStore, manifest: ProcessedDay, sources: VideosDay) -> Comparison[DurationEvidence]:
+def posters(store: Reads, manifest: ProcessedDay) -> list[Finding]:
+    """Whether each poster that is there is a whole JPEG: nobody recorded its hash."""
+    findings = []
+    for video in manifest.videos:
+        with suppress(ObjectMissing):  # `outputs` reports it
+            if (problem := _poster_problem(store, video.poster.key)) is not None:
+                remedy = f"{_rerun(manifest.date, force=True)}: it is encoded again"
+                findings.append(Finding(manifest.date, "processed_videos", video.poster.key, problem, remedy))
+    return findings
+
+
+def durations(store: Reads, manifest: ProcessedDay, sources: VideosDay) -> Comparison[DurationEvidence]:
     """Whether each output lasts as long as its source: its picture as the film, and its sound as that of the source.
 
     How long they last was read from both when they were made. Of an output that was made before facts were kept, its
@@ -710,12 +739,13 @@ def reconcile_day(
     deep: bool = False,
     decoder: Decoder | None = None,
     rows_of_day: RowsOfDay | None = None,
+    reads_files: bool = True,
 ) -> DayReport:
     """Compares everything that the archive holds of a day with what its documents say, each document included.
 
     A day of which the archive has nothing was never backed up and has no findings. `wanted` is what the settings ask of
     the day's videos (None: what they ask where nothing is set). `deep` reads every byte. Without a table, rows are not
-    compared.
+    compared; without `reads_files`, videos are not opened, for whoever reads them next.
     """
     report = DayReport(day)
     findings = report.findings
@@ -732,6 +762,8 @@ def reconcile_day(
             compared = rows(
                 highlights or HighlightsDay(date=day),
                 table,
+                videos=videos,
+                processed=processed,
                 rows_of_day=rows_of_day or RowsOfDays(store),
                 is_there=lambda other: any(store.info(kind.key(other)) for kind in KINDS),
             )
@@ -743,7 +775,8 @@ def reconcile_day(
     # Without the JSON each row of the day would be one too many; the missing document is finding enough.
     findings += compared.findings if highlights is not None else []
     if videos is not None:
-        copied = copies(store, videos, most_bytes=None if deep else QUICK_BYTES, decoder=decoder)
+        most_bytes = None if deep else QUICK_BYTES if reads_files else 0
+        copied = copies(store, videos, most_bytes=most_bytes, decoder=decoder)
         findings += copied.findings
         report.copies = len(videos.videos)
         report.hashed_bytes += sum(seen.read for seen in copied.evidence)
@@ -753,7 +786,7 @@ def reconcile_day(
         encoded = outputs(store, processed, sources, wanted=wanted, deep=deep, decoder=decoder)
         findings += encoded.findings
         wrong = {finding.key for finding in encoded.findings}
-        lasting = durations(store, processed, sources).findings
+        lasting = durations(store, processed, sources).findings if reads_files else []
         findings += [finding for finding in lasting if finding.key not in wrong]  # a cut file is reported once
         report.outputs = len(processed.videos)
         report.hashed_bytes += sum(seen.read for seen in encoded.evidence)
@@ -771,7 +804,7 @@ def reconcile_day(
     findings += [
         Finding(day, asset, key, "is in the store, and a person let go of it", _forget(day, forgotten[key]))
         if key in forgotten
-        else Finding(day, asset, key, "is in the store, and no document names it", _EXTRA)
+        else Finding(day, asset, key, "is in the store, and no document names it", _extra(key, highlights))
         for key in objects
         if key not in names and (asset := key.partition("/")[0]) in known
     ]
@@ -792,6 +825,15 @@ def strays(store: ObjectStore, days: set[str]) -> Iterator[Finding]:
                 days.add(day.removesuffix(".json"))
             else:
                 yield Finding(None, kind.asset, info.key, "is in the store, and no document names it", _EXTRA)
+
+
+def _extra(key: str, highlights: HighlightsDay | None) -> str:
+    """What to do about an object that no document names. That of a clip of the day may be what a run had stored when it
+    was ended: the day's next run stores it again in its place and records it."""
+    stem = PurePosixPath(key).name.partition(".")[0]
+    if highlights is None or stem not in {safe_name(view.id) for view, _ in highlights.highlights()}:
+        return _EXTRA
+    return f"first {_rerun(highlights.date)}: a run that was ended may have left it. If it is named again, {_EXTRA}"
 
 
 _EXTRA = "see what it is, then delete it or move it out of the archive"
@@ -865,7 +907,7 @@ def _unreadable(day: str, asset: str, key: str, error: StoreError) -> Finding:
     return Finding(day, asset, key, f"is there and cannot be read ({error})", remedy)
 
 
-def _poster_problem(store: ObjectStore, key: str) -> str | None:
+def _poster_problem(store: Reads, key: str) -> str | None:
     with store.download(key) as file:
         data = file.read()
     return None if data.startswith(b"\xff\xd8") and data.rstrip(b"\0").endswith(b"\xff\xd9") else "is no whole JPEG"
@@ -891,14 +933,14 @@ def _read(store: ObjectStore, key: str, decoder: Decoder | None, facts: Facts | 
 
 
 def _rerun(day: str, *, force: bool = False) -> str:
-    return f"run `ncaa-assets backup --date {day}{' --force' if force else ''}`"
+    return f"run `{advice.command('backup', '--date', day, *(['--force'] if force else []))}`"
 
 
 def _forget(day: str, identifier: str) -> str:
     """The command that lets go of a copy, as a shell takes it."""
     name = typed_name(identifier)
-    dashes = "-- " if name.startswith("-") else ""
-    return f"let go of it with `ncaa-assets forget --date {day} {dashes}{shlex.quote(name)}`"
+    dashes = ["--"] if name.startswith("-") else []
+    return f"let go of it with `{advice.command('forget', '--date', day, *dashes, name)}`"
 
 
 def _put_back(kind: type[Document], day: str) -> str:

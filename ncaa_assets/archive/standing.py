@@ -151,7 +151,7 @@ def clips(store: ObjectStore, videos: VideosDay, processed: ProcessedDay, wanted
     return [
         Clip(
             video,
-            outputs.get((output_key(video), video.sha256)),
+            outputs.get((video.output_key, video.sha256)),
             refusals.get(video.sha256),
             store,
             wanted,
@@ -203,11 +203,6 @@ def still_to_copy(planned: CopyPlan, videos: VideosDay, wanted: Wanted) -> int:
 
     fresh = sum(map(is_open, planned.fresh))
     return sum(map(is_open, planned.renewed)) + (fresh if planned.missing is None else min(fresh, planned.missing))
-
-
-def output_key(video: CopiedVideo) -> str:
-    """The key of a copy's encode."""
-    return "processed_" + video.key.rpartition(".")[0] + ".mp4"
 
 
 def not_encoded(video: CopiedVideo, *, kind: str, reason: str, settings_hash: str) -> NotEncoded:

@@ -87,10 +87,11 @@ def elapsed() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-def pause(seconds: float) -> None:
+def pause(seconds: float, *, until_closed: int | None = None) -> None:
     """Waits between two looks, by a length that no clock turns into a moment: what waits for a moment fails or hangs
-    under libfaketime, by which wrong clocks are tried."""
-    select.select([], [], [], seconds)
+    under libfaketime, by which wrong clocks are tried. It ends sooner when the other end of the pipe of which
+    `until_closed` is the reading end is closed."""
+    select.select([] if until_closed is None else [until_closed], [], [], seconds)
 
 
 @cache

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ncaa_assets import advice
 from ncaa_assets.at_once import at_once
 from ncaa_assets.backends.facts import facts_of
 from ncaa_assets.backends.local.ffmpeg import make_poster
@@ -159,7 +160,7 @@ def _says_its_length(file: Path, request: EncodeRequest, facts: Facts) -> bool:
     with file.open("rb") as opened:
         movie, sha256 = read_movie(opened)
     if sha256 != request.video.sha256:
-        raise EncodeFailed(f"{request.video.key} is not what was copied; `ncaa-assets verify` says what to do")
+        raise EncodeFailed(f"{request.video.key} is not what was copied; `{advice.command('verify')}` says what to do")
     return abs((movie.duration_seconds or 0) - (facts.seconds or 0)) <= 1
 
 

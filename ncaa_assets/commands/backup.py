@@ -1,6 +1,5 @@
 """`ncaa-assets backup`: backs up a day or a range, and prints what came of it."""
 
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ncaa_assets import advice
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.days import DayByDay, DayResult
@@ -28,17 +28,16 @@ from ncaa_assets.commands.terminal import (
     shown,
 )
 from ncaa_assets.failures import SettingsError
+from ncaa_assets.gallery.model import season_key
 from ncaa_assets.record import calendar
 from ncaa_assets.record.models import ASSETS
+from ncaa_assets.runs.names import REMEDY
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.text import size
 
 if TYPE_CHECKING:
     from ncaa_assets.runs.outcome import DayRun
-
-# The image sets this variable. A container has no crontab, and no browser reaches a UI inside it, so the command
-# suggests neither.
-_IMAGE = "NCAA_ASSETS_IMAGE"
 
 _EVERY_DAY = 50_000  # characters: the days of the longest range
 
@@ -49,14 +48,20 @@ _EVERY_DAY = 50_000  # characters: the days of the longest range
 @click.option("--to", "last", metavar="YYYY-MM-DD", help="The last day of a range.")
 @click.option("--last", "count", type=click.IntRange(1, 3660), metavar="N", help="The last N days, up to yesterday.")
 @click.option("--force", is_flag=True, help="Copy and encode again what is stored already.")
+@ending.json_option
 @ending.debug_option
-def backup(day: str | None, first: str | None, last: str | None, count: int | None, force: bool, debug: bool) -> None:
+def backup(
+    day: str | None, first: str | None, last: str | None, count: int | None, force: bool, as_json: bool, debug: bool
+) -> None:
     """Backs up a day or a range: fetches and merges its highlights, copies and encodes what is missing."""
 
     def chosen(settings: Settings) -> list[date]:
         return _days(settings, named=day, first=first, last=last, count=count)
 
-    ending.run(lambda: _backup(chosen, force=force, debug=debug), debug=debug)
+    answer: ending.Answer = {}
+    ending.run(
+        lambda: _backup(chosen, answer, force=force, debug=debug), debug=debug, answer=answer if as_json else None
+    )
 
 
 def _days(
@@ -70,23 +75,24 @@ def _days(
     if sum((named is not None, first is not None or last is not None, count is not None)) > 1:
         raise SettingsError("name the days in one way: --date, --from and --to, or --last")
     if count is not None:
-        newest = settings.parse_day(None)
+        newest = settings.named_day(None)
         oldest = max(settings.start_date, newest - timedelta(days=count - 1))
         return list(calendar.days(oldest, newest))
     if first is None and last is None:
-        return [settings.parse_day(named)]
+        return [settings.named_day(named)]
     if first is None or last is None:
         raise SettingsError("a range needs both --from and --to")
-    oldest, newest = settings.parse_day(first), settings.parse_day(last)
+    oldest, newest = settings.named_day(first), settings.named_day(last)
     if oldest > newest:
         raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
     return list(calendar.days(oldest, newest))
 
 
-def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: bool) -> int:
+def _backup(chosen: Callable[[Settings], list[date]], answer: ending.Answer, *, force: bool, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     days = chosen(settings)
+    answer |= {"sample": settings.uses_sample, "days": []}
     with logging_to_terminal(debug=debug) as log:
         say_sample(settings)
         if settings.lacks_key:
@@ -95,7 +101,7 @@ def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: boo
         archive.exists()  # refuses an archive of something else before anything starts
         archive.store.check_writes()
         if len(days) > 1:
-            return _back_up_range(archive, days, log, force=force, debug=debug)
+            return _back_up_range(archive, days, log, answer, force=force, debug=debug)
         say(f"Backing up {days[0]} …", err=True)
         from ncaa_assets.runs.instance import Recorder  # noqa: PLC0415 - Dagster takes seconds to import
 
@@ -104,15 +110,18 @@ def _backup(chosen: Callable[[Settings], list[date]], *, force: bool, debug: boo
 
         with Recorder(settings.dagster_home(), say=say_unrecorded) as recorder:
             worker = DayByDay(recorder, archive, trigger="backup", force=force)
-            (result,) = worker.back_up(days, report=report)
-    if result.result is Result.SKIPPED:
+            for result in worker.back_up(days, report=report):
+                answer["days"].append(result.fields)
+    if result.run_id is None:
         say_day(result, label=label(settings, result.day))
     if result.is_done:
         _say_where(archive)
     return result.result.exit_code
 
 
-def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, force: bool, debug: bool) -> int:
+def _back_up_range(
+    archive: Archive, days: list[date], log: TerminalLog, answer: ending.Answer, *, force: bool, debug: bool
+) -> int:
     settings, mark = archive.settings, RangeMark(archive, days)
     reasons = {} if force else {day: why for day in days if (why := mark.done_before(day))}
     results = [DayResult(day, Result.BACKED_UP, why, done_before=True) for day, why in reasons.items()]
@@ -137,8 +146,10 @@ def _back_up_range(archive: Archive, days: list[date], log: TerminalLog, *, forc
                 results.append(result)
                 advance(result.day)
     finally:
+        results.sort(key=lambda result: result.day)
+        answer["days"] = [result.fields for result in results]
         if results:
-            print_table(sorted(results, key=lambda result: result.day))
+            print_table(results)
     missing = sorted(result.day for result in results if not result.is_done)
     say(f"{len(days) - len(missing)} of {len(days)} days backed up")
     if missing:
@@ -155,7 +166,9 @@ def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
         if name in ended.summaries:
             say(f"  {name:<17} {ended.summaries[name]}")
     for warning in ended.warnings:
-        say(f"  warning           {warning}", colour="yellow")
+        problem, _, remedy = warning.partition(REMEDY)
+        is_said = remedy and any(told and problem.endswith(told) for told in ended.summaries.values())
+        say(f"  what to do        {remedy}" if is_said else f"  warning           {warning}", colour="yellow")
     if ended.is_whole:
         say(f"{day_label} backed up", colour="green")
         return
@@ -172,16 +185,20 @@ def _report(day_label: str, ended: "DayRun", *, debug: bool) -> None:
         say(f"ncaa-assets: {step}{error.sentence(debug=debug)}", colour="red", err=True)
     if not ended.errors and not ended.failed_checks and ended.reported is not None:
         say(f"ncaa-assets: {ended.reported}", colour="red", err=True)
-    if ended.result(set(ASSETS), was_held=False) is Result.INCOMPLETE:
+    result = ended.result(set(ASSETS), was_held=False)
+    if result is Result.INCOMPLETE:
         text = f"{day_label} incomplete: run the same command again, it {ended.what_is_left}"
         say(text, colour="red", err=True)
+        return
+    if result is Result.NOT_STARTED:
+        say(f"{day_label} not started", colour="red", err=True)
         return
     done = ", ".join(name for name in ASSETS if name in ended.summaries) or "nothing"
     say(f"{day_label} FAILED; done and kept: {done}. The same command continues from there", colour="red", err=True)
 
 
 def _say_where(archive: Archive) -> None:
-    settings = archive.settings
+    settings, watch = archive.settings, f"`{advice.command('gallery', '--serve')}`"
     if settings.ncaa_deployment == "aws":
         place, rows = archive.place, f"the table {settings.dynamodb_table}"
     elif settings.ncaa_deployment == "s3":
@@ -191,15 +208,20 @@ def _say_where(archive: Archive) -> None:
 
         place = f"{shown(settings.archive_dir)}/"
         rows = f"{place}{SQLITE_NAME}"
+        watch = f"{place}{season_key()}, or `{advice.command('gallery')}`"
     say()
     say(f"Files:  {place} (highlights, videos, processed_videos), rows in {rows}")
-    if os.environ.get(_IMAGE):
+    if advice.in_image():  # a container has no crontab, and no browser reaches a UI inside it
         return
-    say("Browse: `make ui` or `ncaa-assets ui`, then http://localhost:3000")
+    say(f"Watch:  {watch}")
+    say(f"Browse: `{advice.target('ui')}`, then http://localhost:3000")
     if settings.uses_sample:
         is_new = Path(".env.example").exists() and not Path(".env").exists()
-        how = " (cp .env.example .env)" if is_new else ""
+        how = " (cp -n .env.example .env)" if is_new else ""
         say(f"Next:   put your RAPIDAPI_KEY into .env{how} and run the same command again")
+        remove = advice.to_remove(settings.sample_folders())
+        say(f"Remove: `{remove}` frees the {size(settings.sample_bytes())} of made-up data")
+        return  # nobody wants made-up games every morning
     say("Daily:  no server needed; add this line with `crontab -e`:")
     say(f"        {_cron_line()}")
 

@@ -5,12 +5,12 @@ them may run at once: a day that one holds is left to it. Catch-up sends its own
 running."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.day_state import DayState
+from ncaa_assets.archive.day_state import DUE_AFTER, DayState
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.days import DayByDay, DayResult
 from ncaa_assets.commands.say import say
@@ -28,7 +28,6 @@ from ncaa_assets.commands.terminal import (
 from ncaa_assets.failures import AlertNotSent, SettingsError, TableUnusable, as_sentence
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
-from ncaa_assets.runs.names import JOB_NAME
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
 
@@ -42,29 +41,33 @@ NAME = "catch-up"
 @click.option(
     "--days", "count", type=click.IntRange(1, 3660), metavar="N", help="How far back. Default: LOOKBACK_DAYS."
 )
+@ending.json_option
 @ending.debug_option
-def catch_up(count: int | None, debug: bool) -> None:
+def catch_up(count: int | None, as_json: bool, debug: bool) -> None:
     """Backs up each of the last N days that is missing, failed or due. Safe at any time, even twice at once."""
-    ending.run(lambda: _catch_up(count, debug=debug), debug=debug)
+    answer: ending.Answer = {}
+    ending.run(lambda: _catch_up(count, answer, debug=debug), debug=debug, answer=answer if as_json else None)
 
 
-def _catch_up(count: int | None, *, debug: bool) -> int:
+def _catch_up(count: int | None, answer: ending.Answer, *, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
+    answer |= {"sample": settings.uses_sample, "days": []}
     with logging_to_terminal(debug=debug) as log:
         say_sample(settings)
-        return catch_up_days(settings, count or settings.lookback_days, log=log, debug=debug)
+        return catch_up_days(settings, count or settings.lookback_days, answer["days"], log=log, debug=debug)
 
 
-def catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> int:
-    """Backs up those of the last `count` days that need it. Returns 0, or 1 where a day failed.
+def catch_up_days(settings: Settings, count: int, told: list[dict[str, Any]], *, log: TerminalLog, debug: bool) -> int:
+    """Backs up those of the last `count` days that need it, and adds each to those that are `told` to a program.
+    Returns 0, or 1 where a day failed.
 
     Raises:
         BackupError: the days could not be looked at, or the alert could not be sent. Every other error is alerted
             before it is raised.
     """
     try:
-        results = _catch_up_days(settings, count, log=log, debug=debug)
+        results = _catch_up_days(settings, count, told, log=log, debug=debug)
     except AlertNotSent:
         raise
     except Exception as error:
@@ -77,7 +80,9 @@ def catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bo
     return ending.FAILED
 
 
-def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: bool) -> list[DayResult]:
+def _catch_up_days(
+    settings: Settings, count: int, told: list[dict[str, Any]], *, log: TerminalLog, debug: bool
+) -> list[DayResult]:
     if settings.lacks_key:
         raise SettingsError(NO_KEY)
     archive = Archive.open(settings)
@@ -101,18 +106,17 @@ def _catch_up_days(settings: Settings, count: int, *, log: TerminalLog, debug: b
                 raise TableUnusable(trouble)
             say(f"nothing to do: {_span(days)} backed up")
             return []
-        worker = DayByDay(recorder, archive, trigger=NAME, alerts_by=NAME)
-
-        def needless(day: date) -> str | None:
-            return _done_meanwhile(archive.state(day.isoformat(), identity=identity))
-
-        with bar_over(len(todo), log) as advance:
-            for result in worker.back_up(todo, needless=needless, report=report_details(debug=debug)):
-                say_day(result, label=label(settings, result.day))
-                results.append(result)
-                advance(result.day)
-    if len(results) > 1:
-        print_table(sorted(results, key=lambda result: result.day))
+        worker = DayByDay(recorder, archive, trigger=NAME, alerts_by=NAME, unless_done_since=now - DUE_AFTER)
+        try:
+            with bar_over(len(todo), log) as advance:
+                for result in worker.back_up(todo, report=report_details(debug=debug)):
+                    say_day(result, label=label(settings, result.day))
+                    results.append(result)
+                    told.append(result.fields)
+                    advance(result.day)
+        finally:
+            if len(results) > 1:
+                print_table(sorted(results, key=lambda result: result.day))
     if trouble is not None and not any(result.result.is_due for result in results):
         raise TableUnusable(trouble)
     return results
@@ -122,11 +126,6 @@ def _need(state: DayState) -> tuple[bool, datetime]:
     """A sort key: undone days come before days that are only due, and these by when their listing was last read. So
     where the quota runs out, the next call continues with the days that were left."""
     return state.undone is None, state.fetched_at or datetime.min.replace(tzinfo=UTC)
-
-
-def _done_meanwhile(state: DayState) -> str | None:
-    """Why the day needs no run any more: another run may have done it while this one was busy with other days."""
-    return None if state.why_now(datetime.now(UTC)) else f"done meanwhile by another run ({state.fetched_at:%H:%M} UTC)"
 
 
 def _report_killed_runs(recorder: "Recorder", archive: Archive) -> None:
@@ -140,7 +139,7 @@ def _report_killed_runs(recorder: "Recorder", archive: Archive) -> None:
             raise
         return
     for killed in dead:
-        alerts.send(settings, Alert(JOB_NAME, killed.day, killed.sentence, alerts.run_link(settings, killed.run_id)))
+        alerts.send(settings, Alert(killed.name, killed.day, killed.sentence, alerts.run_link(settings, killed.run_id)))
 
 
 def _alert(settings: Settings, failed: list[DayResult]) -> Alert:

@@ -1,5 +1,5 @@
-"""The loop that backs up days one after the other, and stops before the API's quota is spent. `backup` and `catch-up`
-share it.
+"""The loop that backs up days one after the other, and stops where no further run could ask the API. `backup` and
+`catch-up` share it.
 
 Days run strictly one at a time, because the videos of one day already use all of the network and the machine. The loop
 keeps only a table's line of each day, so a range of years takes no more memory than a day."""
@@ -7,16 +7,20 @@ keeps only a table's line of each day, so a range of years takes no more memory 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.commands.say import say
 from ncaa_assets.failures import SourceError
 from ncaa_assets.record.models import ASSETS
-from ncaa_assets.runs.names import SENSOR
+from ncaa_assets.runs.names import ARCHIVE_TAG, SENSOR, UNLESS_DONE_TAG
 from ncaa_assets.runs.results import Result
+from ncaa_assets.source.open import modules_to_try, open_quota, open_source
+from ncaa_assets.source.quota import Quota, what_is_left, why_not
+from ncaa_assets.text import SENTENCE, visible
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -52,6 +56,13 @@ class DayResult:
         return self.result is Result.BACKED_UP
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The day for a program, by the names that the day's line in the log has too."""
+        why = None if self.why is None else visible(self.why, most=SENTENCE)
+        seconds = None if self.seconds is None else round(self.seconds, 1)
+        return {**asdict(self), "day": str(self.day), "result": self.result.value, "why": why, "seconds": seconds}
+
+    @property
     def words(self) -> str:
         """The result as people read it."""
         return "done before" if self.done_before else self.result.words
@@ -61,8 +72,9 @@ class DayResult:
 class DayByDay:
     """Backs up days of one archive, recorded by one recorder.
 
-    In the runs' tags, `trigger` names the command and `alerts_by` names who alerts when a run fails. With `force`,
-    stored videos are copied and encoded again.
+    In the runs' tags, `trigger` names the command. `alerts_by` names who alerts when a run fails. With `force`, stored
+    videos are copied and encoded again. With `unless_done_since`, a day that another run has done whole since then gets
+    no run, or one that does nothing.
     """
 
     recorder: "Recorder"
@@ -70,26 +82,26 @@ class DayByDay:
     trigger: str
     alerts_by: str = SENSOR
     force: bool = False
+    unless_done_since: datetime | None = None
 
     def back_up(
         self,
         days: Sequence[date],
         *,
-        needless: Callable[[date], str | None] = lambda _: None,
         report: Callable[[date, "DayRun"], None] = lambda _day, _ended: None,
     ) -> Iterator[DayResult]:
         """Backs up the days in order and yields the result of each. A day that fails does not stop the others.
 
-        `needless` is called right before a day would start; where it gives a reason, the day gets no run. `report` is
-        called with each run that ended.
+        `report` is called with each run that ended.
 
         Raises:
-            KeyboardInterrupt: a run was ended from outside. Its day and the days after it have no result.
+            KeyboardInterrupt: a run was ended from outside. Its day's result came before, and the days after it have
+                none.
         """
         archive, settings = self.archive, self.archive.settings
-        reserve = settings.quota_reserve
-        left = _requests_left(archive, days) if len(days) > 1 and not settings.uses_sample else None
-        if left is not None and settings.matches and left - reserve < 3 * len(days):
+        quota = open_quota(settings, archive.store, read_secret=read_secret)
+        left = _requests_left(archive, quota, days) if quota is not None and len(days) > 1 else None
+        if left is not None and settings.matches and left - settings.quota_reserve < 3 * len(days):
             say("no match context is asked for: the API requests are kept for the days", colour="yellow", err=True)
             settings = settings.model_copy(update={"matches": False})
             archive = replace(archive, settings=settings)
@@ -97,32 +109,50 @@ class DayByDay:
 
         defs = build_defs(settings, archive=archive)
         for position, day in enumerate(days):
-            if left is not None and left <= reserve:
-                why = f"stopped before {day}: {left} API requests are left today and QUOTA_RESERVE keeps {reserve}"
+            left = quota.left() if quota is not None else None
+            if left is not None and left <= settings.quota_reserve:
+                why = f"stopped before {day}: {what_is_left(left, settings.quota_reserve)}"
+                why = why if len(days) > 1 else why_not(left, settings.quota_reserve)
                 yield from (DayResult(later, Result.NOT_STARTED, why) for later in days[position:])
                 return
-            if reason := needless(day):
-                yield DayResult(day, Result.BACKED_UP, reason, done_before=True)
-                continue
             if holder := archive.holder(day.isoformat()):
                 yield DayResult(day, Result.SKIPPED, f"it is being backed up by {holder}; nothing was done here")
                 continue
+            if done := self._done_meanwhile(day):  # asked last: the day's holder may have finished it a moment ago
+                yield done
+                continue
             started = time.monotonic()
-            ended = self._execute(defs, day)
-            # A day that failed before its listing was stored has spent at least one request too.
-            left = ended.requests_left if ended.requests_left is not None or left is None else left - 1
-            if ended.spent_the_quota:
-                left = 0
-            if ended.cancelled:
-                raise KeyboardInterrupt
+            try:
+                ended = self._execute(defs, day)
+                if ended.cancelled:
+                    raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                why = "it was interrupted; what is stored of it is kept"
+                yield DayResult(day, Result.ENDED, why, seconds=time.monotonic() - started)
+                raise
             report(day, ended)
-            yield _result(day, ended, time.monotonic() - started)
+            done = self._done_meanwhile(day) if ended.was_held_by_another else None
+            yield done or _result(day, ended, time.monotonic() - started)
+
+    def _done_meanwhile(self, day: date) -> DayResult | None:
+        """The result of a day that another run has done, None where this worker is to do it in any case."""
+        if self.unless_done_since is None:
+            return None
+        state = self.archive.state(day.isoformat())
+        if not state.is_done_since(self.unless_done_since):
+            return None
+        why = f"done meanwhile by another run ({state.fetched_at:%H:%M} UTC)"
+        return DayResult(day, Result.BACKED_UP, why, done_before=True)
 
     def _execute(self, defs: "dg.Definitions", day: date) -> "DayRun":
         """Runs the day. Where the home broke that recorded the run, runs it anew, which continues where that one ended.
         Where the run had a task of its own and lost its worker, runs it once more."""
         from ncaa_assets.runs.execute import execute_day  # noqa: PLC0415
         from ncaa_assets.runs.instance import launches_on_ecs  # noqa: PLC0415
+
+        tags = {ARCHIVE_TAG: self.archive.place}
+        if self.unless_done_since is not None:
+            tags[UNLESS_DONE_TAG] = self.unless_done_since.isoformat()
 
         def execute(retry_of: str | None) -> "DayRun":
             return execute_day(
@@ -133,6 +163,7 @@ class DayByDay:
                 trigger=self.trigger,
                 alerts_by=self.alerts_by,
                 retry_of=retry_of,
+                more_tags=tags,
             )
 
         try:
@@ -176,22 +207,21 @@ def _result(day: date, ended: "DayRun", seconds: float) -> DayResult:
     )
 
 
-def _requests_left(archive: Archive, days: Sequence[date]) -> int | None:
-    """How many API requests are left today, or None where the API does not say.
+def _requests_left(archive: Archive, quota: Quota, days: Sequence[date]) -> int | None:
+    """How many API requests are left today, by one request where that is not known; None where the API does not say.
 
     Warns where they are too few for the days, since each day takes at least one.
     """
-    from ncaa_assets.backends.deployments import read_secret  # noqa: PLC0415
-    from ncaa_assets.source.open import modules_to_try, open_source  # noqa: PLC0415
-
-    settings, stored = archive.settings, archive.stored_identity()
-    module = (stored.module if stored else None) or modules_to_try(settings)[0]
-    try:
-        with open_source(settings, read_secret=read_secret) as source:
-            left = source.first_page(days[0].isoformat(), module, size=1).quota_remaining
-    except SourceError as error:
-        say(f"the API did not say how many requests are left: {error}", colour="yellow", err=True)
-        return None
+    settings, left = archive.settings, quota.left()
+    if left is None:
+        stored = archive.stored_identity()
+        module = (stored.module if stored else None) or modules_to_try(settings)[0]
+        try:
+            with open_source(settings, read_secret=read_secret, store=archive.store) as source:
+                left = source.first_page(days[0].isoformat(), module, size=1).quota_remaining
+        except SourceError as error:
+            say(f"the API did not say how many requests are left: {error}", colour="yellow", err=True)
+            return None
     if left is not None and left - settings.quota_reserve < len(days):
         say(
             f"{len(days)} days take at least {len(days)} API requests, and {max(0, left - settings.quota_reserve)} can "

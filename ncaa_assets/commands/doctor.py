@@ -22,10 +22,10 @@ from typing import Any
 import click
 import yaml
 
-from ncaa_assets import __version__, child
+from ncaa_assets import __version__, advice, child
 from ncaa_assets.archive import reconcile
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.month import DAYS, last_month
+from ncaa_assets.archive.month import DAYS, Month, last_month
 from ncaa_assets.archive.row_view import RowView
 from ncaa_assets.backends.aws import prices
 from ncaa_assets.backends.deployments import encode_bounds, read_secret
@@ -49,12 +49,15 @@ from ncaa_assets.source import shape as api_shape
 from ncaa_assets.source.open import asked_module, fixed_module, modules_to_try, open_source
 from ncaa_assets.source.season import day_with_games
 from ncaa_assets.text import SENTENCE, plural, size, visible
-from ncaa_assets.video.runtime import COPY_PAGES, INSTALL
 from ncaa_assets.video.runtime import find as find_runtime
+from ncaa_assets.video.runtime import install_it, to_copy_pages
 
 PYTHONS = ((3, 11), (3, 15))  # the first, and the first that is too new, as in pyproject.toml
 
 _LITTLE_SPACE = 200 * 10**6  # bytes; with less, even one day may not fit
+_SEASON = 150  # days, from the first week of November to that of April
+# What is said of a day before there is any: documents and rows were measured with 80 clips a day, a clip is assumed.
+_CLIPS, _DOCUMENTS_BYTES, _CLIP_BYTES = 80, 800_000, 5 * 60 * 5_000_000 // 8
 _LAST_DAYS = 7  # whose clips are counted
 _ALIVE_SECONDS = 120  # a daemon's heartbeats are 30 s apart
 
@@ -63,25 +66,33 @@ _COLOURS = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
 
 
 @click.command()
+@ending.json_option
 @ending.debug_option
-def doctor(debug: bool) -> None:
+def doctor(as_json: bool, debug: bool) -> None:
     """Says whether a backup would work here and now, and what to do where it would not."""
-    ending.run(examine, debug=debug, only_tells=True)
+    answer: ending.Answer = {}
+    ending.run(lambda: examine(answer), debug=debug, only_tells=True, answer=answer if as_json else None)
 
 
-def examine() -> int:
-    """Examines everything, prints a line for each thing, and returns 1 where anything would stop a backup, else 0."""
+def examine(answer: ending.Answer | None = None) -> int:
+    """Examines everything, prints a line for each thing, and returns 1 where anything would stop a backup, else 0. An
+    `answer` gets the lines."""
+    answer = {} if answer is None else answer
+    answer |= {"works": False, "lines": []}
     failed = warned = 0
     say(f"ncaa-assets {__version__}: would a backup work here and now?")
     say()
     for line in lines():
         failed += line.mark is Mark.FAIL
         warned += line.mark is Mark.WARN
+        told = {"mark": line.mark.value, "name": line.name, "text": visible(line.text, most=SENTENCE)}
+        answer["lines"].append({**told, "evidence": dict(line.evidence)})
         first, *others = _wrapped(line.text)
         say("  ", (f"{line.mark:<5}", _COLOURS[line.mark]), f" {line.name:<12} {first}")
         for text in others:
             say(f"{'':<21}{text}")
     say()
+    answer["works"] = not failed
     if failed:
         say(f"No: {plural(failed, 'thing')} would stop it, marked `fail`.", colour="red")
     else:
@@ -94,7 +105,9 @@ def _wrapped(text: str) -> list[str]:
     text = visible(text, most=SENTENCE)
     if not sys.stdout.isatty():
         return [text]
-    return textwrap.wrap(text, max(60, shutil.get_terminal_size().columns) - 21) or [""]
+    width = max(60, shutil.get_terminal_size().columns) - 21
+    # A path or a command that is cut could not be pasted.
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def lines() -> Iterator[Line]:
@@ -191,7 +204,7 @@ def _runtime() -> Iterator[Line]:
     """The JavaScript runtime for the scripts of web pages."""
     program = find_runtime()
     if program is None:
-        text = f"no JavaScript runtime: pages that need one, as YouTube's do, are listed and not copied; {INSTALL}"
+        text = f"no JavaScript runtime: pages that need one, as YouTube's do, are listed and not copied; {install_it()}"
         yield Line(Mark.WARN, "runtime", text)
         return
     try:
@@ -200,7 +213,7 @@ def _runtime() -> Iterator[Line]:
     except OSError as error:
         trouble = one_line(error)
     if trouble is not None:
-        text = f"{program} does not run ({trouble}): pages that need it are listed and not copied; {INSTALL}"
+        text = f"{program} does not run ({trouble}): pages that need it are listed and not copied; {install_it()}"
         yield Line(Mark.WARN, "runtime", text)
         return
     version = re.match(r"deno (\S+)", ended.stdout.decode("utf-8", "replace"))
@@ -254,7 +267,7 @@ def _disk(settings: Settings, folder: Path) -> Iterator[Line]:
 
 
 def _ffmpeg(settings: Settings) -> Iterator[Line]:
-    from ncaa_assets.backends.deployments import NEEDS_FFMPEG  # noqa: PLC0415
+    from ncaa_assets.backends.deployments import needs_ffmpeg  # noqa: PLC0415
     from ncaa_assets.media.ffmpeg import ffmpeg_program  # noqa: PLC0415
 
     try:
@@ -262,7 +275,7 @@ def _ffmpeg(settings: Settings) -> Iterator[Line]:
     except EncodeFailed:
         if settings.ncaa_deployment != "aws":
             raise
-        yield Line(Mark.FAIL, "ffmpeg", NEEDS_FFMPEG)
+        yield Line(Mark.FAIL, "ffmpeg", needs_ffmpeg())
         return
     try:
         encoders, version = (
@@ -321,7 +334,7 @@ def _yesterday(archive: Archive) -> Iterator[Line]:
     if holder := archive.holder(day, wait=False):
         yield Line(Mark.OK, "yesterday", f"{day} is being backed up by {holder}")
         return
-    remedy = "run `ncaa-assets backup`"
+    remedy = f"run `{advice.command('backup')}`"
     try:
         highlights = archive.load(HighlightsDay, day)
     except ObjectMissing:
@@ -355,15 +368,19 @@ def _clips(archive: Archive) -> Iterator[Line]:
     text = f"of {plural(len(records), 'clip')} in the last {_LAST_DAYS} days, {files} lead to video files and {pages} "
     text += "to web pages"
     if not files and archive.settings.video_pages is None:
-        yield Line(Mark.WARN, "clips", f"{text}, which are listed and not copied; {COPY_PAGES}", evidence)
+        yield Line(Mark.WARN, "clips", f"{text}, which are listed and not copied; {to_copy_pages()}", evidence)
     else:
         yield Line(Mark.OK, "clips", text, evidence)
 
 
 def _month(archive: Archive) -> Iterator[Line]:
-    """What a month like the last one brings: room on the disk, or dollars."""
+    """What days like the last ones bring: room on the disk, or dollars."""
     settings = archive.settings
     month = last_month(archive, encode_bounds(settings))
+    if settings.ncaa_deployment == "local":
+        free = shutil.disk_usage(_nearest(settings.archive_dir)).free
+        yield _room(month, free, settings) if month and not settings.uses_sample else _estimate(free, settings)
+        return
     if month is None:
         return
     grown = month.copied + month.encoded
@@ -371,11 +388,6 @@ def _month(archive: Archive) -> Iterator[Line]:
     evidence = {"days": month.days, "bytes": grown}
     if settings.ncaa_deployment == "s3":
         yield Line(Mark.OK, "month", f"{text}, at the prices of the store", evidence)
-        return
-    if settings.ncaa_deployment == "local":
-        free = shutil.disk_usage(_nearest(settings.archive_dir)).free
-        room = f"; the disk has room for {free // grown:,} times as much" if grown else ""
-        yield Line(Mark.OK, "month", text + room, evidence)
         return
     encodes = [minutes * prices.ENCODED_MINUTE for minutes in month.minutes]
     # Three runs a day and catch-up took a third of these requests; a large copy goes up in parts of 6 MiB.
@@ -391,6 +403,45 @@ def _month(archive: Archive) -> Iterator[Line]:
     )
     dollars = (encodes[0] + rows[0], encodes[1] + rows[1] + requests)
     yield Line(Mark.OK, "month", text, evidence | {"minutes": month.minutes, "dollars": dollars, "kept_dollars": kept})
+
+
+def _room(month: Month, free: int, settings: Settings) -> Line:
+    """What a day and a season take on the disk, for how long it will do, and what other encodes would save."""
+    day, season = month.grown / DAYS, month.grown / DAYS * _SEASON
+    text = f"a day takes {size(round(day))} and a season of {_SEASON} days {size(round(season))}, like the "
+    text += f"{month.days} of the last {DAYS} that are backed up"
+    if season:
+        text += f"; the disk will do for {_seasons(free / season)}"
+    others = {"always": ["needed", "never"], "needed": ["never"], "never": []}[settings.encode]
+    of_month = {"needed": month.spared, "never": month.encoded}
+    spared = {mode: round(of_month[mode] / DAYS * _SEASON) for mode in others}
+    if any(spared.values()):
+        would = " and ".join(f"ENCODE={mode} would save {size(count)}" for mode, count in spared.items())
+        text += f". Of a season, {would}"
+    evidence = {"days": month.days, "day_bytes": round(day), "season_bytes": round(season), "spared_bytes": spared}
+    return Line(Mark.OK, "month", text, evidence)
+
+
+def _estimate(free: int, settings: Settings) -> Line:
+    """The same from a day that is made up: while none of the last days is backed up, and on the sample, whose clips are
+    tiny."""
+    videos = min(settings.video_count or _CLIPS, _CLIPS)
+    copied = videos * _CLIP_BYTES
+    day = _DOCUMENTS_BYTES + copied * (1 if settings.encode == "never" else 2)
+    season = day * _SEASON
+    why = f"none of the last {DAYS} days is backed up, so this is an estimate"
+    if settings.uses_sample:
+        why = "the sample's clips are tiny, so this is an estimate for real ones"
+    text = f"{why}: a day takes {size(day)} and a season of {_SEASON} days {size(season)}"
+    text += f", with {plural(videos, 'video')} a day of 5 minutes at 5 Mbit/s"
+    text += f"; the disk would do for {_seasons(free / season)}"
+    if settings.encode != "never":
+        text += f". ENCODE=never, or needed where browsers play the copies, would save {size(copied * _SEASON)} of it"
+    return Line(Mark.OK, "month", text, {"days": 0, "day_bytes": day, "season_bytes": season})
+
+
+def _seasons(count: float) -> str:
+    return f"{count:,.0f} seasons" if count >= 10 else f"{count:.1f} seasons"
 
 
 def _api(archive: Archive) -> Iterator[Line]:
@@ -426,7 +477,7 @@ def _api(archive: Archive) -> Iterator[Line]:
             text += f"; {_what_it_lists(settings, day, others[0])}"
         elif day_with_games(module):
             text += f", a day with games: check LEAGUE_NAME ({settings.league_name}), or see with "
-            text += f"`ncaa-assets source --date {day}` whether another module lists it"
+            text += f"`{advice.command('source', '--date', day)}` whether another module lists it"
         yield Line(Mark.WARN, "answer", f"{text}; no record could be compared with the shape that is expected")
     yield from _shape(page, settings, day)
 
@@ -464,7 +515,7 @@ def _quota(left: int, limit: int | None, reserve: int) -> Line:
     if left <= 0:
         return Line(Mark.FAIL, "quota", f"{text}; run the backup tomorrow, or upgrade the plan", evidence)
     if left <= reserve:
-        text += f", and QUOTA_RESERVE keeps {reserve}: a day gets its first page only"
+        text += f", and QUOTA_RESERVE keeps {reserve}: a day gets its first page at most"
         return Line(Mark.WARN, "quota", text, evidence)
     return Line(Mark.OK, "quota", text, evidence)
 

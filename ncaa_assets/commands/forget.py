@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import click
 
+from ncaa_assets import advice
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.standing import Copy, Wanted, clips
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.gallery import bring_up_to_date
 from ncaa_assets.commands.say import confirmed, say
 from ncaa_assets.day.forget import forget as forget_day
 from ncaa_assets.failures import ObjectMissing, SettingsError
@@ -61,7 +63,7 @@ def _forget(
     days = _days(settings, ids, named, first, last, lost=lost)
     archive = Archive.open(settings)
     if not archive.exists():
-        raise SettingsError(f"there is no archive in {archive.place}; set the settings to the archive that you mean")
+        raise archive.missing()
     leaving: dict[str, list[str]] = {}
     for day in days:
         chosen = _lost(archive, day) if lost else _named(archive, day, ids)
@@ -80,7 +82,7 @@ def _forget(
         with archive.lease(day, owner=f"forget-{uuid4().hex[:8]}") as held:
             done = forget_day(held, chosen, reason=reason)
         say(f"{day}: let go of {plural(len(done.entries), 'video')}, {plural(len(done.deleted), 'file')} deleted")
-    return ending.DONE
+    return ending.DONE if bring_up_to_date(archive, list(leaving)) else ending.FAILED
 
 
 def _confirmed(question: str) -> bool:
@@ -91,15 +93,17 @@ def _days(
     settings: Settings, ids: Sequence[str], named: str | None, first: str | None, last: str | None, *, lost: bool
 ) -> list[str]:
     if lost == bool(ids):
-        raise SettingsError("name the highlights by their ids, or take --lost; `ncaa-assets verify` lists what is lost")
+        raise SettingsError(
+            f"name the highlights by their ids, or take --lost; `{advice.command('verify')}` lists what is lost"
+        )
     if ids and (named is None or first or last):
         raise SettingsError("ids need the day that they are of: --date YYYY-MM-DD")
     if named is not None:
         if first or last:
             raise SettingsError("take --date, or --from and --to, not both")
-        return [settings.parse_day(named).isoformat()]
-    oldest = settings.parse_day(first) if first is not None else settings.start_date
-    newest = settings.parse_day(last) if last is not None else settings.today() - timedelta(days=1)
+        return [settings.named_day(named).isoformat()]
+    oldest = settings.named_day(first) if first is not None else settings.start_date
+    newest = settings.named_day(last) if last is not None else settings.today() - timedelta(days=1)
     if oldest > newest:
         raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
     return [day.isoformat() for day in calendar.days(oldest, newest)]
@@ -124,7 +128,7 @@ def _named(archive: Archive, day: str, ids: Sequence[str]) -> list[str]:
     try:
         videos = archive.load(VideosDay, day)
     except ObjectMissing:
-        raise SettingsError(f"{day} has no copied videos; see `ncaa-assets verify`") from None
+        raise SettingsError(f"{day} has no copied videos; see `{advice.command('verify')}`") from None
     known = {video.id for video in videos.videos} | {entry.id for entry in videos.forgotten}
     named = {safe_name(one): one for one in known} | {one: one for one in known}
     if unknown := [one for one in ids if one not in named]:

@@ -3,6 +3,12 @@
 `make lint` refuses every other way to print.
 """
 
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
 import click
 
 from ncaa_assets.text import LINE, visible_line, visible_lines
@@ -15,7 +21,12 @@ def say(*parts: str | tuple[str, str], colour: str | None = None, err: bool = Fa
     """
     told = ((part, None) if isinstance(part, str) else part for part in parts)
     line = "".join(coloured(visible_line(text, most=most), own) for text, own in told)
-    click.echo(coloured(line, colour), err=err)
+    click.echo(coloured(line, colour), err=err, color=takes_colours(sys.stderr if err else sys.stdout))
+
+
+def say_json(document: Mapping[str, object]) -> None:
+    """Prints a document for a program, on one line of stdout. What a terminal would act on is escaped in it."""
+    click.echo(json.dumps(document, default=str))
 
 
 def say_lines(text: str) -> None:
@@ -23,8 +34,18 @@ def say_lines(text: str) -> None:
     click.echo(visible_lines(text), err=True)
 
 
+def takes_colours(stream: TextIO) -> bool:
+    """Whether text that goes there may have colours: a terminal's may that shows them, unless `NO_COLOR` is set, and
+    anything's where `FORCE_COLOR` is."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (
+        os.environ.get("TERM") not in ("dumb", "unknown") and stream.isatty()
+    )
+
+
 def coloured(text: str, colour: str | None) -> str:
-    """A text in a colour, which `click` takes away again where there is no terminal."""
+    """A text in a colour, which `say` takes away again where what it goes to takes none."""
     return text if colour is None else click.style(text, fg=colour)
 
 

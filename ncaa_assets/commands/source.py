@@ -5,8 +5,11 @@ A wrong module answers every day with an empty list, which looks like a day with
 modules beside one another, at one API request each.
 """
 
+from typing import Any
+
 import click
 
+from ncaa_assets import advice
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.deployments import read_secret
@@ -26,29 +29,32 @@ from ncaa_assets.text import plural, visible
 @click.command()
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The day to ask for. Default: yesterday.")
 @click.option("--use", "module", metavar="MODULE", help="Move the archive to this module: nba, basketball, …")
+@ending.json_option
 @ending.debug_option
-def source(day: str | None, module: str | None, debug: bool) -> None:
+def source(day: str | None, module: str | None, as_json: bool, debug: bool) -> None:
     """Shows which module of the API the archive is of and what each lists for one day; moves it with --use."""
-    ending.run(lambda: _source(day, module), debug=debug)
+    answer: ending.Answer = {}
+    ending.run(lambda: _source(day, module, answer), debug=debug, answer=answer if as_json else None)
 
 
-def _source(day: str | None, module: str | None) -> int:
+def _source(day: str | None, module: str | None, answer: ending.Answer) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     with logging_to_terminal(debug=False):
         say_sample(settings)
         if settings.lacks_key:
             raise SettingsError(NO_KEY)
-        asked_for = settings.parse_day(day).isoformat()
+        asked_for = settings.named_day(day).isoformat()
         archive = Archive.open(settings)
         identity = archive.any_identity()
+        answer |= {"module": identity.module if identity else None, "day": asked_for, "modules": []}
         with open_source(settings, read_secret=read_secret) as opened:
             if module is None:
-                return _show(archive, identity, opened, asked_for)
-            return _move(archive, identity, opened, asked_for, module)
+                return _show(archive, identity, opened, asked_for, answer["modules"])
+            return _move(archive, identity, opened, asked_for, module, answer)
 
 
-def _show(archive: Archive, identity: Identity | None, opened: Source, day: str) -> int:
+def _show(archive: Archive, identity: Identity | None, opened: Source, day: str, told: list[dict[str, Any]]) -> int:
     settings = archive.settings
     for line in _what_it_is(archive, identity):
         say(line)
@@ -63,9 +69,11 @@ def _show(archive: Archive, identity: Identity | None, opened: Source, day: str)
         try:
             page = opened.first_page(day, module)
             text = _listed(page)
+            told.append(_fields(module, page))
             others += [module] if module != mine and page.listed else []
         except SourceError as error:
             failed, text = True, f"cannot be asked: {error}"
+            told.append({"module": module, "error": str(error)})
         say(f"  {module:<18} {text}{'   (this archive)' if module == mine else ''}")
     named = naming(settings)
     if fixed:
@@ -74,11 +82,14 @@ def _show(archive: Archive, identity: Identity | None, opened: Source, day: str)
     elif others and identity is not None:
         first = f"unset {named}, then run " if named and asked_module(settings) != others[0] else ""
         say()
-        say(f"To move the archive to another module: {first}ncaa-assets source --use {others[0]}")
+        command = advice.command("source", "--use", others[0])
+        say(f"To move the archive to another module: {first}{command}")
     return ending.FAILED if failed else ending.DONE
 
 
-def _move(archive: Archive, identity: Identity | None, opened: Source, day: str, module: str) -> int:
+def _move(
+    archive: Archive, identity: Identity | None, opened: Source, day: str, module: str, answer: ending.Answer
+) -> int:
     named = asked_module(archive.settings)
     known = {*MODULES, named, *(_of(identity) if identity else ())}
     if module not in known:
@@ -98,14 +109,16 @@ def _move(archive: Archive, identity: Identity | None, opened: Source, day: str,
         moved = archive.identity.move(archive.store, module)
     except WriteConflict:
         raise SettingsError("another process changed archive.json at this moment; run this again") from None
+    answer |= {"module": module, "modules": [_fields(module, page)]}
     for line in _what_it_is(archive, moved):
         say(line, colour="green")
     say(f"{module} lists for {day}: {_listed(page)}")
     if identity is not None and identity.module is not None:
         say("Days that were backed up from another module keep all that they have. To ask for them again, at a")
         say("request a day or more:")
-        newest = archive.settings.parse_day(None)
-        say(f"  ncaa-assets backup --from {archive.settings.start_date} --to {newest}")
+        newest = archive.settings.named_day(None)
+        start = str(archive.settings.start_date)
+        say(f"  {advice.command('backup', '--from', start, '--to', str(newest))}")
     return ending.DONE
 
 
@@ -121,6 +134,12 @@ def _what_it_is(archive: Archive, identity: Identity | None) -> list[str]:
         return [f"{archive.place} is of no module yet: none has listed anything."]
     moves = [f"  since {move.at}; before that of {move.before}" for move in reversed(identity.moves)]
     return [f"{archive.place} is of the module {identity.module}.", *moves]
+
+
+def _fields(module: str, page: Page) -> dict[str, Any]:
+    """What a module lists, for a program: of the first page's `read` highlights, so many lead to video files."""
+    files = video_files(page.records)
+    return {"module": module, "error": None, "listed": page.listed, "read": page.count, "video_files": files}
 
 
 def _listed(page: Page) -> str:

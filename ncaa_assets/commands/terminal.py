@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ncaa_assets.commands.days import DayResult
 from ncaa_assets.commands.output import second_stderr
-from ncaa_assets.commands.say import coloured, say, say_lines
+from ncaa_assets.commands.say import coloured, say, say_lines, takes_colours
 from ncaa_assets.runs.results import Result
 from ncaa_assets.settings import Settings
 from ncaa_assets.text import plural
@@ -45,7 +45,7 @@ class TerminalLog(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self.bar: Progress | None = None
         self.is_terminal = stream.isatty()
-        self.setFormatter(_LinesForPeople(colours=self.is_terminal))
+        self.setFormatter(_LinesForPeople(colours=takes_colours(stream)))
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.bar is None:
@@ -149,11 +149,12 @@ def print_table(days: Sequence[DayResult]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE, show_footer=True, pad_edge=False)
+    # Narrow enough for 80 columns. Where it is not, the results alone are wrapped.
+    table = Table(box=box.SIMPLE, show_footer=True, padding=(0, 1, 0, 0))
     numbers = {
         "highlights": [day.highlights for day in days],
         "new": [day.new for day in days],
-        "videos copied": [day.copied for day in days],
+        "copied": [day.copied for day in days],
         "skipped": [day.skipped for day in days],
         "encoded": [day.encoded for day in days],
     }
@@ -161,7 +162,7 @@ def print_table(days: Sequence[DayResult]) -> None:
     for name, values in numbers.items():
         table.add_column(name, footer=str(sum(value or 0 for value in values)), justify="right", no_wrap=True)
     table.add_column("time", footer=duration(sum(day.seconds or 0.0 for day in days)), justify="right", no_wrap=True)
-    table.add_column("result", footer=f"{sum(day.is_done for day in days)} done", no_wrap=True)
+    table.add_column("result", footer=f"{sum(day.is_done for day in days)} done")
     for line, day in enumerate(days):
         cells = ["" if values[line] is None else str(values[line]) for values in numbers.values()]
         style = None if day.is_done else "yellow" if day.result is Result.SKIPPED else "red"

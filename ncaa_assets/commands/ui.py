@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from ncaa_assets.archive.archive import Archive
 from ncaa_assets.commands import ending, terminal
 from ncaa_assets.commands.say import say
 from ncaa_assets.failures import SettingsError
@@ -40,19 +41,18 @@ def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     home = settings.dagster_home()
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        where, choose = (f"port {port}", "--port") if host == _HOST else (f"{host}, port {port},", "--host or --port")
-        raise SettingsError(f"{where} cannot be used ({error.strerror}); choose another with {choose}") from error
+    listener = listen(host, port)
     shown = "localhost" if host in (_HOST, "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    address = f"http://{shown}:{port}"
     os.environ |= {"DAGSTER_HOME": str(home), "DATA_DIR": str(settings.data_dir.expanduser().absolute())}
-    say(f"The Dagster UI opens on http://{shown}:{port} (Ctrl-C ends it)", err=True)
+    if "ui_url" not in settings.model_fields_set:
+        os.environ["UI_URL"] = address  # for the alerts of the daemon
+    say(f"The Dagster UI opens on {address} (Ctrl-C ends it)", err=True)
     hosts = {host, urlsplit(settings.ui_url).hostname or host, *(settings.ui_hosts or ())}
     asked = _asked_to_end()
     with listener, terminal.logging_to_terminal(debug=debug):
         try:
-            _run(home, listener, hosts, only_web, asked.is_set)
+            _run(settings, home, listener, hosts, only_web=only_web, asked=asked.is_set)
         except KeyboardInterrupt:
             return ending.DONE
         except Exception:
@@ -60,6 +60,19 @@ def _ui(port: int, host: str, only_web: Path | None, *, debug: bool) -> int:
                 raise
     assert asked.is_set(), "it ends by a signal or with an error"  # noqa: S101
     return ending.DONE
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        SettingsError: it cannot; another port may be free.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        where, choose = (f"port {port}", "--port") if host == _HOST else (f"{host}, port {port},", "--host or --port")
+        raise SettingsError(f"{where} cannot be used ({error.strerror}); choose another with {choose}") from error
 
 
 def _asked_to_end() -> threading.Event:
@@ -84,7 +97,13 @@ def _asked_to_end() -> threading.Event:
 
 
 def _run(
-    home: Path, listener: socket.socket, hosts: set[str], only_web: Path | None, asked: Callable[[], bool]
+    settings: Settings,
+    home: Path,
+    listener: socket.socket,
+    hosts: set[str],
+    *,
+    only_web: Path | None,
+    asked: Callable[[], bool],
 ) -> None:
     from ncaa_assets.runs.instance import open_instance  # noqa: PLC0415
     from ncaa_assets.ui.services import WORKSPACE, Services  # noqa: PLC0415
@@ -95,12 +114,15 @@ def _run(
         services = stack.enter_context(Services(instance)) if only_web is None else None
         from ncaa_assets.ui.web import serve  # noqa: PLC0415
 
-        if services is None:
-            serve(instance, workspace=only_web or WORKSPACE, listener=listener, hosts=hosts, until=asked)
-        else:
+        if services is not None:
             services.start_daemon()
-            serve(
-                instance, workspace=WORKSPACE, listener=listener, hosts=hosts,
-                until=lambda: asked() or services.have_ended(),
-            )  # fmt: skip
+        serve(
+            instance,
+            workspace=only_web or WORKSPACE,
+            listener=listener,
+            hosts=hosts,
+            open_store=lambda: Archive.open(settings).store,
+            until=lambda: asked() or (services is not None and services.have_ended()),
+        )
+        if services is not None:
             services.check()

@@ -5,14 +5,15 @@ nothing, so it may run beside a backup. A day that a run holds comes last; one t
 and then the command fails.
 """
 
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 import click
 
+from ncaa_assets import advice
 from ncaa_assets.archive import lease, watch
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
@@ -20,8 +21,10 @@ from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity,
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.commands import ending
+from ncaa_assets.commands.findings import bar_over_days, fields_of, say_finding
 from ncaa_assets.commands.say import say
-from ncaa_assets.failures import DocumentDamaged, EncodeFailed, SettingsError
+from ncaa_assets.failures import DocumentDamaged, EncodeFailed, SettingsError, StoreError
+from ncaa_assets.gallery.publish import unpublished
 from ncaa_assets.record import calendar
 from ncaa_assets.settings import Settings, load_dotenv
 from ncaa_assets.text import plural, size
@@ -50,18 +53,28 @@ class _Total:
 
 
 @click.command()
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="One day.")
 @click.option("--from", "first", metavar="YYYY-MM-DD", help="The first day. Default: the archive's first.")
 @click.option("--to", "last", metavar="YYYY-MM-DD", help="The last day. Default: the archive's last.")
 @click.option("--deep", is_flag=True, help="Read every byte, and decode every video where there is an ffmpeg.")
+@ending.json_option
 @ending.debug_option
-def verify(first: str | None, last: str | None, deep: bool, debug: bool) -> None:
+def verify(day: str | None, first: str | None, last: str | None, deep: bool, as_json: bool, debug: bool) -> None:
     """Compares highlights, rows, videos and outputs with one another and with what the documents say of them."""
-    ending.run(lambda: verify_archive(first, last, deep=deep), debug=debug, only_tells=True)
+    answer: ending.Answer = {}
+
+    def command() -> int:
+        if day is not None and (first is not None or last is not None):
+            raise SettingsError("take --date, or --from and --to, not both")
+        oldest, newest = (first, last) if day is None else (day, day)
+        return verify_archive(oldest, newest, deep=deep, answer=answer)
+
+    ending.run(command, debug=debug, only_tells=True, answer=answer if as_json else None)
 
 
-def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
+def verify_archive(first: str | None, last: str | None, *, deep: bool, answer: ending.Answer | None = None) -> int:
     """Verifies the days from `first` to `last`, both YYYY-MM-DD. Returns 0 where all were looked at and nothing
-    differs, else 1.
+    differs, else 1. An `answer` gets what was found.
 
     With neither day, verifies the whole archive, including objects that belong to no day.
 
@@ -75,42 +88,56 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool) -> int:
     archive = Archive.open(settings)
     has_identity, problem = _identity(archive)
     decoder = _decoder(settings) if deep else None
-    total = _Total()
+    total, findings = _Total(), list[dict[str, Any]]()
+    answer = {} if answer is None else answer
+    answer["findings"] = findings
+
+    def tell(finding: Finding) -> None:
+        say_finding(finding)
+        findings.append(fields_of(finding))
+
     if problem is not None:
         total.differences += 1
-        _say(problem)
+        tell(problem)
 
-    days = chosen
+    days, bare = chosen, set[str]()
     if days is None:
         days_with_objects: set[str] = set()
         for stray in strays(archive.store, days_with_objects):
             total.differences += 1
-            _say(stray)
-        days = sorted(
-            days_with_objects | {day.isoformat() for day in calendar.days(settings.start_date, _newest(settings))}
-        )
+            tell(stray)
+        bare = {day.isoformat() for day in calendar.days(settings.start_date, _newest(settings))} - days_with_objects
+        days = sorted(days_with_objects | bare)
         if not days_with_objects and not has_identity and not total.differences:
-            raise SettingsError(
-                f"there is no archive yet ({archive.store.uri(IDENTITY_KEY)} is missing); back up a day first, or "
-                "set the settings to the archive that you mean"
-            )
+            raise archive.missing()
         if not has_identity:
             total.differences += 1
-            _say(_NO_IDENTITY)
+            tell(_NO_IDENTITY)
 
     held: list[str] = []
-    for report in _reports(archive, days, held, total, deep=deep, decoder=decoder):
+    for report in _reports(archive, days, held, total, bare=bare, deep=deep, decoder=decoder):
         is_news = report.table_trouble is not None and total.table_trouble is None
         total.add(report)
         if is_news:
             remedy = f"then verify again: no rows were compared from {report.day} on"
-            _say(Finding(None, "backup_rows", archive.table.uri(), str(report.table_trouble), remedy))
+            tell(Finding(None, "backup_rows", archive.table.uri(), str(report.table_trouble), remedy))
         for finding in report.findings:
-            _say(finding)
+            tell(finding)
+    _say_lacking_pages(archive, days)
     for day in held:
         say(f"{day} not verified: a run is backing it up now; verify it again later", colour="yellow", err=True)
+    answer |= {"days": total.days, "differences": total.differences, "not_verified": held, **total.counts}
     _say_total(total, len(held), deep=deep, decodes=decoder is not None)
     return ending.FAILED if total.differences or held else ending.DONE
+
+
+def _say_lacking_pages(archive: Archive, days: Sequence[str]) -> None:
+    """Says of which days the gallery knows nothing. Pages are made from what is kept, so that is no difference."""
+    lacking = sorted({*unpublished(archive)}.intersection(days))
+    if lacking:
+        some = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if lacking[3:] else "")
+        remedy = f"`{advice.command('gallery')}` makes them"
+        say(f"the gallery has no pages of {some} yet; {remedy}", colour="yellow", err=True)
 
 
 _NO_IDENTITY = Finding(
@@ -132,15 +159,16 @@ def _identity(archive: Archive) -> tuple[bool, Finding | None]:
         return True, Finding(None, "archive", IDENTITY_KEY, str(error), remedy_for(error, _PUT_BACK))
     if identity is None or not identity.doubts:
         return identity is not None, None
-    remedy = f"{_PUT_BACK}; or to keep what it says, run `ncaa-assets backup`: it is written again with its checksum"
+    remedy = f"{_PUT_BACK}; or to keep what it says, run `{advice.command('backup')}`: it is "
+    remedy += "written again with its checksum"
     return True, Finding(None, "archive", IDENTITY_KEY, "; ".join(identity.doubts), remedy)
 
 
 def _chosen(settings: Settings, first: str | None, last: str | None) -> list[str] | None:
     if first is None and last is None:
         return None
-    oldest = settings.parse_day(first) if first is not None else settings.start_date
-    newest = settings.parse_day(last)
+    oldest = settings.named_day(first) if first is not None else settings.start_date
+    newest = settings.named_day(last)
     if oldest > newest:
         raise SettingsError(f"--from {oldest} is after --to {newest}; swap them")
     return [day.isoformat() for day in calendar.days(oldest, newest)]
@@ -161,32 +189,27 @@ def _decoder(settings: Settings) -> Decoder | None:
 
 
 def _reports(
-    archive: Archive, days: Sequence[str], held: list[str], total: _Total, *, deep: bool, decoder: Decoder | None
+    archive: Archive,
+    days: Sequence[str],
+    held: list[str],
+    total: _Total,
+    *,
+    bare: Collection[str],
+    deep: bool,
+    decoder: Decoder | None,
 ) -> Iterator[DayReport]:
     """The reports of the days; those that a run holds come last, when it has released them. Adds to `held` the days
     that one still holds after as long as a dead run's lease lasts. Where `total` has a table that cannot be used, rows
-    are not compared any more."""
+    are not compared any more. Of the `bare` days the store has no object: only their rows are looked for, which saves
+    an archive of one season the questions about the days of others."""
     rows_of_day, wanted = RowsOfDays(archive.store), Wanted.of(archive.settings)
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    # The bar writes to stderr, so it must not capture findings that go to a file or a pipe.
-    bar = Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
-        redirect_stdout=sys.stdout.isatty(),
-    )  # fmt: skip
 
     def report_of(day: str, *, wait: bool = False) -> DayReport | None:
-        bar.update(task, description=f"verifying {day}")
+        progress(day, False)
         if archive.holder(day, wait=wait) is not None:
             return None
+        if day in bare and not (total.table_trouble is None and _has_rows(archive, day)):
+            return DayReport(day)
         report = reconcile_day(
             archive.store,
             archive.table if total.table_trouble is None else None,
@@ -199,14 +222,13 @@ def _reports(
         # Findings may come from a run that took the day meanwhile and is half-way through writing it.
         return None if report.findings and archive.holder(day, wait=wait) is not None else report
 
-    with bar:
-        task = bar.add_task("verifying", total=len(days))
+    with bar_over_days("verifying", len(days)) as progress:
         waiting, until, is_last = list(days), 0.0, False
         while waiting:
             for day in list(waiting):
                 if (report := report_of(day, wait=is_last)) is not None:
                     yield report
-                    bar.advance(task)
+                    progress(day, True)
                     waiting.remove(day)
             if not waiting or is_last:
                 break
@@ -224,12 +246,12 @@ def _reports(
     held += waiting
 
 
-def _say(finding: Finding) -> None:
-    about = f"{finding.day}  {finding.asset:<16}  " if finding.day else f"{'':<10}  {finding.asset:<16}  "
-    colour = "red" if finding.severity is Severity.ERROR else "yellow"
-    mark = "" if finding.severity is Severity.ERROR else "(a warning, not an error of the archive) "
-    say(about, (f"{finding.key}: {mark}{finding.problem}", colour))
-    say(f"{'':<12}→ {finding.remedy}")
+def _has_rows(archive: Archive, day: str) -> bool:
+    """Whether the table has rows of a day, or does not say; why it does not, the comparison of the day tells."""
+    try:
+        return bool(archive.table.day(day))
+    except StoreError:
+        return True
 
 
 def _say_total(total: _Total, held: int, *, deep: bool, decodes: bool) -> None:
@@ -237,7 +259,7 @@ def _say_total(total: _Total, held: int, *, deep: bool, decodes: bool) -> None:
     parts = [plural(counts["highlights"], "highlight"), plural(counts["rows"], "row")]
     parts += [
         f"{counts['copies']} copied and {counts['outputs']} encoded videos",
-        f"{size(counts['hashed_bytes'])} hashed",
+        f"{size(counts['hashed_bytes'])} of them read",
     ]
     if decodes:
         parts.append(f"{counts['decoded']} decoded")
@@ -249,4 +271,6 @@ def _say_total(total: _Total, held: int, *, deep: bool, decodes: bool) -> None:
     if held:
         say(f"{plural(held, 'day')} not verified: a run was at work there; verify again later", colour="red")
     elif not total.differences:
-        say("archive and record are equal" + ("" if deep else " (--deep reads every byte)"), colour="green")
+        say(
+            "archive and record are equal" + ("" if deep else " (--deep reads all bytes of the videos)"), colour="green"
+        )

@@ -14,7 +14,6 @@ from ncaa_assets.archive.standing import (
     Wanted,
     clips,
     not_encoded,
-    output_key,
     plan,
     still_to_copy,
 )
@@ -152,5 +151,5 @@ def _to_copy(held: HeldDay, videos: VideosDay, of_day: list[Clip], wanted: Wante
 
 
 def _request(video: CopiedVideo, *, again: bool) -> EncodeRequest:
-    base = output_key(video).removesuffix(".mp4")
-    return EncodeRequest(video, output_key=base + ".mp4", poster_key=base + ".jpg", force=again)
+    key = video.output_key
+    return EncodeRequest(video, output_key=key, poster_key=key.removesuffix(".mp4") + ".jpg", force=again)

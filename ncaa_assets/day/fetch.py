@@ -12,7 +12,7 @@ from itertools import islice
 
 from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.archive.identity import Identity
-from ncaa_assets.failures import QuotaSpent, SourceDenied, SourceError, one_line
+from ncaa_assets.failures import QuotaKept, QuotaSpent, SourceDenied, SourceError, one_line
 from ncaa_assets.ports import Page, Source
 from ncaa_assets.record import calendar
 from ncaa_assets.record.fetch import Fetch
@@ -130,9 +130,7 @@ class _Work:
             try:
                 again = self._fetch(module)
             except SourceError as error:
-                self.requests += 1
-                if isinstance(error, QuotaSpent):
-                    self.requests_left = 0
+                self._count_failed(error)
                 log.warning("%s was not asked for once more: %s", self._held.day, error)
             else:
                 is_alike = again.is_short and (again.total_count, again.ids) == (answer.total_count, answer.ids)
@@ -164,9 +162,7 @@ class _Work:
         try:
             matches = self._source.matches(self._held.day, answer.module)
         except Exception as error:  # noqa: BLE001 - whatever it is, the day goes on and says so
-            self.requests += 1
-            if isinstance(error, QuotaSpent):
-                self.requests_left = 0
+            self._count_failed(error)
             self.notes.append(f"no match context: {visible(one_line(error), most=SENTENCE)}")
             return document
         if not matches.requests:
@@ -184,17 +180,17 @@ class _Work:
                 why = "too few API requests are left today to ask it"
                 failed[module] = SourceError(why, transient=True)
                 continue
-            self.requests += 1
             try:
                 pages[module] = self._source.first_page(self._held.day, module)
-                self._left(pages[module].quota_remaining)
-            except QuotaSpent as error:
-                if not pages:
-                    raise
-                failed[module] = SourceError(str(error), transient=True)
-                self.requests_left = 0
             except SourceError as error:
-                failed[module] = error
+                self._count_failed(error)
+                is_of_quota = isinstance(error, QuotaSpent | QuotaKept)
+                if is_of_quota and not pages:
+                    raise
+                failed[module] = SourceError(str(error), transient=True) if is_of_quota else error
+            else:
+                self.requests += 1
+                self._left(pages[module].quota_remaining)
         return pages, failed
 
     def _stay_undecided(self, pages: dict[str, Page], failed: dict[str, SourceError]) -> Identity:
@@ -217,6 +213,13 @@ class _Work:
         self.requests += answer.requests - (first is not None)  # which was counted when it was asked for
         self._left(answer.quota_remaining)
         return answer
+
+    def _count_failed(self, error: Exception) -> None:
+        """Counts a request that failed, unless it was not made at all."""
+        if not isinstance(error, QuotaKept):
+            self.requests += 1
+        if isinstance(error, QuotaSpent):
+            self.requests_left = 0
 
     def _left(self, requests: int | None) -> None:
         self.requests_left = self.requests_left if requests is None else requests

@@ -1,14 +1,16 @@
 """Letting go of copies: a person says that some are not expected any more. Each is recorded as forgotten, then deleted.
 
 What was let go of is not copied again and holds its place among the day's videos, so that nothing is fetched in its
-stead. The day's JSON and its rows stay as they are.
+stead. The day's JSON stays as it is; its rows name the copies no more.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ncaa_assets.archive.archive import HeldDay
-from ncaa_assets.archive.standing import output_key
+from ncaa_assets.day.rows import write_keys
+from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.calendar import now
 from ncaa_assets.record.models import CopiedVideo, ForgottenVideo, ProcessedDay, VideosDay
 
@@ -22,7 +24,7 @@ class Forgotten:
 
 
 def forget(held: HeldDay, ids: Collection[str], *, reason: str | None = None) -> Forgotten:
-    """Lets go of every copy of these highlights, with its encode and its poster.
+    """Lets go of every copy of these highlights, with its encode, its poster and their keys in the rows.
 
     The record comes first, so a call that was killed is finished by the next: what was let go of before is deleted if
     it is still there.
@@ -36,7 +38,7 @@ def forget(held: HeldDay, ids: Collection[str], *, reason: str | None = None) ->
     outputs = {(output.key, output.source_sha256): output for output in processed.videos}
 
     def entry(video: CopiedVideo) -> ForgottenVideo:
-        output = outputs.get((output_key(video), video.sha256))
+        output = outputs.get((video.output_key, video.sha256))
         return ForgottenVideo(id=video.id, video=video, output=output, reason=reason, at=now())
 
     entries = [entry(video) for video in leaving]
@@ -50,7 +52,10 @@ def forget(held: HeldDay, ids: Collection[str], *, reason: str | None = None) ->
     processed.not_encoded = [one for one in processed.not_encoded if one.source_key not in sources]
     if processed.videos or outputs:
         held.save(processed)
-    return Forgotten(entries, [key for key in _keys(gone) if _delete(held, key, videos, processed)])
+    forgotten = Forgotten(entries, [key for key in _keys(gone) if _delete(held, key, videos, processed)])
+    with suppress(ObjectMissing):  # without its JSON the day has no rows
+        write_keys(held)
+    return forgotten
 
 
 def _keys(gone: list[ForgottenVideo]) -> list[str]:

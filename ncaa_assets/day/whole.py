@@ -9,7 +9,7 @@ from ncaa_assets.backends.deployments import open_transcoder, read_secret
 from ncaa_assets.day.copy import Copied, copy
 from ncaa_assets.day.encode import Encoded, encode
 from ncaa_assets.day.fetch import Fetched, fetch
-from ncaa_assets.day.rows import RowsWritten, write_rows
+from ncaa_assets.day.rows import RowsWritten, write_keys, write_rows
 from ncaa_assets.ports import Copier, Source, Transcoder
 from ncaa_assets.source.open import open_source
 from ncaa_assets.video.open import open_copier
@@ -26,12 +26,13 @@ class Services:
 
 @dataclass(frozen=True)
 class WholeDay:
-    """What became of each of a day's four steps."""
+    """What became of each of a day's four steps. `keys` are its rows with the keys of what was copied and encoded."""
 
     fetched: Fetched
     rows: RowsWritten
     copied: Copied
     encoded: Encoded
+    keys: RowsWritten
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def open_services(archive: Archive) -> Iterator[Services]:
         StoreError: the secret with the API key cannot be read.
     """
     settings = archive.settings
-    with open_source(settings, read_secret=read_secret) as source:
+    with open_source(settings, read_secret=read_secret, store=archive.store) as source:
         yield Services(
             source,
             open_copier(settings, archive.store, source),
@@ -61,4 +62,5 @@ def back_up(held: HeldDay, services: Services, *, force: bool = False) -> WholeD
     rows = write_rows(held, fetched.document)
     count = held.archive.settings.video_count
     copied = copy(held, fetched.document, services.copier, count=count, force=force)
-    return WholeDay(fetched, rows, copied, encode(held, copied.manifest, services.transcoder, force=force))
+    encoded = encode(held, copied.manifest, services.transcoder, force=force)
+    return WholeDay(fetched, rows, copied, encoded, write_keys(held))

@@ -13,12 +13,12 @@ from typing import Any, NoReturn, Union, get_args, get_origin
 import dagster as dg
 
 from ncaa_assets.archive.archive import Archive
-from ncaa_assets.archive.reconcile import KINDS
+from ncaa_assets.archive.documents import KINDS
 from ncaa_assets.defs.metadata import shown
 from ncaa_assets.failures import ObjectMissing
-from ncaa_assets.record.models import Document, HighlightsDay
+from ncaa_assets.record.models import ASSETS, Document, HighlightsDay
 from ncaa_assets.record.rows import Row
-from ncaa_assets.text import plural
+from ncaa_assets.text import plural, visible
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,7 @@ class DocumentIOManager(dg.IOManager):
         kind = _KINDS.get(context.asset_key.path[-1]) if context.has_asset_key else None
         if kind is None or not isinstance(obj, kind):
             _refuse_output(context, "documents", [*_KINDS])
-        address = self._archive.store.uri(obj.key(obj.date))
-        context.add_output_metadata(shown({"dagster/uri": address, "stored_at": address}))
+        context.add_output_metadata(shown({"dagster/uri": self._archive.store.uri(obj.key(obj.date))}))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The document or documents of the input's days.
@@ -89,9 +88,7 @@ class RowsIOManager(dg.IOManager):
         if not context.has_asset_key or context.asset_key.path[-1] != _ROWS or not isinstance(obj, list):
             _refuse_output(context, "rows", [_ROWS])
         address = self._archive.table.uri()
-        context.add_output_metadata(
-            shown({"dagster/uri": address, "stored_at": address, "dagster/partition_row_count": len(obj)})
-        )
+        context.add_output_metadata(shown({"dagster/uri": address, "dagster/partition_row_count": len(obj)}))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The rows of the input's days.
@@ -126,7 +123,7 @@ class _Days:
                 "partition_key='2025-03-09'"
             )
         self._context, self._asset = context, asset
-        self.asked: Sequence[str] = sorted(context.asset_partition_keys)
+        self.asked: Sequence[str] = _asked(context, asset)
         self.to_read = self.asked
         self.found: dict[str, Any] = {}
         self.missing: list[str] = []
@@ -149,10 +146,23 @@ class _Days:
             days = plural(len(self.asked), "day")
             log.warning("loaded %s of %s of %s; not stored yet: %s", len(self.found), days, self._asset, missing)
             return
-        raise ObjectMissing(
-            f"{self._asset} of {missing} is not stored yet ({place}); materialize {self._asset} first, or leave out "
-            f'such days by dg.AssetIn(metadata={{"{_ALLOW_MISSING}": True}})'
-        )
+        mend = f"materialize {self._asset} first"
+        if not _is_read_by_ours(self._context):
+            leave_out = f'{{"{_ALLOW_MISSING}": True}}'
+            is_reader = self._context.has_input_name  # `load_asset_value` has none, and a parameter for metadata
+            by = f"dg.AssetIn(metadata={leave_out})" if is_reader else f"the metadata {leave_out}"
+            mend += f", or leave out such days by {by}"
+        raise ObjectMissing(f"{self._asset} of {missing} is not stored yet ({place}); {mend}")
+
+
+def _asked(context: dg.InputContext, asset: str) -> list[str]:
+    """The days that are asked for. A reader's partition may be mapped to none, but who names a day means one."""
+    days = sorted(context.asset_partition_keys)
+    if not days and not context.has_input_name and context.has_partition_key:  # by `load_asset_value`
+        partitions = context.asset_partitions_def
+        first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
+        raise ObjectMissing(f"{asset} has no day {visible(context.partition_key)}; its days are {first} to {last}")
+    return days
 
 
 def _asset(context: dg.InputContext, manager: str, assets: Sequence[str]) -> str:
@@ -163,6 +173,11 @@ def _asset(context: dg.InputContext, manager: str, assets: Sequence[str]) -> str
             f"the IO manager {manager!r} loads {', '.join(assets)} and not {name}; give {name} another io_manager_key"
         )
     return name
+
+
+def _is_read_by_ours(context: dg.InputContext) -> bool:
+    """Whether an asset of this project reads the input: who materializes one in the UI writes no code."""
+    return context.has_input_name and context.op_def.name in ASSETS
 
 
 def _declared(context: dg.InputContext) -> Any:
@@ -204,14 +219,18 @@ def _refuse_output(context: dg.OutputContext, manager: str, assets: Sequence[str
 
 
 @dg.io_manager(
-    config_schema={}, required_resource_keys={"archive"}, description="A day's JSON documents in the archive's store."
+    config_schema={},
+    required_resource_keys={"archive"},
+    description="Loads the JSON documents of highlights, videos and processed_videos from the archive.",
 )
 def documents(context: dg.InitResourceContext) -> DocumentIOManager:
     """The IO manager of `highlights`, `videos` and `processed_videos`."""
     return DocumentIOManager(context.resources.archive)
 
 
-@dg.io_manager(config_schema={}, required_resource_keys={"archive"}, description="The archive's rows, one a highlight.")
+@dg.io_manager(
+    config_schema={}, required_resource_keys={"archive"}, description="Loads the archive's rows, one a highlight."
+)
 def rows(context: dg.InitResourceContext) -> RowsIOManager:
     """The IO manager of `backup_rows`."""
     return RowsIOManager(context.resources.archive)

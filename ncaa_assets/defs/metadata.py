@@ -1,8 +1,8 @@
 """The metadata that people see: its tables, links and pictures. No I/O.
 
 Dagster's pages render Markdown, and load an image from wherever it says. What they render is what is a `Markdown` here,
-and only this module makes one; any other text is escaped on its way into one. `make lint` refuses every other way to
-make metadata of a text.
+and only this module makes one; any other text is escaped on its way into one. The cells of a `table` are shown as they
+are. `make lint` refuses every other way to make metadata of a text.
 """
 
 import base64
@@ -13,13 +13,21 @@ from urllib.parse import quote, urlsplit
 
 import dagster as dg
 
+from ncaa_assets.backends.deployments import addresses
+from ncaa_assets.failures import SettingsError
+from ncaa_assets.ports import ObjectStore
+from ncaa_assets.record.columns import COLUMNS
 from ncaa_assets.record.matches import GameColumns, games_of
 from ncaa_assets.record.models import HighlightsDay, SkippedVideo
+from ncaa_assets.settings import Settings
 from ncaa_assets.text import LINE, has_credentials, visible
 
 _MOST_ROWS = 100
 _MOST_CELL = 300  # characters
 _LONGEST_LINK = 2000
+
+Cell = str | int | float | bool | None
+Table = dg.TableMetadataValue
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
 # What a renderer of GitHub's Markdown makes a link of after it has taken escapes away: addresses and mail addresses. In
 # a code span it leaves them alone.
@@ -65,14 +73,55 @@ def link(text: str | None, url: str | None) -> Markdown:
     return Markdown(f"[{label}](<{target}>)")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Markdown:
-    """A table of at most a hundred rows. Cells that are no `Markdown` are escaped."""
-    cells = [[_cell(cell) for cell in row] for row in rows]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in cells[:_MOST_ROWS]]
-    if len(cells) > _MOST_ROWS:
-        lines.append(f"\n… and {len(cells) - _MOST_ROWS} more")
-    return Markdown("\n".join(lines))
+def file_name(store: ObjectStore, key: str) -> str:
+    """A stored file's name, leading to the page that plays it where there is one. A path is no link: browsers do not
+    follow one from a web page."""
+    name, page = key.rpartition("/")[2], store.page(key)
+    return link(name, page) if page else name
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table | Markdown:
+    """A table of at most a hundred rows: one that the UI shows on its page, or where a cell is a `Markdown`, such as a
+    link, one in Markdown."""
+    cells = [[visible(cell, most=_MOST_CELL) if type(cell) is str else cell for cell in row] for row in rows]
+    left_out = f"… and {len(cells) - _MOST_ROWS} more" if len(cells) > _MOST_ROWS else ""
+    del cells[_MOST_ROWS:]
+    if any(isinstance(cell, Markdown) for row in cells for cell in row):
+        lines = [head, ["---"] * len(head), *([_escaped(cell) for cell in row] for row in cells)]
+        text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return Markdown(f"{text}\n\n{left_out}" if left_out else text)
+    if left_out:
+        cells.append([left_out, *[""] * (len(head) - 1)])
+    records = [dg.TableRecord(dict(zip(head, row, strict=True))) for row in cells]
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in head]))
+
+
+def place(asset: str, settings: Settings) -> dict[str, str]:
+    """Where an asset of all days is kept, as its page in the catalog shows it: an address, and the name of a table.
+    Empty where no archive can be there; each run says why."""
+    try:
+        objects, rows = addresses(settings)
+    except SettingsError:
+        return {}
+    if asset != "backup_rows":
+        return {"dagster/uri": f"{objects}{asset}/"}
+    if rows is None:
+        return {"dagster/table_name": settings.dynamodb_table}
+    return {"dagster/uri": rows, "dagster/table_name": "highlights"}
+
+
+def columns_of_rows() -> dg.TableSchema:
+    """The columns of the rows, for the catalog."""
+    columns = [
+        dg.TableColumn(
+            column.name,
+            column.type,
+            column.meaning,
+            dg.TableColumnConstraints(nullable=column.nullable, unique=column.name == "id"),
+        )
+        for column in COLUMNS
+    ]
+    return dg.TableSchema(columns)
 
 
 def bullets(texts: Iterable[str]) -> Markdown:
@@ -80,11 +129,11 @@ def bullets(texts: Iterable[str]) -> Markdown:
     return Markdown("\n".join(f"- {escaped(text, most=500)}" for text in texts))
 
 
-def _cell(text: str | None) -> Markdown:
-    return text if isinstance(text, Markdown) else escaped(text, most=_MOST_CELL)
+def _escaped(cell: Cell) -> Markdown:
+    return cell if isinstance(cell, Markdown) else escaped(None if cell is None else str(cell), most=_MOST_CELL)
 
 
-def highlights_table(day: HighlightsDay) -> Markdown:
+def highlights_table(day: HighlightsDay) -> Table | Markdown:
     """A table of a day's highlights, with links to their videos and what is known of their games."""
     games = games_of(day)
     entries = day.backup.records
@@ -114,12 +163,24 @@ def _score(game: GameColumns) -> str | None:
     return text and text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def skipped_table(skipped: Iterable[SkippedVideo]) -> Markdown:
+def skipped_table(skipped: Iterable[SkippedVideo]) -> Table | Markdown:
     """A table of the videos that were not copied, with the reasons."""
     return table(
         ["id", "title", "why not"],
         [[escaped(skip.id), link(skip.title or skip.source_url, skip.source_url), skip.reason] for skip in skipped],
     )
+
+
+def served(key: str) -> dg.UrlMetadataValue:
+    """The address of a page of the gallery. It names no host: `ncaa-assets ui` serves the gallery beside Dagster's
+    pages, on whatever address it has."""
+    return dg.MetadataValue.url(f"/{quote(key)}")
+
+
+def served_picture(key: str, alternative: str, *, page: str) -> Markdown:
+    """A stored picture that leads to a page of the gallery, both as `ncaa-assets ui` serves them. The event log keeps
+    none of its bytes."""
+    return Markdown(f"[![{escaped(alternative)}](</{quote(key)}>)](</{quote(page)}>)")
 
 
 def picture(jpeg: bytes, alternative: str) -> Markdown:

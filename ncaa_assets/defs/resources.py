@@ -4,31 +4,32 @@ None that an asset uses has configuration, so the launchpad offers nothing to ch
 settings, and an API key passes through no field that Dagster stores or shows.
 """
 
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, create_model
 
+from ncaa_assets import advice
 from ncaa_assets.archive.archive import Archive, HeldDay, TakenDay
 from ncaa_assets.backends.deployments import open_transcoder, read_secret
 from ncaa_assets.defs.io_managers import documents, rows
 from ncaa_assets.failures import BackupError, LeaseHeld, SettingsError
 from ncaa_assets.logs import shown_in_the_ui
 from ncaa_assets.ports import Copier, Source, Transcoder
-from ncaa_assets.record.models import ASSETS
-from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, serializable_error_info_from_exc_info
-from ncaa_assets.runs.day_line import log_finished_day
-from ncaa_assets.runs.names import PARTITION_TAG
-from ncaa_assets.runs.outcome import DayRun, RunError, recall
+from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG
+from ncaa_assets.runs.day_line import DayLine
+from ncaa_assets.runs.instance import make_home
+from ncaa_assets.runs.names import ARCHIVE_TAG, PARTITION_TAG, UNLESS_DONE_TAG
 from ncaa_assets.settings import SAMPLE_ENDING, Settings
 from ncaa_assets.source.open import open_source
 from ncaa_assets.text import LINE, visible
 from ncaa_assets.video.open import open_copier
+
+_SHOWN = "settings"  # the resource that shows them
 
 Day = HeldDay | TakenDay
 """A run's game day: a `HeldDay` where the run holds it, a `TakenDay` where another run does."""
@@ -58,14 +59,19 @@ def _shown(settings: Settings) -> dg.ConfigurableResource[None]:
 def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> dict[str, Any]:
     """The services that the assets use, by resource key. `open_archive` returns the archive of these settings."""
 
-    @dg.resource(config_schema={}, description="The archive: its store, its table and its identity.")
-    def archive(_: dg.InitResourceContext) -> Archive:
-        return open_archive()
+    @dg.resource(
+        config_schema={},
+        description="The archive that the settings name: its objects, its rows, and what it is a record of.",
+    )
+    def archive(context: dg.InitResourceContext) -> Archive:
+        line = _line_of(context, settings)
+        with line.while_it_begins() if line else nullcontext():
+            return open_archive()
 
     @dg.resource(
         config_schema={},
         required_resource_keys={"archive"},
-        description="The run's game day: its lease, held from the run's first step to its last.",
+        description="The run's game day, whose lease it holds from the first step to the last: no other run writes it.",
     )
     def day(context: dg.InitResourceContext) -> Iterator[Day]:
         yield from _hold_day(context, context.resources.archive)
@@ -76,13 +82,14 @@ def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> 
         description="The Sport Highlights API, or without a key a built-in sample API that is started for the run.",
     )
     def source(context: dg.InitResourceContext) -> Iterator[Source]:
-        with open_source(context.resources.archive.settings, read_secret=read_secret) as opened:
+        archive = context.resources.archive
+        with open_source(archive.settings, read_secret=read_secret, store=archive.store) as opened:
             yield opened
 
     @dg.resource(
         config_schema={},
         required_resource_keys={"archive", "source"},
-        description="What copies videos from addresses that strangers supply.",
+        description="Copies videos from the addresses that the API lists, and keeps only what is a whole video.",
     )
     def copier(context: dg.InitResourceContext) -> Copier:
         resources = context.resources
@@ -91,7 +98,7 @@ def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> 
     @dg.resource(
         config_schema={},
         required_resource_keys={"archive"},
-        description="What encodes videos for the web: ffmpeg, or MediaConvert on AWS.",
+        description="Encodes videos for the web: with ffmpeg, or on aws with MediaConvert.",
     )
     def transcoder(context: dg.InitResourceContext) -> Transcoder:
         return open_transcoder(context.resources.archive.settings, context.resources.archive.store)
@@ -104,7 +111,7 @@ def build_resources(settings: Settings, open_archive: Callable[[], Archive]) -> 
         "transcoder": transcoder,
         "documents": documents,
         "rows": rows,
-        "settings": _shown(settings),
+        _SHOWN: _shown(settings),
     }
 
 
@@ -119,63 +126,95 @@ def _hold_day(context: dg.InitResourceContext, archive: Archive) -> Iterator[Day
     run = context.run
     if run is None:
         raise SettingsError(_NO_PARTITION)
-    started = time.monotonic()
-    is_sample = archive.settings.uses_sample
+    if run.is_finished:  # `dagster job execute` opens what a run had once more, to read what it made
+        yield TakenDay(run.tags.get(PARTITION_TAG, ""), "this run has ended")
+        return
+    line = _line_of(context, archive.settings)
     with shown_in_the_ui(), ExitStack() as lease:
-        day: Day
-        try:
-            name = _day_of(run, archive.settings)
-            _check_home(context.instance, is_sample=is_sample)
-            archive.exists()  # refuses an archive of something else
-            day = lease.enter_context(archive.lease(name, owner=run.run_id))
-        except LeaseHeld as held:
-            day = TakenDay(name, str(held))
-        except BackupError:
-            _allow_no_retry(context.instance, run)
-            raise
+        with line.while_it_begins() if line else nullcontext():
+            day = _take(context.instance, run, archive, lease)
         try:
             yield day
         finally:
-            if context.instance is not None:
-                ended = _recall(context.instance, run.run_id)
-                planned = {key.to_user_string() for key in run.asset_selection or ()} or set(ASSETS)
-                log_finished_day(
-                    name,
-                    ended,
-                    result=ended.result(planned, was_held=isinstance(day, TakenDay)),
-                    seconds=time.monotonic() - started,
-                    is_sample=is_sample,
-                )
+            if line:
+                line.log(day)
+
+
+def _take(instance: dg.DagsterInstance | None, run: dg.DagsterRun, archive: Archive, lease: ExitStack) -> Day:
+    """The run's day, held until `lease` is closed, or taken by another run."""
+    try:
+        name = _day_of(run, archive.settings)
+        _check_home(instance, is_sample=archive.settings.uses_sample)
+        if instance is not None and run.tags.get(ARCHIVE_TAG) != archive.place:
+            instance.add_run_tags(run.run_id, {ARCHIVE_TAG: archive.place})
+        archive.exists()  # refuses an archive of something else
+        since = _unless_done_since(run)
+        held = lease.enter_context(archive.lease(name, owner=run.run_id))
+        # Asked with the day in hand: before, another run may have been about to take it.
+        if since is not None and archive.state(name).is_done_since(since):
+            lease.close()
+            return TakenDay(name, f"another run has done {name} meanwhile; nothing to do here")
+        return held
+    except LeaseHeld as held:
+        return TakenDay(name, str(held))
+    except BackupError:
+        _allow_no_retry(instance, run)
+        raise
+
+
+def _line_of(context: dg.InitResourceContext, settings: Settings) -> DayLine | None:
+    """The run's line in the log; None outside of a run, and after it."""
+    if context.instance is None or context.run is None or context.run.is_finished:
+        return None
+    return DayLine(context.instance, context.run, is_sample=settings.uses_sample)
 
 
 _NO_PARTITION = "this run has no partition; choose the game day to materialize"
+_NO_SETTING = (
+    f"a run cannot change a setting, which the resource `{_SHOWN}` only shows; set the variable where the UI is started"
+)
 
 
 def _day_of(run: dg.DagsterRun, settings: Settings) -> str:
     """The run's game day. Dagster itself takes any text for a run's partition.
 
     Raises:
-        SettingsError: it has none, or it is no day that is over and not before `START_DATE`.
+        SettingsError: it has none, or it is no day that is over and not before `START_DATE`; or the run has a setting
+            of its own.
     """
     if (name := run.tags.get(PARTITION_TAG)) is None:
         raise SettingsError(_NO_PARTITION)
+    resources: Any = run.run_config.get("resources", {})
+    if resources.get(_SHOWN, {}).get("config"):
+        raise SettingsError(_NO_SETTING)
     return settings.parse_day(name).isoformat()
 
 
-def _recall(instance: dg.DagsterInstance, run_id: str) -> DayRun:
-    """How the run went so far; where its record cannot be read, the error of that: the run ends with it."""
+def _unless_done_since(run: dg.DagsterRun) -> datetime | None:
+    """Since when another run may have done the day, so that this one has nothing to do; None where it does its work in
+    any case.
+
+    Raises:
+        SettingsError: the run's tag is no time.
+    """
+    text = run.tags.get(UNLESS_DONE_TAG)
+    if text is None or run.parent_run_id is not None:
+        return None
     try:
-        return recall(instance, run_id)
-    except Exception:  # noqa: BLE001 - whatever a database raises
-        return DayRun(run_id, errors=[RunError.of("", serializable_error_info_from_exc_info(sys.exc_info()))])
+        since = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"the tag {UNLESS_DONE_TAG} of this run is no time; launch it without the tag") from None
+    return since if since.tzinfo else since.replace(tzinfo=UTC)
 
 
 def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None:
     """Keeps runs on made-up data out of the instance for real data, and the other way round. A temporary instance takes
-    both. The commands choose the right instance by themselves.
+    both. The commands choose the right instance by themselves; Dagster's own `dagster dev` takes the one that it is
+    given, and only if its folder is there, so the right one's is made.
 
     Raises:
         SettingsError: this instance is for the other kind of data.
+        HomeUnusable: likewise, and the right one cannot be made.
     """
     if instance is None or not instance.is_persistent:
         return
@@ -184,7 +223,11 @@ def _check_home(instance: dg.DagsterInstance | None, *, is_sample: bool) -> None
         return
     other = home.with_name(home.name + SAMPLE_ENDING if is_sample else home.name.removesuffix(SAMPLE_ENDING))
     what = "made-up data (there is no RAPIDAPI_KEY)" if is_sample else "real data"
-    raise SettingsError(f"runs on {what} are not recorded in {home}; set DAGSTER_HOME={other}, or use `ncaa-assets ui`")
+    make_home(other)
+    raise SettingsError(
+        f"runs on {what} are not recorded in {home}; set DAGSTER_HOME={other} and start Dagster again, or use "
+        f"`{advice.command('ui')}`"
+    )
 
 
 def _allow_no_retry(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:

@@ -16,12 +16,12 @@ from ncaa_assets.settings import Settings
 
 
 def daily_job() -> UnresolvedAssetJobDefinition:
-    """The job that the schedule and every command run: the four assets of one day, with their checks, and no asset of
+    """The job that the schedule and every command run: the five assets of one day, with their checks, and no asset of
     another project that is merged with this one."""
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.assets(*ASSETS),
-        description="Backs up one game day: its JSON, its rows, its videos and their encodes.",
+        description="Backs up one game day: its JSON, its rows, its videos, their encodes and its pages.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,12 +15,12 @@ from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
 from ncaa_assets.runs.dagster_private import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, WILL_RETRY_TAG
 from ncaa_assets.runs.killed import mark_killed
-from ncaa_assets.runs.names import ALERTED_TAG, ALERTS_TAG, PARTITION_TAG, SENSOR
+from ncaa_assets.runs.names import ALERTED_TAG, ARCHIVE_TAG, PARTITION_TAG, QUOTA_ALERT_TAG, SENSOR, shown_name
 from ncaa_assets.runs.ours import our_part
 from ncaa_assets.runs.outcome import DayRun, recall
 from ncaa_assets.settings import Settings
 
-_EVENTS_A_TICK = 50
+_EVENTS_A_TICK = 500  # of each type: an instance may end more runs of others than ours
 _ENDS: Final = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 _WATCHED = (
     "watched"  # in the cursor, beside the newest event of each type: what the ticks before saw of unfinished runs
@@ -50,11 +51,11 @@ def failure_sensor(settings: Settings, open_archive: Callable[[], Archive]) -> d
         try:
             for record in _changes_after(context.instance, seen) if before else []:
                 run_id = record.event_log_entry.run_id
-                alert = _alert_of(context, record.event_log_entry, settings)
-                if alert is not None:
-                    alerts.send(settings, alert)
+                due = _alert_of(context, record.event_log_entry, settings)
+                if due is not None:
+                    alerts.send(settings, due.alert)
                     # The tick may still fail, or its process end, and then the next one begins where this one did.
-                    context.instance.add_run_tags(run_id, {ALERTED_TAG: run_id})
+                    context.instance.add_run_tags(run_id, due.marks)
                     sent += 1
                 seen[_kind(record)] = record.storage_id
         except _RerunPending:
@@ -120,30 +121,46 @@ class _RerunPending(Exception):
     """A run lost its worker, and may still be run again."""
 
 
-def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, settings: Settings) -> Alert | None:
-    """The alert for a run that ended. None where nothing of ours went wrong, where an alert was sent or something else
-    sends it, or where another run has replaced this one.
+@dataclass(frozen=True)
+class _Due:
+    """An alert to send, and the tags that its run has once it is sent."""
+
+    alert: Alert
+    marks: dict[str, str]
+
+
+def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, settings: Settings) -> _Due | None:
+    """The alert for a run that ended. None where nothing of ours went wrong, where an alert was sent or a command sends
+    it, or where another run has replaced this one. Of the runs that the API's quota ended, the first of a UTC date has
+    the alert of all.
 
     Raises:
         _RerunPending: whether another run will replace this one is not known yet.
     """
     run_id = entry.run_id
     run = context.instance.get_run_by_id(run_id)
-    if run is None or _has_its_alert(run):
+    if run is None or run.tags.get(ALERTED_TAG) == run_id:
         return None
+    marks = {ALERTED_TAG: run_id}
     try:
         part = our_part(context.instance, run, location=_location(context))
         if part is None:
             return None
         ended = recall(context.instance, run_id)
-        if part.others and _has_failed_in_a_step(ended):
+        if not part.is_all and _has_failed_in_a_step(ended):
             ended = recall(context.instance, run_id, without=part.is_of_others)
             if not _has_failed_in_a_step(ended):
-                return None  # only assets of others failed
+                return None  # only steps of others failed
         may_be_rerun = ended.lost_its_worker or run.tags.get(WILL_RETRY_TAG) == "true"
         if may_be_rerun and _was_rerun(context.instance, run, entry.timestamp):
             return None
         sentence = ended.what_went_wrong(debug=True)
+        if sentence is not None and ended.spent_the_quota:
+            marks[QUOTA_ALERT_TAG] = datetime.fromtimestamp(entry.timestamp, UTC).date().isoformat()
+            of_archive = {name: run.tags[name] for name in (ARCHIVE_TAG,) if name in run.tags}
+            if _was_reported(context.instance, {QUOTA_ALERT_TAG: marks[QUOTA_ALERT_TAG], **of_archive}):
+                return None
+            sentence += " (reported once a day, for all days that wait for the API's quota)"
     except _RerunPending:
         raise
     except Exception as error:  # noqa: BLE001 - a failure is reported even where its events cannot be read
@@ -157,19 +174,18 @@ def _alert_of(context: dg.SensorEvaluationContext, entry: dg.EventLogEntry, sett
         sentence = "it failed without an error; follow the link"
     if sentence is None:
         return None
-    return Alert(run.job_name, run.tags.get(PARTITION_TAG), sentence, alerts.run_link(settings, run_id))
+    return _Due(Alert(shown_name(run), run.tags.get(PARTITION_TAG), sentence, alerts.run_link(settings, run_id)), marks)
+
+
+def _was_reported(instance: dg.DagsterInstance, tags: dict[str, str]) -> bool:
+    """Whether a run with these tags has its alert. One that only has another run's tags, by whom it may be, has not."""
+    return any(
+        run.tags.get(ALERTED_TAG) == run.run_id for run in instance.get_runs(dg.RunsFilter(tags=tags), limit=100)
+    )
 
 
 def _has_failed_in_a_step(ended: DayRun) -> bool:
     return bool(ended.failed_checks) or any(error.step for error in ended.errors)
-
-
-def _has_its_alert(run: dg.DagsterRun) -> bool:
-    """Whether an alert of this run was sent, or the command that made it sends one. A run that is run once more, in the
-    UI or by Dagster's retries, hands its tags on, and no command waits for that one."""
-    if run.tags.get(ALERTED_TAG) == run.run_id:
-        return True
-    return run.tags.get(ALERTS_TAG, SENSOR) != SENSOR and PARENT_RUN_ID_TAG not in run.tags
 
 
 def _was_rerun(instance: dg.DagsterInstance, run: dg.DagsterRun, ended_at: float) -> bool:

@@ -1,7 +1,9 @@
 """Where the ffmpeg program is: the one that a wheel carries, or another that a person names."""
 
+import os
 import shutil
 
+from ncaa_assets import advice
 from ncaa_assets.failures import EncodeFailed
 
 
@@ -18,8 +20,6 @@ def ffmpeg_program() -> str:
     except (ImportError, RuntimeError):
         program = ""
     if not program or shutil.which(program) is None:
-        raise EncodeFailed(
-            "there is no ffmpeg: install it with `pip install 'ncaa-assets[local]'`, or set IMAGEIO_FFMPEG_EXE to the "
-            "path of one"
-        )
+        how = "unset IMAGEIO_FFMPEG_EXE" if os.environ.get("IMAGEIO_FFMPEG_EXE") else advice.to_install("local")
+        raise EncodeFailed(f"there is no ffmpeg: {how}, or set IMAGEIO_FFMPEG_EXE to the path of one")
     return program

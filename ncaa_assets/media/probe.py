@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ncaa_assets import advice
 from ncaa_assets.child import Bounds, Child
 from ncaa_assets.failures import BackupError
 from ncaa_assets.media.facts import Facts, Picture, Sound
@@ -110,7 +111,7 @@ def _report(read: Read, size: int, block: int) -> bytes:
         child.kill()
         ended = child.wait()
     if ended.status == NOT_LOADED:
-        raise NotLoaded("MediaInfo cannot be loaded here; install this program's packages anew (`make clean backup`)")
+        raise NotLoaded(f"MediaInfo cannot be loaded here; {advice.to_reinstall()}")
     raise Unreadable(f"MediaInfo did not get through it ({ended.trouble})")
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ncaa_assets.record import json_text
+from ncaa_assets.record.models import ImportedFrom
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Fetch:
     in sentences what stands in the way of either, for people to read; `gaps` are those of them that keep it from being
     whole. `is_short`: it was read to its end, and the API had announced more. `limited`: nothing but the user's own
     LIMIT kept it from being complete. `ids` are those of the records, as text. `quota_remaining` and `quota_limit` are
-    API requests a day, from the last answer's headers.
+    API requests a day, from the last answer's headers. `imported`: this program did not fetch it, but imported it from
+    there.
     """
 
     at: str
@@ -37,6 +39,7 @@ class Fetch:
     quota_remaining: int | None = None
     problems: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    imported: ImportedFrom | None = None
 
     def counts_as_whole(self, why: str) -> "Fetch":
         """The same fetch, whose listing was short by the API's own miscount; `why` says how that is known."""

@@ -15,7 +15,7 @@ from ncaa_assets.record.models import HighlightsDay, game_of, match_id, name_of,
 GameColumns = dict[str, Any]
 
 _MOST_POINTS = 9999  # of a side
-_TWO_SCORES = re.compile(r"([0-9]{1,4})\s*[-–]\s*([0-9]{1,4})")
+TWO_SCORES = re.compile(r"([0-9]{1,4})\s*[-–]\s*([0-9]{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def games_of(day: HighlightsDay) -> dict[str, GameColumns]:
 def _scores(score: dict[str, Any], text: str | None) -> tuple[int, int] | tuple[None, None]:
     """The points of both sides in the order in which they stand: of a text "82 - 69", or of one list of periods a side.
     Which side of the text is home is not known for sure."""
-    if text is not None and (both := _TWO_SCORES.fullmatch(text)):
+    if text is not None and (both := TWO_SCORES.fullmatch(text)):
         return int(both[1]), int(both[2])
     if text is None:
         home, away = _points(score.get("homeTeam")), _points(score.get("awayTeam"))

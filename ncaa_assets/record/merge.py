@@ -5,7 +5,8 @@ may mark a record as removed upstream, and only one that this module had listed.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from ncaa_assets.record import json_text
@@ -109,18 +110,7 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch, *, founding: str | None) ->
     removed = _mark_removed(bookkeeping, listed, fetch, founding) if _may_mark(stored, fetch, founding) else 0
     first, then = (listed, known) if fetch.complete else (known, listed)
     records = [(views[key], listed.get(key) or known[key]) for key in {**first, **then}]
-    this = FetchRecord(
-        at=fetch.at,
-        module=fetch.module,
-        whole=fetch.whole,
-        is_short=fetch.is_short,
-        complete=fetch.complete,
-        limited=fetch.limited,
-        query=fetch.query,
-        total_count=fetch.total_count,
-        received=len(fetch.records) + len(fetch.rejected),
-        problems=list(fetch.problems),
-    )
+    this = _recorded(fetch)
     # Copies, and not new objects: fields that a newer version wrote go with them.
     backup = stored.backup.model_copy(
         update={
@@ -131,6 +121,59 @@ def merge_fetch(stored: HighlightsDay, fetch: Fetch, *, founding: str | None) ->
     )
     return stored.with_records(records, backup), Growth(
         listed=len(listed), new=new, changed=changed, removed=removed, returned=returned, rejected=refused
+    )
+
+
+def merge_earlier(stored: HighlightsDay, fetch: Fetch, *, founding: str | None) -> tuple[HighlightsDay, Growth]:
+    """The day's document with a fetch that counts as older than all that this program fetched, such as an imported one.
+    `stored` is left as it is.
+
+    What the document says stays: where it has another content of a record, that of the fetch goes in front of the
+    record's history, whatever a clock says. The fetch marks nothing as removed and brings nothing back.
+    """
+    alone, growth = merge_fetch(HighlightsDay(date=stored.date), fetch, founding=founding)
+    known = {view.id for view, _ in stored.highlights()}
+    bookkeeping = {key: entry.model_copy() for key, entry in stored.backup.records.items()}
+    new = changed = 0
+    for view, record in alone.highlights():
+        fresh = alone.backup.records[view.id]
+        if view.id not in known:
+            new += 1
+            bookkeeping[view.id] = fresh
+            continue
+        entry = bookkeeping[view.id]
+        kept = {entry.content_hash, *(content_hash(change.record) for change in entry.history)}
+        contents = [record, *(change.record for change in fresh.history)]
+        earlier = [one for one in contents if content_hash(one) not in kept]
+        changed += bool(earlier)
+        entry.history = [*(Change(replaced_at=entry.first_seen, record=one) for one in earlier), *entry.history]
+        entry.first_seen = min(entry.first_seen, fetch.at)
+        modules = _modules(entry, founding)
+        entry.modules = modules if fetch.module in modules else [*modules, fetch.module]
+    rejected = {content_hash(one.record): one for one in [*alone.backup.rejected, *stored.backup.rejected]}
+    fetches = list(stored.backup.fetches)
+    older = takewhile(lambda one: one.imported is not None and one.at <= fetch.at, fetches)
+    fetches.insert(sum(1 for _ in older), _recorded(fetch))
+    backup = stored.backup.model_copy(
+        update={"records": bookkeeping, "rejected": list(rejected.values()), "fetches": fetches}
+    )
+    records = [*stored.highlights(), *(one for one in alone.highlights() if one[0].id not in known)]
+    return stored.with_records(records, backup), replace(growth, new=new, changed=changed)
+
+
+def _recorded(fetch: Fetch) -> FetchRecord:
+    return FetchRecord(
+        at=fetch.at,
+        module=fetch.module,
+        whole=fetch.whole,
+        is_short=fetch.is_short,
+        complete=fetch.complete,
+        limited=fetch.limited,
+        query=fetch.query,
+        total_count=fetch.total_count,
+        received=len(fetch.records) + len(fetch.rejected),
+        problems=list(fetch.problems),
+        imported=fetch.imported,
     )
 
 

@@ -38,7 +38,11 @@ from ncaa_assets.text import called, visible
 #    words of its problems did. Nor did code of version 1 keep fields that it did not know.
 SCHEMA_VERSION = 2
 
-ASSETS = ("highlights", "backup_rows", "videos", "processed_videos")  # in the order in which a run makes them
+# What no number of records is: Python writes no number of 4,300 digits.
+TOO_MANY = 10**1000
+
+# In the order in which a run makes them.
+ASSETS = ("highlights", "backup_rows", "videos", "processed_videos", "gallery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,7 @@ class Document(Versioned):
 
 
 D = TypeVar("D", bound=Document)
+E = TypeVar("E", "CopiedVideo", "ProcessedVideo")
 V = TypeVar("V", bound=Versioned)
 
 
@@ -226,13 +231,23 @@ class Rejected(Stored):
     record: Any
 
 
+class ImportedFrom(Stored):
+    """Where an imported listing came from: the address of the file, its version where a bucket kept several (else
+    None), and its sha256."""
+
+    place: Name
+    version: Name | None
+    sha256: Sha256
+
+
 class FetchRecord(Stored):
     """One fetch of the day: the module that was asked (None: the archive's first) and the query, how many records the
     API announced and sent, and how completely they came.
 
     `whole`: the listing was read to its end (None: not recorded, and then `complete` says so). `complete` is stricter:
     it is also without any doubt, so that what it does not list is gone. `is_short`: it was read to its end, and the API
-    had announced more. `limited`: nothing but the user's own LIMIT kept it from being complete.
+    had announced more. `limited`: nothing but the user's own LIMIT kept it from being complete. `imported` is None for
+    what this program fetched; of a listing that was imported, `at` is when it was stored where it came from.
     """
 
     at: Time
@@ -242,9 +257,10 @@ class FetchRecord(Stored):
     complete: bool
     limited: bool = False
     query: dict[str, str]
-    total_count: Annotated[int, Field(ge=0)] | None
+    total_count: Annotated[int, Field(ge=0, lt=TOO_MANY)] | None
     received: Count
     problems: list[str] = []
+    imported: Perhaps[ImportedFrom] = None
 
     def is_whole(self, limit: int | None) -> bool:
         """Whether it brought all that is asked for by today's `LIMIT` (None: unset). A fetch with another limit did
@@ -287,6 +303,11 @@ class HighlightsDay(Document):
     def highlights(self) -> list[tuple[Highlight, dict[str, Any]]]:
         """Each record with its view, in the stored order (the API's)."""
         return list(zip(self._views, self.data, strict=True))
+
+    def in_order(self, files: Iterable["E"]) -> list["E"]:
+        """A day's copies or outputs in the order of its listing; those of none of its records last."""
+        places = {view.id: place for place, view in enumerate(self._views)}
+        return sorted(files, key=lambda file: places.get(file.id, len(places)))
 
     def with_records(self, records: list[tuple[Highlight, dict[str, Any]]], backup: Backup) -> Self:
         """A new document with these records and this bookkeeping, which replaces this one where it is stored."""
@@ -352,6 +373,11 @@ class CopiedVideo(Stored):
     lost: Perhaps[LostCopy] = None
     copied_at: Time
 
+    @property
+    def output_key(self) -> str:
+        """The key of its encode."""
+        return "processed_" + self.key.rpartition(".")[0] + ".mp4"
+
 
 class SkippedVideo(Stored):
     """A highlight whose video was not copied, and why; `kind` is that of `failures.VideoRefused`, or `failed`."""
@@ -373,9 +399,6 @@ class ForgottenVideo(Stored):
     output: "ProcessedVideo | None" = None
     reason: Perhaps[str] = None
     at: Time
-
-
-E = TypeVar("E", CopiedVideo, "ProcessedVideo")
 
 
 def _once(entries: list[E], info: ValidationInfo) -> list[E]:
@@ -496,10 +519,13 @@ class ProcessedDay(Document):
         return self
 
 
+_PLAIN_NAME = re.compile(r"(?!.*-[0-9a-f]{12}\Z)[a-z0-9_-]{1,80}")
+
+
 def safe_name(identifier: str) -> str:
     """A highlight's id as a file name: itself where it is plain, else a cleaned form with a hash, so that no id can
     name another's object or leave its folder, nor on a disk to which capital letters are small ones."""
-    if re.fullmatch(r"[a-z0-9_-]{1,80}", identifier) and not re.search(r"-[0-9a-f]{12}$", identifier):
+    if _PLAIN_NAME.fullmatch(identifier):
         return identifier
     digest = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return re.sub(r"[^a-z0-9_-]+", "_", identifier.lower())[:60] + "-" + digest

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ncaa_assets.record import calendar, json_text
+from ncaa_assets.record.kept import KeptVideos
 from ncaa_assets.record.matches import games_of
 from ncaa_assets.record.merge import DEEPEST
-from ncaa_assets.record.models import HighlightsDay
+from ncaa_assets.record.models import CopiedVideo, HighlightsDay, ProcessedDay, ProcessedVideo, VideosDay
 
 Row = dict[str, Any]
 
@@ -38,17 +39,24 @@ _UNREADABLE_WRITTEN = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # as `json_tex
 _OF_MATCH = ("home_score", "away_score", "game_state", "score", "venue")
 OF_GAME = ("home_team", "away_team", "game", *_OF_MATCH)
 
+# What a row says of its video: the keys of the copy, of its encode and of the poster, or null where there is none.
+KEYS = ("copy_key", "output_key", "poster_key")
 
-def rows_of(day: HighlightsDay) -> list[Row]:
+LATER = (*OF_GAME, *KEYS)  # fields that rows of earlier versions may lack
+
+
+def rows_of(day: HighlightsDay, videos: VideosDay | None = None, processed: ProcessedDay | None = None) -> list[Row]:
     """One row for each record of a day.
 
     It has the record's own fields (`readable`), and over them ours: `id` (`row_key`), `game_date`, `days`,
     `fetch_date`, `first_seen`, `last_seen`, `removed_upstream`, `removed_from` (the days that no longer list it, and
-    since when), `content_hash`; and what is known of its game: `home_team`, `away_team`, `game`, `home_score`,
-    `away_score`, `game_state`, `score`, `venue`.
+    since when), `content_hash`; what is known of its game: `home_team`, `away_team`, `game`, `home_score`,
+    `away_score`, `game_state`, `score`, `venue`; and where its video is: `copy_key`, `output_key`, `poster_key`. Where
+    the day's manifests are not known, neither are the keys, and the rows lack them.
     """
     rows = []
     games = games_of(day)
+    keys = _keys_of(day, videos, processed) if videos is not None and processed is not None else None
     written = json_text.dumps(day.data)
     all_fit = len(written) <= _LARGEST_ROW - _OURS  # then no record need be measured by itself
     all_readable = _UNREADABLE_WRITTEN.search(written) is None  # nor looked through
@@ -66,11 +74,26 @@ def rows_of(day: HighlightsDay) -> list[Row]:
             "removed_from": {day.date: entry.removed_upstream} if entry.removed_upstream else {},
             "content_hash": entry.content_hash,
             **readable(games[key]),
+            **({} if keys is None else keys[key]),
         }
         fits = all_fit and len(key) < 100
         fields = record if all_readable else readable(record)
         rows.append({**fields, **ours} if fits else _fitted(fields, ours, key, HighlightsDay.key(day.date)))
     return rows
+
+
+def _keys_of(day: HighlightsDay, videos: VideosDay, processed: ProcessedDay) -> dict[str, Row]:
+    """The keys of each highlight's video, by its id."""
+    kept = KeptVideos(videos, processed)
+    return {view.id: _keys(*kept.of(view)) for view, _ in day.highlights()}
+
+
+def _keys(copy: CopiedVideo | None, output: ProcessedVideo | None) -> Row:
+    return {
+        "copy_key": copy.key if copy is not None else None,
+        "output_key": output.key if output is not None else None,
+        "poster_key": output.poster.key if output is not None else None,
+    }
 
 
 def readable(value: Any) -> Any:
@@ -125,7 +148,8 @@ def merge_row(stored: Row | None, row: Row, rows_of_day: RowsOfDay = lambda _: N
     if stored is None or not days_of(stored):
         return row
     (day,) = row["days"]
-    joined = join_rows({**_other_rows(stored, row["id"], day, rows_of_day), day: row})
+    of_days = {**_other_rows(stored, row["id"], day, rows_of_day), day: {**_keys_in(stored, day), **row}}
+    joined = join_rows(of_days)
     return None if _still(joined) == _still(stored) else joined
 
 
@@ -134,7 +158,8 @@ def join_rows(of_days: Mapping[str, Row]) -> Row:
 
     It belongs to the earliest day that listed the highlight, and names all of them. The record's fields are those of
     the latest day that still lists it, else of the latest day. What is known of its game is that of the same day; what
-    this day's matches do not list, of the latest day whose matches do.
+    this day's matches do not list, of the latest day whose matches do. So are the keys: of the same day, or where that
+    has no video of it, of the latest day that has.
     """
     days = sorted(of_days)
     told = [day for day in days if "content_hash" in of_days[day]]
@@ -145,9 +170,12 @@ def join_rows(of_days: Mapping[str, Row]) -> Row:
     if not any(name in content for name in _OF_MATCH):
         knowing = [day for day in told if any(name in of_days[day] for name in _OF_MATCH)]
         context = of_days[knowing[-1]] if knowing else {}
+    with_video = (of_days[day] for day in (latest, *reversed(days)) if any(map(of_days[day].get, KEYS)))
+    keys = next(with_video, {})
     return {
         **{name: context[name] for name in OF_GAME if name in context},
         **content,
+        **{name: keys[name] for name in KEYS if name in keys},
         "days": days,
         "game_date": days[0],
         "first_seen": min(one["first_seen"] for one in of_days.values() if "first_seen" in one),
@@ -201,13 +229,30 @@ def _other_rows(stored: Row, key: str, day: str, rows_of_day: RowsOfDay) -> dict
             continue
         made = rows_of_day(other)
         if made is not None:
-            rows |= {other: made[key]} if key in made else {}
+            rows |= {other: {**_keys_in(stored, other), **made[key]}} if key in made else {}
             continue
         kept = stored if other == content_day(days, removed) else {}
+        kept = {**{name: value for name, value in kept.items() if name not in KEYS}, **_keys_in(stored, other)}
         first_seen = {"first_seen": stored["first_seen"]} if isinstance(stored.get("first_seen"), str) else {}
         lost = {other: removed[other]} if other in removed else {}
         rows[other] = {**kept, **first_seen, "removed_from": lost}
     return rows
+
+
+def names_other_files(stored: Row, made: Row) -> bool:
+    """Whether a table's row names other files of a day than the row that the day makes. One that names another day's
+    says nothing of this one, nor does one that an earlier version wrote."""
+    (day,) = made["days"]
+    keys = _keys_in(stored, day)
+    return any(made.get(name) != key for name, key in keys.items())
+
+
+def _keys_in(stored: Row, day: str) -> Row:
+    """What a table's row says of a day's video: all that is known of it while the day's manifests are not. Nothing
+    where it has no keys, or another day's."""
+    keys = {name: stored[name] for name in KEYS if name in stored}
+    named = [key for key in keys.values() if key is not None]
+    return keys if all(isinstance(key, str) and key.split("/")[1:2] == [day] for key in named) else {}
 
 
 def _still(row: Row) -> Row:
@@ -218,7 +263,8 @@ def differing_fields(stored: Row, wanted: Row) -> list[str]:
     """The fields of `wanted` that the table's row lacks or has otherwise, sorted.
 
     Fields that move with every fetch are left out, and so are those that only the table's row has: another program may
-    keep fields of its own there. What is known of the game may be lacking, because earlier versions did not write it.
+    keep fields of its own there. What is known of the game and where its video is may be lacking, because earlier
+    versions did not write it.
     """
     fields = _unlike(stored, wanted)
     # Earlier versions wrote the texts as they came.
@@ -229,5 +275,5 @@ def _unlike(stored: Row, wanted: Row) -> list[str]:
     return sorted(
         name
         for name, value in wanted.items()
-        if stored.get(name, _MISSING) != value and name not in _MOVING and not (name in OF_GAME and name not in stored)
+        if stored.get(name, _MISSING) != value and name not in _MOVING and not (name in LATER and name not in stored)
     )

@@ -1,7 +1,8 @@
 """Every private name of Dagster that the project uses, in one file, so that each new release is checked against it.
 
 Dagster 1.13 offers no public way to give a command's run its origin, to record a run that a signal ended as cancelled,
-to watch a worker on ECS, or to serve its UI from a process of one's own. The tests of `runs/` and `ui/` hold each name.
+to watch a worker on ECS, to keep a home's databases open, or to serve its UI from a process of one's own. The tests of
+`runs/` and `ui/` hold each name.
 (`instance/local.yaml` has one more: the log manager that captures nothing.)
 """
 
@@ -21,7 +22,14 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.launcher import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.tags import (
     GRPC_INFO_TAG,
     MAX_RETRIES_TAG,
@@ -51,6 +59,7 @@ __all__ = [
     "DagsterExecutionInterruptedError",
     "ExecutionPlan",
     "ExecutorDefinition",
+    "GrpcServerCodeLocationOrigin",
     "InMemoryJob",
     "InProcessExecutor",
     "JobPythonOrigin",
@@ -69,6 +78,8 @@ __all__ = [
     "daemon_main",
     "execute_run_iterator",
     "serializable_error_info_from_exc_info",
+    "sqlite_event_log",
+    "sqlite_run_storage",
     "workspace_context",
 ]
 

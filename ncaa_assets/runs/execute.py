@@ -7,13 +7,14 @@ run, and sensors and retries ignore it.
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from ncaa_assets.runs.connections import kept_open
 from ncaa_assets.runs.dagster_private import (
     MAX_RETRIES_TAG,
     PARENT_RUN_ID_TAG,
@@ -35,7 +36,7 @@ from ncaa_assets.runs.dagster_private import (
     execute_run_iterator,
 )
 from ncaa_assets.runs.instance import launches_on_ecs
-from ncaa_assets.runs.names import ALERTED_TAG, ALERTS_TAG, JOB_NAME, SENSOR, TRIGGER_TAG
+from ncaa_assets.runs.names import ALERTED_TAG, JOB_NAME, SENSOR, TRIGGER_TAG
 from ncaa_assets.runs.outcome import DayRun
 
 MODULE = "ncaa_assets.definitions"
@@ -52,12 +53,14 @@ def execute_day(
     trigger: str = "backup",
     alerts_by: str = SENSOR,
     retry_of: str | None = None,
+    more_tags: Mapping[str, str] | None = None,
 ) -> DayRun:
     """Runs the daily job for one day and returns how the run ended. It runs in this process, or on ECS where the
     instance launches runs there.
 
-    In the run's tags, `trigger` names the command and `alerts_by` names who alerts if the run fails. `retry_of` is the
-    run that this one replaces. SIGINT and SIGTERM end the run within moments, and it is recorded as cancelled.
+    In the run's tags, `trigger` names the command, and `more_tags` stand beside it. `alerts_by` names who alerts if the
+    run fails. `retry_of` is the run that this one replaces. SIGINT and SIGTERM end the run within moments, and it is
+    recorded as cancelled.
     """
     is_launched = launches_on_ecs(instance)
     if is_launched:
@@ -65,7 +68,7 @@ def execute_day(
 
         check_launcher(instance)
     job = defs.resolve_job_def(JOB_NAME)
-    tags = {**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: trigger, ALERTS_TAG: alerts_by}
+    tags = {**job.get_tags_for_partition_key(day.isoformat(), None), TRIGGER_TAG: trigger, **(more_tags or {})}
     config: dict[str, Any] = {}
     if force:
         config["ops"] = {name: {"config": {"force": True}} for name in ("videos", "processed_videos")}
@@ -78,23 +81,24 @@ def execute_day(
         job = job.with_executor_def(_cancelling_executor).with_logger_defs({"console": _silent_logger})
         # Dagster uses a logger only where the run's config names it. This config fits the UI's version of the job too.
         config["loggers"] = {"console": {}}
-    run = instance.create_run_for_job(
-        job,
-        run_config=config,
-        tags=tags,
-        root_run_id=retry_of,
-        parent_run_id=retry_of,
-        remote_job_origin=job_origin(),
-        job_code_origin=job_code_origin(),
-    )
-    if alerts_by != SENSOR:
-        instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id})
-    if is_launched:
-        return launch_and_wait(instance, run)
-    ended = DayRun(run.run_id)
-    for event in execute_run_iterator(InMemoryJob(job), run, instance):
-        ended.note(event)
-    return ended
+    with kept_open():
+        run = instance.create_run_for_job(
+            job,
+            run_config=config,
+            tags=tags,
+            root_run_id=retry_of,
+            parent_run_id=retry_of,
+            remote_job_origin=job_origin(),
+            job_code_origin=job_code_origin(),
+        )
+        if alerts_by != SENSOR:
+            instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id})
+        if is_launched:
+            return launch_and_wait(instance, run)
+        ended = DayRun(run.run_id)
+        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+            ended.note(event)
+        return ended
 
 
 def job_code_origin() -> JobPythonOrigin:

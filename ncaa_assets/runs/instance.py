@@ -22,6 +22,7 @@ import filelock
 import yaml
 from sqlalchemy.exc import SQLAlchemyError
 
+from ncaa_assets import advice
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.failures import BackupError, SettingsError, Shortage, StoreError, explained, one_line
 from ncaa_assets.runs.names import PARTITION_TAG
@@ -47,8 +48,12 @@ class HomeUnusable(StoreError):
     """A home on this machine cannot record runs; the message says why and how to mend it."""
 
 
-def _make_home(home: Path) -> None:
-    """Creates the folder, and copies our `dagster.yaml` there unless it has one."""
+def make_home(home: Path) -> None:
+    """Creates the folder, and copies our `dagster.yaml` there unless it has one.
+
+    Raises:
+        HomeUnusable: it cannot be written.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True)
         configuration = home / CONFIGURATION
@@ -171,7 +176,7 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """
     os.environ["DAGSTER_HOME"] = str(home)
     until = time.monotonic() + _PATIENCE
-    _make_home(home)
+    make_home(home)
     # Two processes that create the same SQLite storage at once collide over its tables.
     with ExitStack() as stack:
         lock = home / ".opening.lock"
@@ -321,8 +326,9 @@ def examine_instance(home: Path) -> Iterator[Line]:
     age = time.time() - newest
     errors = [error.message for beat in beats.values() for error in beat.errors or [] if age < _ALIVE_SECONDS]
     if age >= _ALIVE_SECONDS:
-        text = "none is running, so nothing starts by itself without cron (`make backup` ends with a line for it)"
-        yield Line(Mark.WARN, "daemon", f"{text}; or keep `make ui` open")
+        daily = advice.target("backup")
+        text = f"none is running, so nothing starts by itself without cron (`{daily}` ends with a line for it)"
+        yield Line(Mark.WARN, "daemon", f"{text}; or keep `{advice.target('ui')}` open")
     elif errors:
         yield Line(Mark.WARN, "daemon", f"it is running, with errors ({one_line(Exception(errors[0]))}); see its log")
     else:

@@ -16,7 +16,7 @@ from ncaa_assets.archive import watch
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.lease import LEASE_SECONDS, LOOK_EVERY, Verdict
 from ncaa_assets.record import calendar
-from ncaa_assets.runs.names import ALERTED_TAG, ALERTS_TAG, PARTITION_TAG, SENSOR
+from ncaa_assets.runs.names import ALERTED_TAG, ARCHIVE_TAG, PARTITION_TAG, SENSOR, shown_name
 from ncaa_assets.runs.ours import our_part
 from ncaa_assets.text import visible
 
@@ -31,9 +31,10 @@ _NEVER_STARTED_AFTER = timedelta(minutes=20)
 
 @dataclass(frozen=True)
 class KilledRun:
-    """A dead run, its day, and a sentence that says what shows it to be dead."""
+    """A dead run, what people call it, its day, and a sentence that says what shows it to be dead."""
 
     run_id: str
+    name: str
     day: str
     sentence: str
 
@@ -48,8 +49,8 @@ def mark_killed(
     wait: bool = False,
 ) -> list[KilledRun]:
     """Reports dead runs of ours, of one day or of all, as failed, and returns them. A dead run that was being cancelled
-    is reported as cancelled instead. `alerts_by` goes into the runs' tags: it names who alerts. `location` is the code
-    location that asks, None for a command.
+    is reported as cancelled instead. `alerts_by` names who alerts. `location` is the code location that asks, None for
+    a command.
 
     No clock tells whether a run lives: it is dead where watching shows that nothing of it changes any more. Each call
     is one look, and those that follow it know what it saw. With `wait` the call watches all of them together until it
@@ -97,14 +98,14 @@ def _mark(
         f"this run was killed, ran out of memory, or its machine stopped ({dead.how}); what it had done is kept, and "
         f"the next run of {day} continues from there"
     )
-    alerted = {} if alerts_by == SENSOR else {ALERTED_TAG: run.run_id}
-    instance.add_run_tags(run.run_id, {ALERTS_TAG: alerts_by, **alerted})
+    if alerts_by != SENSOR:
+        instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id})
     if run.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, message=sentence)
         return []
     instance.report_run_failed(run, message=sentence)
     log.warning("%s: run %s: %s", day, run.run_id[:8], sentence)
-    return [KilledRun(run.run_id, day, sentence)]
+    return [KilledRun(run.run_id, shown_name(run), day, sentence)]
 
 
 def _unfinished(
@@ -117,9 +118,11 @@ def _unfinished(
         checks_alone = bool(run.asset_check_selection) and not run.asset_selection
         if not calendar.is_day(run.tags.get(PARTITION_TAG)) or checks_alone:
             continue
+        if run.tags.get(ARCHIVE_TAG, archive.place) != archive.place and not _has_lease(archive, run):
+            continue  # two archives of one user may share a home
         part = our_part(instance, run, location=location)
         # While another's asset works, silence shows nothing. The lease does, where the run left one.
-        if part is not None and (not part.others or _has_lease(archive, run)):
+        if part is not None and (part.is_all or _has_lease(archive, run)):
             yield run
 
 

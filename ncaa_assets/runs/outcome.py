@@ -19,11 +19,12 @@ from ncaa_assets.runs.results import Result
 from ncaa_assets.text import SENTENCE, plural, visible
 
 SUMMARY = "summary"  # the name of a sentence in the metadata of every asset and check
-REQUESTS_LEFT = "api_requests_left_today"  # the name of a number in the metadata of `highlights`
-NOT_WHOLE = "listing_not_whole"  # likewise of a sentence: why the day's listing is not whole
+NOT_WHOLE = "listing_not_whole"  # of a sentence in that of `highlights`: why the day's listing is not whole
 LEFT_TO_DO = "left_to_do"  # of a number in that of `processed_videos`: the videos that the day's next run takes up
 
 _EVENTS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.RESOURCE_INIT_FAILURE,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_FAILURE,
@@ -102,10 +103,12 @@ def _kind(error: SerializableErrorInfo) -> type[BackupError] | None:
 @dataclass
 class DayRun:
     """How a day's run ended: its assets' summaries in order, the numbers in their metadata, its failed checks and its
-    errors. `not_whole` says why the listing is not whole, None where it is or was not fetched. `reported` is the
-    message with which the run was reported as failed."""
+    errors. `planned` are the assets that it was to make, which are recorded before its first event. `not_whole` says
+    why the listing is not whole, None where it is or was not fetched. `reported` is the message with which the run was
+    reported as failed."""
 
     run_id: str
+    planned: set[str] = field(default_factory=set)
     succeeded: bool = False
     cancelled: bool = False
     summaries: dict[str, str] = field(default_factory=dict)
@@ -116,11 +119,6 @@ class DayRun:
     errors: list[RunError] = field(default_factory=list)
     reported: str | None = None
     _crash: str | None = None
-
-    @property
-    def requests_left(self) -> int | None:
-        """How many API requests were left after the run, or None where the API did not say."""
-        return self.number("highlights", REQUESTS_LEFT)
 
     def number(self, asset: str, name: str) -> int | None:
         """A number in an asset's metadata, or None where the run did not get that far."""
@@ -165,16 +163,19 @@ class DayRun:
 
     @property
     def spent_the_quota(self) -> bool:
-        """Whether the API refused because today's requests are used up."""
-        return any(error.kind is failures.QuotaSpent for error in self.errors)
+        """Whether the run failed because today's API requests are used up, or what is left of them is kept."""
+        return any(error.kind in (failures.QuotaSpent, failures.QuotaKept) for error in self.errors)
 
     def result(self, planned: set[str], *, was_held: bool) -> Result:
-        """How the day came out of a run that was asked for the assets `planned` and is in or after its last step."""
+        """How the day came out of a run that was to make the assets `planned` and is in or after its last step. It is
+        `PARTIAL` where the run made all of them and they are not the whole day: the rest, the store alone knows."""
         if was_held:
             return Result.SKIPPED
+        if any(error.kind is failures.QuotaKept for error in self.errors):
+            return Result.NOT_STARTED
         if self.what_went_wrong(debug=True) is not None:
             return Result.FAILED
-        if planned > self.summaries.keys():
+        if not planned <= self.summaries.keys():
             return Result.ENDED
         if self.what_is_left is not None:
             return Result.INCOMPLETE
@@ -192,26 +193,21 @@ class DayRun:
     def note(self, event: dg.DagsterEvent) -> None:
         """Notes what one of the run's events says."""
         match event.event_type:
+            case dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+                if event.asset_key is not None:
+                    self.planned.add(event.asset_key.to_user_string())
             case dg.DagsterEventType.ASSET_MATERIALIZATION:
                 self._note_materialization(event.step_materialization_data.materialization)
             case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-                check = event.asset_check_evaluation_data
-                if not check.passed:
-                    asset = check.asset_key.to_user_string()
-                    summary = check.metadata.get(SUMMARY)  # earlier versions had it in the description alone
-                    told = summary.value if isinstance(summary, dg.TextMetadataValue) else check.description
-                    text = visible(f"{asset}: {check.check_name}: {told}", most=SENTENCE)
-                    is_error = check.severity == dg.AssetCheckSeverity.ERROR
-                    (self.failed_checks if is_error else self.warnings).append(text)
+                self._note_check(event.asset_check_evaluation_data)
             case dg.DagsterEventType.STEP_FAILURE:
-                error = event.step_failure_data.error
-                if error is not None and error.cls_name not in _INTERRUPTED:
-                    self.errors.append(RunError.of(event.step_key or "", error))
+                self.note_error(event.step_key or "", event.step_failure_data.error)
+            case dg.DagsterEventType.RESOURCE_INIT_FAILURE:
+                self.note_error("", event.engine_event_data.error)
             case dg.DagsterEventType.RUN_FAILURE:
                 failure = event.job_failure_data if event.event_specific_data else None
-                error = failure.error if failure is not None else None
-                if error is not None and error.cls_name not in _INTERRUPTED and not self.errors:
-                    self.errors.append(RunError.of("", error))
+                if failure is not None and not self.errors:
+                    self.note_error("", failure.error)
                 self.reported = self._crash or visible(event.message, most=SENTENCE)
             case dg.DagsterEventType.RUN_SUCCESS:
                 self.succeeded = True
@@ -221,6 +217,20 @@ class DayRun:
                 if crash := _CRASH.search(event.message or ""):
                     kept = "what it had done is kept, and the next run continues from there"
                     self._crash = f"its process {visible(crash[1])}; {kept}"
+
+    def note_error(self, step: str, error: SerializableErrorInfo | None) -> None:
+        """Notes an error that ended a step, or with an empty `step` the run; not what a person or a signal did."""
+        if error is not None and error.cls_name not in _INTERRUPTED:
+            self.errors.append(RunError.of(step, error))
+
+    def _note_check(self, check: dg.AssetCheckEvaluation) -> None:
+        if check.passed:
+            return
+        asset = check.asset_key.to_user_string()
+        summary = check.metadata.get(SUMMARY)  # earlier versions had it in the description alone
+        told = summary.value if isinstance(summary, dg.TextMetadataValue) else check.description
+        text = visible(f"{asset}: {check.check_name}: {told}", most=SENTENCE)
+        (self.failed_checks if check.severity == dg.AssetCheckSeverity.ERROR else self.warnings).append(text)
 
     def _note_materialization(self, materialization: dg.AssetMaterialization) -> None:
         asset = materialization.asset_key.to_user_string()

@@ -57,6 +57,6 @@ _MEANINGS = {
     Result.SKIPPED: _Meaning("held by another run", is_counted=False, is_due=False, exit_code=1),
     # A person or a signal stopped it on the way.
     Result.ENDED: _Meaning("ended", is_counted=False, is_due=True, exit_code=130),
-    # All that was asked for is done, but that was not the whole day.
+    # All that was asked for is done, but the day is not whole with it.
     Result.PARTIAL: _Meaning("partly asked for", is_counted=False, is_due=True, exit_code=0),
 }

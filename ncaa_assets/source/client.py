@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ncaa_assets import USER_AGENT
-from ncaa_assets.failures import QuotaSpent, SourceDenied, SourceError
+from ncaa_assets.failures import QuotaKept, QuotaSpent, SourceDenied, SourceError
 from ncaa_assets.ports import Page, Source
 from ncaa_assets.record import json_text
 from ncaa_assets.record.calendar import now
@@ -25,9 +25,10 @@ from ncaa_assets.retry import (
     status_is_transient,
 )
 from ncaa_assets.source.doors import US_MODULES, Door, Kind, is_rapidapi_key, kind_of_key
-from ncaa_assets.source.listing import PAGE, Listing, read_page
+from ncaa_assets.source.listing import PAGE, Listing, read_page, requests_left
 from ncaa_assets.source.matches import PAGE as MATCHES_PAGE
 from ncaa_assets.source.matches import MatchPages
+from ncaa_assets.source.quota import Quota
 from ncaa_assets.text import plural, visible
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class HighlightsApi(Source):
     """The API behind one door, with the key for it.
 
     `limit` is the most highlights of a day that are asked for (None: all), `quota_reserve` how many API requests are
-    never spent.
+    never spent, as far as one listing knows; `quota` knows of those of all runs (None: nobody keeps count).
     """
 
     door: Door
@@ -56,6 +57,7 @@ class HighlightsApi(Source):
     quota_reserve: int = 5
     retry: RetryPolicy = RetryPolicy()
     trusted_origin: tuple[str, int] | None = None
+    quota: Quota | None = field(default=None, repr=False)
 
     def fetch_day(self, day: str, module: str, *, first: Page | None = None) -> Fetch:
         listing, requests, error = Listing(limit=self.limit, check=self.door.check), 0, None
@@ -77,6 +79,7 @@ class HighlightsApi(Source):
                     if not listing.records and not listing.rejected:
                         raise
                     listing.gaps.append(f"page {requests} did not come: {failure}")
+                    requests -= isinstance(failure, QuotaKept)
                     error = failure
                     break
         listing.close()
@@ -126,11 +129,14 @@ class HighlightsApi(Source):
                 requests += 1
                 parameters = {**query, "offset": str(listing.offset)}
                 try:
-                    listing.add(self._read(session, url, parameters, what=f"matches of {day} from {listing.offset}"))
+                    listing.add(
+                        self._read(session, url, parameters, what=_words(f"{module} matches", day, listing.offset))
+                    )
                 except SourceError as failure:
                     if not listing.pages:
                         raise
                     listing.failed(failure)
+                    requests -= isinstance(failure, QuotaKept)
                     error = failure
         listing.close()
         for problem in listing.problems:
@@ -145,7 +151,9 @@ class HighlightsApi(Source):
 
     def _page(self, session: "requests.Session", day: str, module: str, size: int, offset: int) -> Page:
         parameters = {**self._query(day), "limit": str(size), "offset": str(offset)}
-        return self._read(session, self.door.highlights(module), parameters, what=f"highlights of {day} from {offset}")
+        return self._read(
+            session, self.door.highlights(module), parameters, what=_words(f"{module} highlights", day, offset)
+        )
 
     def _read(self, session: "requests.Session", url: str, parameters: dict[str, str], *, what: str) -> Page:
         started = time.monotonic()
@@ -201,13 +209,22 @@ class HighlightsApi(Source):
             raise self._connection_error(url, error) from error
 
     def _get_once(self, session: "requests.Session", url: str, parameters: dict[str, str]) -> "requests.Response":
+        if self.quota is not None:
+            self.quota.take()
         # A redirect would carry the key to another host; the API has no reason to send one.
         answer = session.get(url, params=parameters, timeout=TIMEOUT, allow_redirects=False, stream=True)
         with answer:
+            self._heard(requests_left(answer))
             answer._content = _body(answer, self.door.check)
         if answer.status_code != 200:
-            raise self._refusal(url, answer)
+            refusal = self._refusal(url, answer)
+            self._heard(0 if isinstance(refusal, QuotaSpent) else None)
+            raise refusal
         return answer
+
+    def _heard(self, left: int | None) -> None:
+        if self.quota is not None:
+            self.quota.heard(left)
 
     def _refusal(self, url: str, answer: "requests.Response") -> SourceError:
         status, message = answer.status_code, _message(answer, self._without_key)
@@ -268,7 +285,9 @@ class HighlightsApi(Source):
         if isinstance(error, requests.exceptions.SSLError):
             text = f"the certificate of {host} cannot be trusted; {check}, and this machine's clock and certificates"
         elif is_unreachable(error):
-            text = f"{host} cannot be reached (unknown name or refused connection); {check} and the network"
+            text = f"{host} cannot be reached (unknown name or refused connection): is this computer online?"
+            if self.door.named_by:
+                text += f" If it is, {check}"
         elif isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
             text = f"{host} does not answer in time; try again later"
         else:
@@ -314,3 +333,8 @@ def _message(answer: "requests.Response", without_key: Callable[[str], str]) -> 
 def _no_netrc(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     """The key is the only credential; without this, requests would add one that a `.netrc` has for the host."""
     return request
+
+
+def _words(what: str, day: str, offset: int) -> str:
+    """A request for a page, as people read of it."""
+    return f"{what} of {day} after the first {offset}" if offset else f"{what} of {day}"

@@ -14,7 +14,7 @@ from ncaa_assets.failures import SourceError
 from ncaa_assets.ports import Page
 from ncaa_assets.record import json_text
 from ncaa_assets.record.merge import DEEPEST
-from ncaa_assets.record.models import Highlight
+from ncaa_assets.record.models import TOO_MANY, Highlight
 from ncaa_assets.text import plural, visible
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def read_page(
         )
     pagination, plan = body.get("pagination"), body.get("plan")
     total = pagination.get("totalCount") if isinstance(pagination, dict) else None
-    is_count = isinstance(total, int) and not isinstance(total, bool) and total >= 0
+    is_count = isinstance(total, int) and not isinstance(total, bool) and 0 <= total < TOO_MANY
     plan = {"message": plan} if isinstance(plan, str) else plan
     message, tier = (plan.get(name) if isinstance(plan, dict) else None for name in ("message", "tier"))
     # A restricted answer comes with a 200 too; the only unrestricted wording seen starts like this.
@@ -216,9 +216,14 @@ def read_page(
         cut=read.cut,
         plan=visible(without_key(tier), most=40) if isinstance(tier, str) else None,
         quota_limit=_number(answer.headers.get("x-ratelimit-requests-limit")),
-        quota_remaining=_number(answer.headers.get("x-ratelimit-requests-remaining")),
+        quota_remaining=requests_left(answer),
         seconds=seconds,
     )
+
+
+def requests_left(answer: "requests.Response") -> int | None:
+    """How many requests an answer of any status says are left today, None where it does not say."""
+    return _number(answer.headers.get("x-ratelimit-requests-remaining"))
 
 
 def _error(body: dict[str, Any], without_key: Callable[[str], str]) -> str | None:
@@ -254,4 +259,4 @@ def _are(count: int) -> str:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
+    return int(text) if text and re.fullmatch("[0-9]{1,15}", text) else None

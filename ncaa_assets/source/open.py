@@ -4,18 +4,26 @@ for it; and which of its modules."""
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ncaa_assets import advice
 from ncaa_assets.failures import SettingsError
-from ncaa_assets.ports import Source
+from ncaa_assets.ports import ObjectStore, Source
 from ncaa_assets.settings import AUTO, NO_KEY, Settings
 from ncaa_assets.source.client import HighlightsApi
 from ncaa_assets.source.doors import COLLEGE_BASKETBALL, Door
+from ncaa_assets.source.quota import Quota
+from ncaa_assets.text import size
+
+MOST_SAMPLE = 2 * 10**9  # bytes of made-up data; two seasons with all their clips
 
 
 @contextmanager
-def open_source(settings: Settings, *, read_secret: Callable[[str], str] | None = None) -> Iterator[Source]:
+def open_source(
+    settings: Settings, *, read_secret: Callable[[str], str] | None = None, store: ObjectStore | None = None
+) -> Iterator[Source]:
     """The source of one deployment. Without a key, the sample API runs for as long as the `with` lasts.
 
     Args:
+        store: the archive's, where all runs note how many API requests are left (None: nothing is noted).
         read_secret: returns the API key that a secret of this name holds; an aws deployment without `RAPIDAPI_KEY`
             needs it.
 
@@ -27,12 +35,33 @@ def open_source(settings: Settings, *, read_secret: Callable[[str], str] | None 
     if settings.uses_sample:
         from ncaa_assets.source.sample_api import SAMPLE_KEY, serve_sample  # noqa: PLC0415 - only needed without a key
 
+        if (there := settings.sample_bytes()) > MOST_SAMPLE:
+            raise SettingsError(
+                f"the sample archive has {size(there)} of made-up data, which is enough: set RAPIDAPI_KEY for real "
+                f"games, or remove it with `{advice.to_remove(settings.sample_folders())}`"
+            )
         with serve_sample(settings.archive_dir) as server:
             door = Door.of(key=SAMPLE_KEY, api_base=server.base_url)
             yield _api(settings, door, key=SAMPLE_KEY, trusted_origin=server.origin)
     else:
         key = _key(settings, read_secret)
-        yield _api(settings, door_of(settings, key), key=key)
+        door = door_of(settings, key)
+        yield _api(settings, door, key=key, quota=None if store is None else _quota(settings, door, key, store))
+
+
+def open_quota(
+    settings: Settings, store: ObjectStore, *, read_secret: Callable[[str], str] | None = None
+) -> Quota | None:
+    """What is known of the API requests that the key of these settings has left; None for the sample, which counts
+    none. It raises what `open_source` raises."""
+    if settings.uses_sample:
+        return None
+    key = _key(settings, read_secret)
+    return _quota(settings, door_of(settings, key), key, store)
+
+
+def _quota(settings: Settings, door: Door, key: str, store: ObjectStore) -> Quota:
+    return Quota(store, address=door.base, key=key, reserve=settings.quota_reserve)
 
 
 def door_of(settings: Settings, key: str | None) -> Door:
@@ -97,7 +126,14 @@ def _key(settings: Settings, read_secret: Callable[[str], str] | None) -> str:
     return read_secret(settings.rapidapi_secret_id)
 
 
-def _api(settings: Settings, door: Door, *, key: str, trusted_origin: tuple[str, int] | None = None) -> HighlightsApi:
+def _api(
+    settings: Settings,
+    door: Door,
+    *,
+    key: str,
+    trusted_origin: tuple[str, int] | None = None,
+    quota: Quota | None = None,
+) -> HighlightsApi:
     return HighlightsApi(
         door=door,
         key=key,
@@ -107,4 +143,5 @@ def _api(settings: Settings, door: Door, *, key: str, trusted_origin: tuple[str,
         quota_reserve=settings.quota_reserve,
         retry=settings.retry_policy,
         trusted_origin=trusted_origin,
+        quota=quota,
     )

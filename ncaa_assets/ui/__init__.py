@@ -1,1 +1,2 @@
-"""The Dagster UI as this project starts it: guarded against other web pages, with the processes that it needs."""
+"""The Dagster UI and the gallery as this project serves them: guarded against other web pages, with the processes that
+the UI needs."""

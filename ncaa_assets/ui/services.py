@@ -21,6 +21,7 @@ from typing import Self
 
 import dagster as dg
 
+from ncaa_assets import advice
 from ncaa_assets.child import bounded
 from ncaa_assets.failures import UiEnded, one_line
 from ncaa_assets.runs.dagster_private import GRPC_INFO_TAG
@@ -84,7 +85,7 @@ class Services:
             if service.status is not None:
                 raise UiEnded(
                     f"Dagster's {service.name} {service.how_it_ended}, so the UI ends too; what it said last stands "
-                    "above. Start it again with `ncaa-assets ui`"
+                    f"above. Start it again with `{advice.command('ui')}`"
                 )
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
-"""Dagster's own web application behind the guard, served by uvicorn.
+"""Dagster's own web application behind the guard, and the archive's gallery beside it, served by uvicorn.
 
-`dagster-webserver` and `dagster dev` serve the same application without a guard; both are Dagster's own commands.
+`dagster-webserver` and `dagster dev` serve Dagster's application without a guard and without the gallery; both are
+Dagster's own commands.
 """
 
 import socket
@@ -13,7 +14,9 @@ import uvicorn
 from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.routing import BaseRoute, Match
 
+from ncaa_assets.ports import ObjectStore
 from ncaa_assets.runs.dagster_private import workspace_context
+from ncaa_assets.ui import gallery
 from ncaa_assets.ui.guard import Guard, Kind, Scope
 
 # What `dagster-webserver` gives the instance and the application by default (dagster_webserver/cli.py in 1.13.27).
@@ -29,12 +32,14 @@ def serve(
     workspace: Path,
     listener: socket.socket,
     hosts: Collection[str],
+    open_store: Callable[[], ObjectStore],
     until: Callable[[], bool],
 ) -> None:
     """Serves the UI on `listener` until `until()` is true.
 
     Args:
         workspace: the workspace.yaml that says where the code server is.
+        open_store: opens the archive's store, from which the gallery is shown.
         hosts: the names that the UI is meant to have besides those of loopback.
 
     Raises:
@@ -43,6 +48,7 @@ def serve(
     instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW)
     with workspace_context(instance, workspace) as context:
         app = create_app_from_workspace_process_context(context, live_data_poll_rate=_LIVE_DATA_MILLISECONDS)
+        app.router.routes[:0] = gallery.routes(open_store)  # Dagster's last route takes every path
         guard = Guard(app, kind_of=kinds(app.routes), hosts=hosts)
         config = uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=_ENDS_WITHIN)
         server = uvicorn.Server(config)
@@ -69,7 +75,7 @@ def kinds(routes: Sequence[BaseRoute]) -> Callable[[Scope], Kind]:
         for route in routes:
             if route.matches(scope)[0] is Match.FULL:
                 name = str(getattr(route, "name", ""))
-                if name == "index_html_endpoint":
+                if name in ("index_html_endpoint", gallery.NAME):
                     return Kind.PAGE
                 if name == "graphql-http":
                     return Kind.GRAPHQL

@@ -187,6 +187,7 @@ class VideoCopier(Copier):
             except VideoRefused as refusal:
                 if refusal.kind != "page" or self._pages is None:
                     raise
+            log.info("%s is a web page: yt-dlp looks for its video", task.label)
             try:
                 return self._store_body(task, partial(self._pages.open, url, max_bytes=self._limits.max_bytes))
             except VideoRefused as refusal:

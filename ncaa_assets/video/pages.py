@@ -25,7 +25,7 @@ from ncaa_assets.retry import status_is_transient
 from ncaa_assets.text import SENTENCE, visible
 from ncaa_assets.video.address import absolute
 from ncaa_assets.video.body import CHUNK, TIMEOUT, Body
-from ncaa_assets.video.runtime import INSTALL, Runtime, searched_pages
+from ncaa_assets.video.runtime import Runtime, searched_pages
 from ncaa_assets.video.safe_http import HostPolicy, new_session, open_url, tells_its_end
 
 _VERDICT = "verdict.json"
@@ -33,6 +33,7 @@ _MOST_PAGE_BYTES = 32 * 1024**2  # of one answer while yt-dlp looks for the vide
 _MOST_MEMORY = 2 * 1024**3  # of its own; address space is no measure, because the runtime reserves 40 GB of it
 # One file with picture and sound: there is no ffmpeg to join two. Whole files first, then HLS that yt-dlp reads itself.
 _FORMATS = "b[ext=mp4][protocol~='^https?$']/b[protocol~='^https?$']/b[protocol=m3u8_native]"
+_ADDRESS = re.compile(r":? ?\S*://\S*")
 _LACKS_RUNTIME = re.compile(r"No supported JavaScript runtime|(Signature|n challenge) solving failed")  # yt-dlp's words
 _STARTS_A_PROGRAM = {
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
@@ -318,6 +319,7 @@ def _verdict(errors: list[BaseException], refusals: list[VideoRefused]) -> _Verd
         if isinstance(error, TransportError | ConnectionError | TimeoutError):
             return _Verdict("failed", f"the connection of yt-dlp broke ({visible(one_line(error), most=200)})")
     reason = visible(errors[0], most=SENTENCE).removeprefix("ERROR: ").split("; please report")[0]
+    reason = _ADDRESS.sub("", reason)  # it is known, and a line of the log shows no whole one
     return _Verdict("unresolved", f"yt-dlp finds no video in its page ({visible(reason, most=200)})")
 
 
@@ -326,7 +328,7 @@ def _for_want_of_runtime(verdict: _Verdict, deno: str | None) -> _Verdict:
     if verdict.kind not in ("gone", "unresolved"):
         return verdict
     if deno is None:
-        what = f"its page needs a JavaScript runtime, which is not installed: {INSTALL}"
+        what = "its page needs a JavaScript runtime, which is not installed"
         return _Verdict("runtime", f"{what}; without one, {verdict.reason}")
     return _Verdict(verdict.kind, f"{verdict.reason}; yt-dlp could not run the page's scripts with {deno}")
 

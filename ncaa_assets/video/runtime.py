@@ -10,13 +10,12 @@ import os
 import shutil
 import subprocess
 import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ncaa_assets import advice
 from ncaa_assets.child import Bounds, bounded
-
-COPY_PAGES = "`make install EXTRAS=pages` and VIDEO_PAGES=yt-dlp copy the videos of such pages (docs/videos.md)"
-INSTALL = "`make install EXTRAS=pages` installs deno (docs/videos.md)"
 
 # It reserves some 40 GB of address space, so what it writes to is bounded. A script of 2 MB needs 1 GB (measured).
 _BOUNDS = Bounds(seconds=60, data=2 * 1024**3, processor_seconds=60)
@@ -27,6 +26,17 @@ _SCRIPT = (
     "--no-code-cache", "--node-modules-dir=none", "-",
 )  # fmt: skip
 _PIPES = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize"}  # the options that are passed on
+
+
+def to_copy_pages() -> str:
+    """What has the videos of web pages copied, in a sentence for a person whose settings leave them out."""
+    installs = "" if find_spec("yt_dlp") else f"{advice.to_install('pages')}, then "
+    return f"to copy the videos of such pages, {installs}write VIDEO_PAGES=yt-dlp into .env (docs/videos.md)"
+
+
+def install_it() -> str:
+    """What installs the runtime, in a sentence."""
+    return f"{advice.to_install('pages')}, which installs deno (docs/videos.md)"
 
 
 def find() -> str | None:

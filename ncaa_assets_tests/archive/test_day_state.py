@@ -1,5 +1,6 @@
 """What a day needs, decided from a real store and table with documents as runs write them."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,26 @@ import pytest
 from ncaa_assets.archive import documents, standing
 from ncaa_assets.archive.day_state import DayState, state_of
 from ncaa_assets.archive.identity import Identity, Move
+from ncaa_assets.archive.journal import Journal
+from ncaa_assets.archive.rows import made_rows
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
+from ncaa_assets.failures import ObjectMissing
+from ncaa_assets.gallery.publish import publish
 from ncaa_assets.record import calendar
 from ncaa_assets.record.fetch import Fetch
 from ncaa_assets.record.models import (
     CopiedVideo,
+    HighlightsDay,
     Poster,
     ProcessedDay,
     ProcessedVideo,
     SkippedVideo,
     VideosDay,
 )
+from ncaa_assets.record.rows import merge_row
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.archives import fetch_and_write_rows
+from ncaa_assets_tests.archives import archive_in, fetch_and_write_rows
 from ncaa_assets_tests.days import DAY
 from ncaa_assets_tests.loopback.listing import record
 
@@ -62,6 +69,8 @@ class Day:
     def save(self) -> None:
         documents.save(self.store, self.videos)
         documents.save(self.store, self.processed)
+        with suppress(ObjectMissing):
+            self.table.merge(made_rows(self.store, documents.load(self.store, HighlightsDay, DAY)), merge_row)
 
     def copied(self, number: int) -> CopiedVideo:
         key = f"videos/{DAY}/{number}.mp4"
@@ -285,3 +294,32 @@ def test_what_another_module_listed_before_a_move_is_not_this_archives_listing(d
     assert day.state(identity=of("nba", there)).undone is None
     back = Move(at="2025-03-13T00:00:00Z", before="nba", after="basketball")
     assert day.why(identity=of("basketball", there, back)) is None
+
+
+def test_a_day_whose_rows_do_not_name_what_was_copied_is_not_done_and_one_of_an_earlier_version_is(day: Day) -> None:
+    (row,) = day.table.get(["1"]).values()
+    assert row["copy_key"] == f"videos/{DAY}/1.mp4"
+    killed = {**row, "copy_key": None, "output_key": None, "poster_key": None}
+    day.table.merge([killed], lambda _, row: row)
+    assert day.state().undone == "failed: 1 row without the keys of what was copied or encoded"
+    of_another_day = {**row, **{name: f"x/2025-03-10/{name}" for name in ("copy_key", "output_key", "poster_key")}}
+    day.table.merge([of_another_day], lambda _, row: row)
+    assert day.state().undone is None
+    day.table.merge([{name: value for name, value in row.items() if "_key" not in name}], lambda _, row: row)
+    assert day.state().undone is None
+
+
+def test_a_day_whose_pages_lag_behind_it_is_to_do_and_one_without_pages_is_not(day: Day) -> None:
+    day.fetch()
+    day.save()
+    assert day.why() is None
+    archive = archive_in(day.store)
+    publish(archive, [DAY])
+    assert day.why() is None
+    day.fetch()
+    day.save()
+    assert day.why() == "incomplete: its pages in the gallery are not up to date"
+    publish(archive, [DAY])
+    assert day.why() is None
+    day.store.write(Journal.key(DAY), b"cut off")
+    assert day.why() == "incomplete: its pages in the gallery are not up to date"

@@ -146,3 +146,26 @@ def test_the_settings_of_today_say_what_is_encoded(days: Days, monkeypatch: pyte
     needed = month(days, encode="needed")
     assert (needed.minutes, needed.encoded) == ((0, 0), 10 * 8 * 500_000)
     assert month(days, ncaa_deployment="local").encoded == 10 * 8 * 100_000, "a hard link takes no room"
+
+
+def test_what_other_modes_would_save_is_what_the_copies_need_no_encode_for(days: Days) -> None:
+    days.write(1, "a", "b")
+    local = {"ncaa_deployment": "local"}
+    found = month(days, **local)
+    assert found.documents > 30 * 1_000
+    assert found.grown == found.documents + found.copied + found.encoded
+    assert (found.encoded, found.spared) == (30 * 2 * 500_000, 0), "of these copies nobody knows that they could stay"
+    ready = HD.model_copy(update={
+        "codec_id": "avc1", "codec_profile": "High", "bit_depth": 8, "chroma": "4:2:0", "bitrate": 3_000_000,
+    })  # fmt: skip
+    with lease_of(days.store, yesterday(days), "a-test") as held:
+        videos = held.load_or_new(VideosDay)
+        videos.videos[0].facts = Facts(
+            read_by="test", format="MPEG-4", seconds=60.0, picture=ready, pictures=1, fast_start=True
+        )
+        held.save(videos)
+    assert month(days, **local).spared == 30 * 400_000, "its file would be the copy itself"
+
+
+def yesterday(days: Days) -> str:
+    return (days.archive().settings.today() - timedelta(days=1)).isoformat()

@@ -23,7 +23,7 @@ from ncaa_assets.archive.reconcile import (
     still_listed,
     times,
 )
-from ncaa_assets.archive.rows import RowsOfDays
+from ncaa_assets.archive.rows import RowsOfDays, made_rows
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.failures import StoreError
@@ -103,6 +103,31 @@ def test_an_index_that_lags_behind_is_no_difference_and_the_row_itself_decides(s
     table.earlier = [{**row, "title": "as in the JSON"} for row in table.earlier[:1]]
     (finding,) = rows(later, table, rows_of_day=RowsOfDays(store)).findings
     assert (finding.key, finding.problem) == ("2", "has a row that is not found under its game day")
+
+
+def test_a_row_that_leads_to_no_file_is_a_difference_and_one_without_keys_is_none(store: LocalStore) -> None:
+    table = SqliteTable(store.root / SQLITE_NAME)
+    day, _ = merge_fetch(HighlightsDay(date=DAY), fetched([record(1, "https://x/")], 0), founding="basketball")
+    video = copied(store, "1", b"a video")
+    manifest, processed_day = VideosDay(date=DAY, videos=[video]), ProcessedDay(date=DAY)
+    for document in (day, manifest, processed_day):
+        documents.save(store, document)
+
+    def problems() -> list[str]:
+        findings = reconcile_day(store, table, DAY).findings
+        return [finding.problem for finding in findings if finding.asset == "backup_rows"]
+
+    table.merge(rows_of(day), merge_row)
+    assert problems() == [], "an earlier version wrote it"
+    table.merge(made_rows(store, day), merge_row)
+    assert table.get(["1"])["1"]["copy_key"] == video.key
+    assert problems() == []
+    table.merge([{**table.get(["1"])["1"], "copy_key": f"videos/{DAY}/2.mp4"}], lambda _, row: row)
+    assert problems() == ["has a row that differs from the JSON in copy_key"]
+    store.path(VideosDay.key(DAY)).write_bytes(b"{")
+    assert problems() == [], "nobody knows what the damaged manifest names"
+    table.merge(made_rows(store, day), merge_row)
+    assert table.get(["1"])["1"]["copy_key"] == f"videos/{DAY}/2.mp4"
 
 
 def copied(store: LocalStore, name: str, data: bytes, **fields: Any) -> CopiedVideo:

@@ -23,6 +23,7 @@ from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore
 from ncaa_assets.commands.verify import verify_archive
 from ncaa_assets.day import whole
 from ncaa_assets.day.forget import forget
+from ncaa_assets.day.rows import write_keys
 from ncaa_assets.day.whole import Services
 from ncaa_assets.failures import BackupError, DocumentDamaged, EncodeRefused
 from ncaa_assets.media.facts import Facts
@@ -171,6 +172,7 @@ def made(server: ScriptedServer, patch: pytest.MonkeyPatch, folder: Path, clip: 
         videos.videos[0].lost = LostCopy(kind="gone", reason="404", at=AT)
         videos.videos[0].other_urls, videos.videos[0].etag = [sound], '"etag"'
         held.save(videos)
+        write_keys(held)
     code, said = place.verify()
     assert code == 0, said
     place.keep()

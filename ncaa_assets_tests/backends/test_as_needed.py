@@ -10,7 +10,7 @@ import pytest
 
 from ncaa_assets.backends.as_needed import AsNeeded, NeverEncodes
 from ncaa_assets.backends.aws.s3 import S3Store
-from ncaa_assets.backends.deployments import NEEDS_FFMPEG, encode_bounds, open_transcoder
+from ncaa_assets.backends.deployments import encode_bounds, needs_ffmpeg, open_transcoder
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.failures import EncodeFailed, LeaseLost, SettingsError
 from ncaa_assets.media.ffmpeg import ffmpeg_program
@@ -227,7 +227,7 @@ def test_without_ffmpeg_needed_is_refused_with_what_to_do(monkeypatch: pytest.Mo
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
     with pytest.raises(SettingsError) as refusal:
         open_transcoder(settings, bucket)
-    assert str(refusal.value) == NEEDS_FFMPEG
+    assert str(refusal.value) == needs_ffmpeg()
 
 
 @pytest.mark.parametrize(("mode", "is_past"), [("always", True), ("needed", False), ("never", False)])

@@ -456,6 +456,9 @@ def test_a_list_is_in_the_order_of_keys_below_its_prefix_and_without_housekeepin
     assert as_listed(keys(objects, "a/b")) == ["a/b.json", "a/b/c.json"]
     assert keys(objects, "c") == []
     assert as_listed(info.size for info in objects.list("a/b")) == [8, 10]
+    assert [info.key for info in objects.list("a/", below=False)] == ["a/b.json", "a/ü.json"]
+    assert [info.key for info in objects.list("", below=False)] == ["B.json", "a-b.json", "a.json"]
+    assert list(objects.list("videos/", below=False)) == []
 
 
 def test_a_checksum_that_a_store_tells_is_that_of_the_content(backend: Backend, objects: ObjectStore) -> None:

@@ -2,13 +2,16 @@
 sentence for each thing that can be wrong. What every table promises is in test_contracts.py."""
 
 import logging
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
+import ncaa_assets
 from ncaa_assets.backends.aws import clients
 from ncaa_assets.backends.aws.dynamodb import DynamoDBTable
 from ncaa_assets.failures import BackupError, SettingsError, StoreError
@@ -45,6 +48,25 @@ def test_a_row_is_stored_attribute_by_attribute_for_anybody_to_query(rows: Dynam
     assert there["days"] == {"L": [{"S": DAY}]}
     assert there["match"] == {"M": {"odds": {"L": [{"N": "1.5"}, {"N": "2"}, {"BOOL": True}, {"NULL": True}]}}}
     assert "ncaa_assets_text" not in there
+
+
+def test_the_statement_of_the_archives_format_leads_from_a_team_to_its_files(rows: DynamoDBTable, cloud: Cloud) -> None:
+    page = Path(ncaa_assets.__file__).parents[1] / "docs" / "archive-format.md"
+    of_dynamodb = page.read_text("utf-8").split("**DynamoDB**")[1]
+    (statement,) = re.findall(r"^```sql\n(.*?)^```", of_dynamodb, re.MULTILINE | re.DOTALL)[:1]
+    key = f"processed_videos/{DAY}/1.mp4"
+    rows.merge(
+        [
+            row("1", home_team="Duke Blue Devils", away_team="UNC", output_key=key),
+            row("2", home_team="UNC", away_team="Duke Blue Devils", output_key=None),
+            row("3", home_team="Duke Blue Devils", away_team="UNC"),
+            row("4", home_team="Yale", away_team="UNC", output_key=f"processed_videos/{DAY}/4.mp4"),
+        ],
+        replace,
+    )
+    answer = cloud.client("dynamodb").execute_statement(Statement=statement)
+    found = {item["output_key"].get("S") for item in answer["Items"] if "output_key" in item}
+    assert (len(answer["Items"]), found) == (3, {key, None})
 
 
 @pytest.mark.parametrize(

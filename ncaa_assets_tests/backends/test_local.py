@@ -105,7 +105,8 @@ def test_a_disk_without_hard_links_keeps_history_too(store: LocalStore, monkeypa
 
 
 def test_a_sweep_removes_what_killed_writers_of_the_day_left_and_nothing_else(store: LocalStore) -> None:
-    for key in (f"videos/{DAY}/1.mp4", KEY, f".leases/{DAY}.json", f"processed_videos/{DAY}/1.jpg"):
+    of_the_day = (f"videos/{DAY}/1.mp4", KEY, f".leases/{DAY}.json", f"processed_videos/{DAY}/1.jpg")
+    for key in (*of_the_day, ".quota/0123456789abcdef.json", ".ranges/2025-03-01_2025-03-02.json"):
         store.scratch(key).write_bytes(b"half")
     other = store.scratch("videos/2025-03-10/1.mp4")
     other.write_bytes(b"half")
@@ -586,7 +587,7 @@ def test_without_ffmpeg_it_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
     entry = put(store, "1", clip)
-    with pytest.raises(EncodeFailed, match=r"pip install 'ncaa-assets\[local\]'.*IMAGEIO_FFMPEG_EXE"):
+    with pytest.raises(EncodeFailed, match=r"there is no ffmpeg: unset IMAGEIO_FFMPEG_EXE"):
         list(transcoder(store).encode([request(entry)]))
     assert list(transcoder(store).encode([])) == []  # a day without videos needs no ffmpeg
 

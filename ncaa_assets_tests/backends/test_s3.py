@@ -55,6 +55,12 @@ def everything(cloud: Cloud) -> list[str]:
     return found + [f"upload {one['Key']}" for one in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 
+def test_an_objects_page_is_that_of_awss_console_which_plays_it() -> None:
+    assert opened(region="eu-west-1").page(KEY) == (
+        f"https://eu-west-1.console.aws.amazon.com/s3/object/{BUCKET}?region=eu-west-1&prefix=ncaa%2Fvideos%2F{DAY}%2F1.mp4"
+    )
+
+
 def test_what_is_large_goes_up_in_parts_and_arrives_whole(objects: S3Store, cloud: Cloud) -> None:
     data = body(2.5)
     with objects.upload(KEY, content_type="video/mp4") as upload:

@@ -1,5 +1,6 @@
-"""The commands of docs/aws.md for bucket, table and role, run as they stand there on an empty account."""
+"""The commands of docs/aws.md for bucket, table, role and policy, run as they stand there on an empty account."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import ncaa_assets
 from ncaa_assets_tests.days import command
 from ncaa_assets_tests.loopback import aws_cli
 from ncaa_assets_tests.loopback.aws import Cloud
+from ncaa_assets_tests.loopback.permissions import Place, actions, refused
 from ncaa_assets_tests.loopback.s3_rules import ACCOUNT
 
 pytestmark = pytest.mark.slow
@@ -28,7 +30,7 @@ def test_the_commands_make_all_that_a_backup_needs(cloud: Cloud, tmp_path: Path)
         ["bash", "-euc", COMMANDS], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    role = done.stdout.split()[-1]
+    role, policy_arn = done.stdout.split()[-2:]
 
     s3, table = cloud.client("s3"), cloud.client("dynamodb")
     bucket = "my-highlights"
@@ -38,6 +40,7 @@ def test_the_commands_make_all_that_a_backup_needs(cloud: Cloud, tmp_path: Path)
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
 
     s3.delete_bucket_policy(Bucket=bucket)  # here is no TLS
+    cloud.calls.clear()
     said = command(
         "doctor", NCAA_DEPLOYMENT="aws", S3_BUCKET_NAME=bucket, MEDIACONVERT_ROLE_ARN=role, RAPIDAPI_KEY="a-key",
         API_URL="http://127.0.0.1:9/highlights", RETRY_DELAY="0",
@@ -50,6 +53,21 @@ def test_the_commands_make_all_that_a_backup_needs(cloud: Cloud, tmp_path: Path)
         f"arn:aws:s3:::{bucket}/{folder}/*" for folder in ("videos", "processed_videos")
     ]
     assert role == f"arn:aws:iam::{ACCOUNT}:role/my-mediaconvert-role"
+
+    made = cloud.client("iam").get_policy_version(PolicyArn=policy_arn, VersionId="v1")["PolicyVersion"]["Document"]
+    statements = (made if isinstance(made, dict) else json.loads(made))["Statement"]
+    assert len(cloud.calls) > 5
+    dispensable = {("s3:ListBucketVersions", f"arn:aws:s3:::{bucket}")}  # for the doctor's forecast, which does without
+    assert refused(statements, cloud.calls, Place(bucket=bucket, mediaconvert_role=role)) == dispensable
+    of_alerts = {"sns:ListSubscriptionsByTopic"}  # there is no topic
+    assert actions(statements) == _actions_of_a_run() - of_alerts
+
+
+def _actions_of_a_run() -> set[str]:
+    """What Terraform lets a run do."""
+    text = (PROJECT / "terraform" / "iam.tf").read_text("utf-8")
+    (run,) = re.findall(r'^resource "aws_iam_role_policy" "run" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL)
+    return {"s3:ListBucket", *re.findall(r'"([a-z0-9]+:[A-Z]\w+)"(?! =)', run)}
 
 
 def test_the_bucket_forgets_what_the_one_of_terraform_forgets() -> None:

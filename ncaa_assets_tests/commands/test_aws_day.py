@@ -24,7 +24,7 @@ from ncaa_assets.runs.outcome import DayRun
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, back_up, command, metadata_of, run_day, settings_for
 from ncaa_assets_tests.loopback import aws
-from ncaa_assets_tests.loopback.aws import Call, Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 
@@ -123,6 +123,7 @@ def test_the_daily_job_stores_on_aws_what_it_stores_in_a_folder(
         outputs = metadata_of(instance, "processed_videos")["outputs"]
         for job in ready.mediaconvert.jobs:
             assert f"console.aws.amazon.com/mediaconvert/home?region=us-east-1#/jobs/summary/{job.id}>" in outputs
+        assert f"[2.mp4](<https://us-east-1.console.aws.amazon.com/s3/object/{BUCKET}?" in outputs
         assert metadata_of(instance, "processed_videos")["encoded_minutes"] == 0
     assert where_the_key_is(ready, tmp_path, done.stdout + done.stderr + second.stdout + second.stderr) == []
 
@@ -279,32 +280,13 @@ def test_a_run_killed_at_any_request_is_taken_up_and_nothing_is_paid_or_stored_t
             mediaconvert_role_arn=ROLE, dynamodb_table=f"after-{point}",
         )  # fmt: skip
         ready.make_table(settings.dynamodb_table)
-        if not _killed_after(forkserver, ready, point, settings):
+        child = forkserver.Process(target=_run, args=(settings, dict(os.environ)))
+        if not ready.was_killed_after(point, child):
             break
         back_up(settings)  # nobody may hold the day any more
         _is_whole(ready, settings, clip)
         assert ready.mediaconvert.encodes == 1, f"killed after change {point}"
     assert point > 12, "the hook saw the run's changes"
-
-
-def _killed_after(context: ForkServerContext, cloud: Cloud, point: int, settings: Settings) -> bool:
-    """Whether a run was killed once its change of this number had been carried out; it ends well if it has fewer."""
-    child = context.Process(target=_run, args=(settings, dict(os.environ)))
-    changes = 0
-
-    def hook(call: Call) -> None:
-        nonlocal changes
-        if call.changes:
-            changes += 1
-            if changes == point:
-                child.kill()
-
-    cloud.after = hook
-    child.start()
-    child.join(120)
-    cloud.after = None
-    assert child.exitcode in (0, -9), f"killed after change {point}"
-    return child.exitcode != 0
 
 
 def _is_whole(cloud: Cloud, settings: Settings, clip: Path) -> None:

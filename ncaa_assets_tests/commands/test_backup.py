@@ -1,6 +1,7 @@
 """`ncaa-assets backup`: what it says and how it exits, whatever goes wrong. Processes are real where that matters."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from click.testing import CliRunner, Result
 
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.commands.main import main
+from ncaa_assets.source.sample_api.records import DAY_OF_PAGES
+from ncaa_assets.video import runtime
 from ncaa_assets_tests.archives import lease_of
 from ncaa_assets_tests.days import DAY, KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
@@ -30,7 +33,10 @@ HOME = {"DAGSTER_HOME": "home"}
     ("arguments", "environment", "says"),
     [
         (["--date", "2025-02-30"], {}, "'2025-02-30' is not a date; write it as YYYY-MM-DD"),
-        (["--date", "yesterday"], {}, "'yesterday' is not a date"),
+        (["--date", "today"], {}, " is not over yet in America/New_York; the newest day to back up is "),
+        (["--date", "tomorrow"], {}, " is not over yet in America/New_York"),
+        (["2025-03-09"], {}, "(2025-03-09). Did you mean `ncaa-assets backup --date 2025-03-09`?"),
+        (["2025-03-09", "yesterday"], {}, "Did you mean `ncaa-assets backup --from 2025-03-09 --to yesterday`?"),
         (["--date", "20250309"], {}, "'20250309' is not a date"),
         (["--date", YEARS_AWAY], {}, "is not over yet in America/New_York; the newest day to back up is"),
         ([], {"START_DATE": YEARS_AWAY}, "is before START_DATE"),
@@ -151,7 +157,7 @@ def test_the_last_days_end_with_yesterday_and_the_cron_line_asks_for_them_again(
 
     in_the_image = run("backup", "--last", "2", API_URL=url, RAPIDAPI_KEY=KEY, NCAA_ASSETS_IMAGE="1")
     assert "Files:  data/ (highlights, videos, processed_videos)" in in_the_image.stdout
-    for useless in ("crontab", "make ui"):
+    for useless in ("crontab", "ncaa-assets ui"):
         assert useless in result.stdout
         assert useless not in in_the_image.stdout
 
@@ -234,7 +240,7 @@ def test_no_ffmpeg_fails_the_encode_and_keeps_everything_before_it(
         VIDEO_ALLOW_PRIVATE_HOSTS="1", IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg",
     )  # fmt: skip
     assert result.exit_code == 1
-    assert "there is no ffmpeg: install it with `pip install 'ncaa-assets[local]'`" in result.stderr
+    assert "there is no ffmpeg: unset IMAGEIO_FFMPEG_EXE" in result.stderr
     assert "done and kept: highlights, backup_rows, videos" in result.stderr
     assert Path("data/videos", DAY, "1.mp4").exists()
 
@@ -343,3 +349,18 @@ def test_help_names_every_command() -> None:
     assert result.exit_code == 0
     for name in ("backup", "ui"):
         assert name in result.output
+
+
+def test_a_day_of_web_pages_says_once_that_it_is_one_and_in_a_line_what_can_be_done(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "find_spec", lambda name: None)  # without yt-dlp, as it is at first
+    done = run("backup", "--date", str(DAY_OF_PAGES), VIDEO_COUNT="all")
+    assert done.exit_code == 0, done.output
+    assert done.output.count("all 8 clips of the day are web pages (127.0.0.1), not files: nothing was copied") == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("  what to do        ")]
+    first, then = re.findall(r"`([^`]+)`", line)
+    assert re.fullmatch(r"make (-C \S+ )?install EXTRAS=pages|\S+ -m pip install .*yt-dlp.*", first)
+    assert "then write VIDEO_PAGES=yt-dlp into .env" in line
+    assert then == f"ncaa-assets backup --date {DAY_OF_PAGES}"
+    assert re.search(r"`rm -rf data-sample \S+-sample` frees the \d.* of made-up data", done.stdout)

@@ -22,13 +22,15 @@ from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.running_ui import COMMAND
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-YESTERDAY = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
-DAYS = (str(YESTERDAY - timedelta(days=1)), str(YESTERDAY))
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not there (Debian: apt-get install faketime)"),
 ]
+
+
+def ago(days: int) -> str:
+    return str(datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=days))
 
 
 class Machine:
@@ -66,11 +68,12 @@ def machine(server: ScriptedServer, tmp_path: Path) -> Machine:
 
 @pytest.mark.parametrize("clock", ["+400d", "-1h"])
 def test_a_title_that_is_corrected_after_a_run_with_a_wrong_clock_is_taken(machine: Machine, clock: str) -> None:
+    days = ago(3), ago(2)  # over since long, also an hour ago
     machine.records = [record(1, None, title="Half")]
-    for day in DAYS:
+    for day in days:
         machine.does("backup", "--date", day, clock=clock)
     machine.records = [record(1, None, title="Final")]
-    for day in reversed(DAYS):
+    for day in reversed(days):
         machine.does("backup", "--date", day)
     assert machine.title_in_row() == "Final"
     assert "archive and record are equal" in machine.does("verify")
@@ -79,22 +82,24 @@ def test_a_title_that_is_corrected_after_a_run_with_a_wrong_clock_is_taken(machi
 def test_a_day_that_was_read_with_a_clock_a_week_ahead_is_read_again_and_its_new_clips_are_kept(
     machine: Machine,
 ) -> None:
+    day = ago(1)
     machine.records = [record(1, None)]
-    machine.does("backup", "--date", DAYS[1], clock="+7d")
+    machine.does("backup", "--date", day, clock="+7d")
     machine.records.append(record(2, None))
     said = machine.does("catch-up", "--days", "1")
     assert "which is yet to come: a clock was wrong" in said
-    assert machine.fetches(DAYS[1]) == 2
+    assert machine.fetches(day) == 2
     assert "nothing to do" in machine.does("catch-up", "--days", "1")
     assert "a clock was wrong" in machine.does("verify"), "the times of the first run are told"
 
 
 def test_a_range_that_was_left_with_a_clock_ahead_is_done_from_its_beginning(machine: Machine) -> None:
+    first, last = ago(2), ago(1)
     machine.records = [record(1, None)]
     ranges = Path(machine._folder, "data", ".ranges")
     ranges.mkdir(parents=True)
-    mark = ranges / f"{DAYS[0]}_{DAYS[1]}.json"
+    mark = ranges / f"{first}_{last}.json"
     mark.write_text('{"at": "2099-01-01T00:00:00Z"}')
-    machine.does("backup", "--from", DAYS[0], "--to", DAYS[1])
+    machine.does("backup", "--from", first, "--to", last)
     assert not mark.exists()
-    assert [machine.fetches(day) for day in DAYS] == [1, 1]
+    assert [machine.fetches(day) for day in (first, last)] == [1, 1]

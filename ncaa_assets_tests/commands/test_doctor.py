@@ -96,7 +96,7 @@ def test_a_new_machine_without_a_key_would_work_and_nothing_is_created_by_asking
     said = Said(0, done.stdout)
     assert said.marks == {
         "python": "ok", "settings": "ok", "key": "warn", "archive": "ok", "disk": "ok", "ffmpeg": "ok",
-        "instance": "ok", "yesterday": "warn", "api": "ok",
+        "instance": "ok", "yesterday": "warn", "month": "ok", "api": "ok",
     }  # fmt: skip
     assert "put your key into .env" in said.line("key", "warn")
     assert "the first backup makes it" in said.line("archive", "ok")
@@ -194,7 +194,7 @@ def test_a_league_without_highlights_is_a_warning(doctor: Doctor, server: Script
     [
         ({"VIDEO_COUNT": "many"}, "settings", "VIDEO_COUNT: must be a whole number"),
         ({"NCAA_DEPLOYMENT": "aws"}, "settings", "S3_BUCKET_NAME is unset"),
-        ({"IMAGEIO_FFMPEG_EXE": "/no/such/ffmpeg"}, "ffmpeg", "there is no ffmpeg: install it"),
+        ({"IMAGEIO_FFMPEG_EXE": "/no/such/ffmpeg"}, "ffmpeg", "there is no ffmpeg: unset IMAGEIO_FFMPEG_EXE, or set"),
         ({"IMAGEIO_FFMPEG_EXE": "/bin/true"}, "ffmpeg", "cannot encode with libx264 and aac"),
         ({"DATA_DIR": "a-file/data"}, "archive", "set DATA_DIR"),
     ],
@@ -254,7 +254,7 @@ def test_the_runtime_of_pages_is_named_or_missed(doctor: Doctor, monkeypatch: py
     said = doctor(VIDEO_PAGES="yt-dlp")
     assert re.search(r"deno \d+\.\d+\.\d+ at /", said.line("runtime", "ok"))
     monkeypatch.setattr("ncaa_assets.commands.doctor.find_runtime", lambda: None)
-    assert "`make install EXTRAS=pages` installs deno" in doctor().line("runtime", "warn")
+    assert " install EXTRAS=pages`, which installs deno" in doctor().line("runtime", "warn")
     monkeypatch.setattr("ncaa_assets.commands.doctor.find_runtime", lambda: "/bin/false")
     said = doctor()
     assert "/bin/false does not run (it ended with status 1)" in said.line("runtime", "warn")
@@ -283,7 +283,7 @@ def test_the_clips_of_the_last_days_are_counted_as_files_and_pages(tmp_path: Pat
     pages = "of 3 clips in the last 7 days, 0 lead to video files and 3 to web pages"
     ((mark, text),) = told()
     assert mark is Mark.WARN
-    assert text.startswith(f"{pages}, which are listed and not copied; `make install EXTRAS=pages` and VIDEO_PAGES=yt")
+    assert text.startswith(f"{pages}, which are listed and not copied; to copy the videos of such pages, write VIDEO")
     assert told(video_pages="yt-dlp") == [(Mark.OK, pages)]
     listed(3, "https://example.com/clip.mp4")
     assert told() == [(Mark.OK, "of 4 clips in the last 7 days, 1 lead to video files and 3 to web pages")]
@@ -361,7 +361,8 @@ def test_yesterday_is_told_as_it_is(
     assert f"{YESTERDAY} is backed up: 1 highlight" in said.line("yesterday", "ok")
     assert "of 1 clip in the last 7 days, 1 lead to video files" in said.line("clips", "ok")
     assert re.search(
-        r"like the 1 of the last 30 .*: \d.* more; the disk has room for [\d,]+ times", said.line("month", "ok")
+        r"a day takes \d.* and a season of 150 days \d.*, like the 1 of .*; the disk will do for [\d,]+ seasons",
+        said.line("month", "ok"),
     )
     assert f"last run: {YESTERDAY}, success" in said.line("instance", "ok")
     assert "is of the module " in said.line("archive", "ok")
@@ -389,6 +390,16 @@ def trust(service: str) -> str:
     principal = {"Service": f"{service}.amazonaws.com"}
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_on_the_sample_a_season_is_estimated_for_real_clips(doctor: Doctor) -> None:
+    Identity(source="sample", module=None, league="NCAA", timezone="America/New_York").claim(
+        LocalStore(Path("data-sample")), "nba"
+    )
+    Days(Path("data-sample")).write(1, "a", "b")
+    line = doctor().line("month", "ok")
+    assert "the sample's clips are tiny, so this is an estimate for real ones: a day takes" in line
+    assert re.search(r"a season of 150 days \d+\.\d GB, with ", line)
 
 
 @pytest.fixture
@@ -440,8 +451,8 @@ def test_on_aws_everything_that_a_run_uses_is_tried_and_nothing_stays(on_aws: Do
 def test_on_aws_the_mode_of_encoding_says_what_is_asked_for(on_aws: Doctor, cloud: Cloud) -> None:
     said = on_aws(ENCODE="needed")
     assert {"ffmpeg": "ok", "encoder": "ok", "role": "ok"}.items() <= said.marks.items()
-    said = on_aws(ENCODE="needed", IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg")
-    assert "build the image with `--build-arg FFMPEG=1`" in said.line("ffmpeg", "fail")
+    said = on_aws(ENCODE="needed", IMAGEIO_FFMPEG_EXE="/no/such/ffmpeg", NCAA_ASSETS_IMAGE="1")
+    assert "build the image with `docker build --build-arg FFMPEG=1 -t ncaa-assets .`" in said.line("ffmpeg", "fail")
     asked = cloud.times("GetQueue")
     said = on_aws(ENCODE="never", MEDIACONVERT_ROLE_ARN="")
     assert said.code == 0

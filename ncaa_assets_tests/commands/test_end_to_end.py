@@ -139,7 +139,8 @@ def test_without_a_key_the_sample_answers_in_a_store_and_an_instance_of_its_own(
     assert done.returncode == 0, done.stderr
     assert "SAMPLE DATA" in done.stderr
     assert f"{DAY} (SAMPLE) backed up" in done.stdout
-    assert "crontab" in done.stdout
+    assert "Next:   put your RAPIDAPI_KEY into .env" in done.stdout
+    assert "crontab" not in done.stdout, "nobody wants made-up games every morning"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [".dagster-sample", "data-sample"]
     assert json.loads(Path("data-sample/archive.json").read_text())["source"] == "sample"
     (output,) = Path("data-sample/processed_videos", DAY).glob("*.mp4")

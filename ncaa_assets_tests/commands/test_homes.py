@@ -167,7 +167,6 @@ def test_a_wrong_configuration_is_mended_by_deleting_it(back_up: Callable[..., R
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
         yield
 
@@ -225,7 +224,7 @@ def breaking_api(server: ScriptedServer, url: str | None, harm: Callable[[], Any
 
 
 @pytest.mark.parametrize("name", [RUNS, INDEX])
-@pytest.mark.parametrize("how", ["locked", "garbage", "deleted"])
+@pytest.mark.parametrize("how", ["locked", "garbage", "moved", "deleted"])
 def test_a_home_that_breaks_in_the_middle_of_a_run_costs_its_record_and_not_the_day(
     run: Run, server: ScriptedServer, clip: Path, home: Path, name: str, how: str
 ) -> None:
@@ -236,6 +235,8 @@ def test_a_home_that_breaks_in_the_middle_of_a_run_costs_its_record_and_not_the_
                 stack.enter_context(locked(home / name))
             elif how == "garbage":
                 garbage(home / name)
+            elif how == "moved":
+                (home / name).rename(home / "elsewhere.db")
             else:
                 shutil.rmtree(home)
                 home.write_text("a file")

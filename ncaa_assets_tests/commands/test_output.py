@@ -1,13 +1,17 @@
 """Output that breaks: what becomes of it does not decide what becomes of the work. Real processes and real pipes."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
+from ncaa_assets import __version__
 from ncaa_assets_tests.days import DAY
 from ncaa_assets_tests.loopback.running_ui import COMMAND
 
@@ -94,3 +98,50 @@ def test_the_file_that_is_opened_next_never_gets_the_number_of_a_closed_stream(t
         )
         assert done.returncode == 0
         assert (tmp_path / "precious").read_bytes() == b""
+
+
+def test_json_is_all_of_stdout_and_people_read_stderr(run: Callable[..., Result]) -> None:
+    def answered(*arguments: str, **environment: str) -> tuple[dict[str, Any], str]:
+        done = run(*arguments, "--json", **environment)
+        (line,) = done.stdout.splitlines()
+        answer = json.loads(line)
+        assert (answer["command"], answer["version"], answer["exit_code"]) == (
+            arguments[0],
+            __version__,
+            done.exit_code,
+        )
+        return answer, done.stderr
+
+    answer, said = answered("backup", "--date", DAY)
+    (day,) = answer["days"]
+    assert (day["day"], day["result"], day["copied"]) == (DAY, "backed_up", 1)
+    assert (answer["sample"], answer["error"]) == (True, None)
+    assert f"{DAY} (SAMPLE) backed up" in said
+    answer, said = answered("backup", "--from", DAY, "--to", "2025-03-10", ENCODE="never")
+    assert [day["result"] for day in answer["days"]] == ["backed_up", "backed_up"]
+    assert "2 of 2 days backed up" in said
+
+    answer, said = answered("verify")
+    assert (answer["days"], answer["differences"], answer["findings"], answer["copies"]) == (2, 0, [], 2)
+    next(Path("data-sample/videos", DAY).iterdir()).unlink()
+    answer, said = answered("verify")
+    (finding,) = answer["findings"]
+    assert (finding["day"], finding["asset"], finding["severity"]) == (DAY, "videos", "error")
+    assert finding["remedy"].startswith(f"run `ncaa-assets backup --date {DAY}`")
+    assert answer["exit_code"] == 1
+    assert "→ run `ncaa-assets backup" in said
+
+    answer, said = answered("doctor")
+    assert answer["works"] is True
+    assert {"mark", "name", "text", "evidence"} == answer["lines"][0].keys()
+    assert "would a backup work here and now?" in said
+    answer, _ = answered("source", "--date", DAY)
+    assert [one["module"] for one in answer["modules"]] == ["nba", "basketball"]
+    assert answer["modules"][0]["listed"] > 5
+    answer, _ = answered("catch-up", "--days", "1", START_DATE=DAY)
+    assert [day["result"] for day in answer["days"]] == ["backed_up"]
+
+    answer, said = answered("backup", "--date", "2020-01-01")
+    assert answer["exit_code"] == 2
+    assert answer["error"] in said
+    assert answer["error"].startswith("2020-01-01 is before START_DATE")

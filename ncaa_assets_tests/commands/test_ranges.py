@@ -133,7 +133,7 @@ def test_a_table_ends_a_range_with_a_line_a_day_and_the_sums(on_range: Run, serv
     assert result.exit_code == 1
     table = [line.split() for line in result.stdout.splitlines() if re.match(r" (day|2025-[0-9-]+|3 days) ", line)]
     head, first, second, third, sums = table
-    assert head == ["day", "highlights", "new", "videos", "copied", "skipped", "encoded", "time", "result"]
+    assert head == ["day", "highlights", "new", "copied", "skipped", "encoded", "time", "result"]
     assert [first[:6], second[:6]] == [[FIRST, "2", "2", "1", "1", "1"], [SECOND, "2", "2", "1", "1", "1"]]
     assert first[-2:] == second[-2:] == ["backed", "up"]
     assert third[0] == THIRD
@@ -177,6 +177,7 @@ def test_an_interrupted_or_killed_range_goes_on_where_it_stopped(
     if number != signal.SIGKILL:
         assert "the same command continues where this one stopped" in errors
         assert re.search(rf"^ {FIRST} .* backed up", output, re.MULTILINE), "what was done is in the table"
+        assert re.search(rf"^ {SECOND} .* ended", output, re.MULTILINE), "and the day that was interrupted"
         assert "Traceback" not in errors
     asked(server)
     again = on_range()
@@ -184,11 +185,15 @@ def test_an_interrupted_or_killed_range_goes_on_where_it_stopped(
     assert asked(server) == [SECOND, THIRD]
 
 
-def in_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Runs a command in a real pseudo-terminal of 120 columns. Returns its exit code and all that it showed."""
+def in_a_terminal(arguments: list[str], environment: dict[str, str], *, columns: int = 120) -> tuple[int, str]:
+    """Runs a command in a real pseudo-terminal. Returns its exit code and all that it showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        arguments, env={**environment, "TERM": "xterm", "COLUMNS": "120"}, stdin=theirs, stdout=theirs, stderr=theirs
+        arguments,
+        env={**environment, "TERM": "xterm", "COLUMNS": str(columns)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     shown = b""
@@ -214,6 +219,56 @@ def test_on_a_terminal_a_bar_counts_the_days_and_lines_stand_above_it(server: Sc
     assert re.search(rf"^{SECOND} FAILED: highlights: there is nothing at", plain, re.MULTILINE)
     assert "ncaa_assets_day" not in plain, "a line for machines is no line for a terminal"
     assert plain.rindex("3 days") > plain.rindex(f"{THIRD} backed up: "), "the table comes last"
+
+
+_TABLE = """
+from datetime import date, timedelta
+from ncaa_assets.commands.days import DayResult
+from ncaa_assets.commands.terminal import print_table
+from ncaa_assets.runs.results import Result
+first, numbers = date(2025, 3, 9), {"highlights": 144, "new": 120, "copied": 1, "skipped": 2, "encoded": 1}
+print_table([DayResult(first + timedelta(step), result, seconds=3725, **numbers) for step, result in enumerate(Result)])
+"""
+
+
+def test_eighty_columns_hold_the_whole_table() -> None:
+    code, shown = in_a_terminal([sys.executable, "-c", _TABLE], {**os.environ, "NO_COLOR": "1"}, columns=80)
+    plain = re.sub(r"\x1b\[[0-9;]*m|\r", "", shown)
+    assert code == 0, plain
+    assert max(map(len, plain.splitlines())) <= 80
+    assert "…" not in plain
+    assert "highlights  new  copied  skipped  encoded" in plain
+    assert re.search(r"^ 2025-03-09 .* 1 h 02 min  backed up *$", plain, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_at_a_terminal_a_pipe_has_no_lines_for_machines_and_a_file_has(server: ScriptedServer) -> None:
+    server.on(API_PATH, NONE_LISTED)
+    environment, once = environment_of(server), [COMMAND, "backup", "--date", FIRST]
+    code, piped = in_a_terminal(["bash", "-c", 'set -o pipefail; "$@" 2>&1 | cat', "bash", *once], environment)
+    assert (code, "ncaa_assets_day" in piped, "\x1b" in piped) == (0, False, False), piped
+    code, _ = in_a_terminal(["bash", "-c", '"$@" 2> log', "bash", *once], environment)
+    assert (code, Path("log").read_text("utf-8").count("ncaa_assets_day")) == (0, 1), "a file is a log, and counted"
+
+
+def test_colours_are_as_the_environment_says() -> None:
+    green, words = (
+        "\x1b[32m",
+        [sys.executable, "-c", "from ncaa_assets.commands.say import say; say('x', colour='green')"],
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    for given, is_coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)):
+        code, shown = in_a_terminal(words, {**environment, **given})
+        assert (code, green in shown) == (0, is_coloured), given
+    code, shown = in_a_terminal(["env", "TERM=dumb", *words], environment)
+    assert (code, green in shown) == (0, False)
+    for given, is_coloured in (
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ):
+        piped = subprocess.run(words, env={**environment, **given}, capture_output=True, text=True, check=True)
+        assert (green in piped.stdout) == is_coloured, given
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from ncaa_assets.archive.archive import Archive
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, back_up, command, metadata_of, settings_for
 from ncaa_assets_tests.loopback import s3_rules
-from ncaa_assets_tests.loopback.aws import Call, Cloud
+from ncaa_assets_tests.loopback.aws import Cloud
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import record, serve_listing
 from ncaa_assets_tests.loopback.running_ui import COMMAND
@@ -91,7 +91,9 @@ def test_a_day_in_a_store_that_others_wrote_from_one_machine_and_another(
     assert f"{prefix} in the store at {seaweedfs.url.removeprefix('http://')} can be written, read" in examined.stdout
     assert "fail  store" not in examined.stdout
     listed = [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET, Prefix=tmp_path.name).get("Contents", [])]
-    assert sorted(key.removeprefix(f"{tmp_path.name}/") for key in listed if "/." not in key) == [
+    keys = sorted(key.removeprefix(f"{tmp_path.name}/") for key in listed if "/." not in key)
+    assert f"gallery/{DAY}.html" in keys
+    assert [key for key in keys if not key.startswith("gallery/")] == [
         "archive.json", f"highlights/{DAY}.json", f"processed_videos/{DAY}.json",
         *(f"processed_videos/{DAY}/{name}" for name in ("1.jpg", "1.mp4", "2.jpg", "2.mp4")),
         f"videos/{DAY}.json", f"videos/{DAY}/1.mp4", f"videos/{DAY}/2.mp4",
@@ -160,30 +162,12 @@ def test_a_run_killed_after_any_change_is_taken_up_on_the_poorest_store(
             url, ncaa_deployment="s3", s3_endpoint_url=cloud.url, s3_bucket_name=BUCKET, s3_prefix=f"after-{point}",
         )  # fmt: skip
         cloud.lacks = s3_rules.POOREST
-        if not _killed_after(forkserver, cloud, point, settings):
+        child = forkserver.Process(target=_run, args=(settings, dict(os.environ)))
+        if not cloud.was_killed_after(point, child):
             break
         back_up(settings)
         _is_whole(cloud, settings, clip)
     assert point > 8, "the hook saw the run's changes"
-
-
-def _killed_after(context: ForkServerContext, cloud: Cloud, point: int, settings: Settings) -> bool:
-    child = context.Process(target=_run, args=(settings, dict(os.environ)))
-    changes = 0
-
-    def hook(call: Call) -> None:
-        nonlocal changes
-        if call.changes and "/.probe/" not in call.key:
-            changes += 1
-            if changes == point:
-                child.kill()
-
-    cloud.after = hook
-    child.start()
-    child.join(120)
-    cloud.after = None
-    assert child.exitcode in (0, -9), f"killed after change {point}"
-    return child.exitcode != 0
 
 
 def _is_whole(cloud: Cloud, settings: Settings, clip: Path) -> None:
@@ -203,4 +187,4 @@ def _is_whole(cloud: Cloud, settings: Settings, clip: Path) -> None:
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
     left = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{settings.s3_prefix}/.").get("Contents", [])
     kept = {one["Key"].split("/")[1] for one in left}
-    assert kept <= {".leases", ".history"}, kept
+    assert kept <= {".leases", ".history", ".quota"}, kept

@@ -77,7 +77,7 @@ def test_an_extra_that_is_missing_is_named_with_the_command_that_installs_it(
     (tmp_path / "blocked" / "sitecustomize.py").write_text(_BLOCKER)
     done = command(*arguments, PYTHONPATH=str(tmp_path / "blocked"), before=None, WITHOUT="boto3,botocore", **_ON_AWS)
     assert done.returncode == 2
-    said = "the package boto3 is not installed; run `make install EXTRAS=aws` in a clone, or `pip install"
+    said = "the package boto3 is not installed; run `make -C "
     assert said in done.stderr.splitlines()[-1]
     assert "unexpected" not in done.stderr
 

@@ -4,15 +4,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import Result
 
 from ncaa_assets.commands.ui import _asked_to_end
+from ncaa_assets.runs.alerts import run_link
 from ncaa_assets.settings import Settings
-from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, ask, chromium, ui_with_a_sample
+from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, ask, chromium, free_port, ui_with_a_sample
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -40,10 +42,10 @@ def test_the_commands_run_is_there_as_an_ordinary_run_of_the_daily_job(ui: str) 
     assert (run["jobName"], run["status"]) == ("daily_backup", "SUCCESS")
     assert {"key": "dagster/partition", "value": DAY} in run["tags"]
     assert run["repositoryOrigin"] == {"repositoryName": "__repository__", "repositoryLocationName": "ncaa_assets"}
-    assert len(run["assetMaterializations"]) == 4
+    assert len(run["assetMaterializations"]) == 5
 
 
-def test_the_four_assets_are_there_with_descriptions_and_their_day(ui: str) -> None:
+def test_the_five_assets_are_there_with_descriptions_and_their_day(ui: str) -> None:
     nodes = ask(
         ui,
         "{ assetNodes { assetKey { path } description dependencyKeys { path } partitionStats { numMaterialized } "
@@ -54,6 +56,7 @@ def test_the_four_assets_are_there_with_descriptions_and_their_day(ui: str) -> N
         "backup_rows": ["highlights"],
         "videos": ["highlights"],
         "processed_videos": ["videos"],
+        "gallery": ["backup_rows", "processed_videos"],
     }
     for node in nodes:
         assert "day" in node["description"]
@@ -95,21 +98,42 @@ def sees(page: "Page", *texts: str) -> None:
 
 
 def test_a_person_sees_the_graph_with_what_each_asset_is_and_that_its_checks_passed(ui: str, page: "Page") -> None:
+    page.goto(f"{ui}/automation")
+    page.get_by_text("Hide navigation").click()  # beside it, the graph of five assets is too small for details
     page.goto(f"{ui}/asset-groups")
-    sees(page, "highlights", "backup_rows", "videos", "processed_videos")
-    sees(page, "json", "Table", "SQLite", "mp4", "h264", "File", "sample")
+    sees(page, "highlights", "backup_rows", "videos", "processed_videos", "gallery")
+    sees(page, "json", "Table", "SQLite", "mp4", "h264", "html", "File", "sample")
     sees(page, "4 / 4 Passed", "1 / 1 Passed", "2 / 2 Passed")
+
+
+def test_a_person_comes_from_the_asset_to_the_days_page_and_watches_a_video(ui: str, page: "Page") -> None:
+    page.goto(f"{ui}/assets/gallery?partition={DAY}")
+    sees(page, "open_elsewhere")
+    page.locator("img[src^='/processed_videos/']").wait_for()
+    asked: list[str] = []
+    with page.expect_popup() as opened:
+        page.locator(f"a[href='/gallery/{DAY}.html']").first.click()
+    watched = opened.value
+    watched.on("request", lambda request: asked.append(request.url))
+    watched.locator("[data-play]").first.click()
+    assert watched.url == f"{ui}/gallery/{DAY}.html"
+    watched.evaluate(  # the page's policy lets nothing else wait in it
+        "() => new Promise(done => { const look = () => document.querySelector('video')?.currentTime > 0 ? done() : "
+        "setTimeout(look, 50); look(); })"
+    )
+    assert all(url.startswith(ui) for url in asked)
+    watched.close()
 
 
 def test_a_person_sees_the_run_its_day_its_assets_and_its_checks(ui: str, page: "Page") -> None:
     page.goto(f"{ui}/runs")
     sees(page, "daily_backup", "Success")
     page.locator("a[href^='/runs/']").first.click()
-    sees(page, "Success", f"partition: {DAY}", "4 assets", "9 checks", "RUN_SUCCESS")
-    page.get_by_text("4 assets", exact=True).hover()
+    sees(page, "Success", f"partition: {DAY}", "5 assets", "10 checks", "RUN_SUCCESS")
+    page.get_by_text("5 assets", exact=True).hover()
     page.get_by_text("View lineage", exact=True).click()
     page.wait_for_url("**/asset-groups**")
-    sees(page, "highlights", "backup_rows", "videos", "processed_videos")
+    sees(page, "highlights", "backup_rows", "videos", "processed_videos", "gallery")
 
 
 def test_a_person_sees_an_assets_numbers_over_time(ui: str, page: "Page") -> None:
@@ -134,8 +158,7 @@ def test_a_person_sees_what_a_check_asserts_and_its_evidence(ui: str, page: "Pag
     sees(
         page, "Every copy that the day's manifest names is in the store with its size and sha256.", "blocking", "Passed"
     )
-    page.get_by_text("[Show Markdown]").click()
-    page.get_by_role("dialog").get_by_text("equal", exact=True).wait_for()
+    sees(page, "key", "stored", "equal")
 
 
 def test_a_person_sees_the_schedule_and_that_it_is_on(ui: str, page: "Page") -> None:
@@ -150,6 +173,36 @@ def test_a_person_sees_the_poster_of_the_days_first_video(ui: str, page: "Page")
     picture = page.locator("img[src^='data:image/jpeg']")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") == 640
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "links_to"),
+    [
+        (["--port", "{port}"], None, "http://localhost:{port}"),
+        (["--port", "{port}", "--host", "127.0.0.2"], None, "http://127.0.0.2:{port}"),
+        (["--port", "{port}"], "https://dagster.example", "https://dagster.example"),
+    ],
+)
+def test_alerts_link_to_the_address_that_the_ui_has(
+    run: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    given: str | None,
+    links_to: str,
+) -> None:
+    """They led to port 3000 whatever `--port` said, unless UI_URL was set too."""
+    links = []
+
+    def end_at_once(*_: object, **__: object) -> None:
+        links.append(run_link(Settings.from_environment(), "1"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ncaa_assets.commands.ui._run", end_at_once)
+    monkeypatch.setenv("UI_URL", "")  # so that what the command sets is undone
+    port = str(free_port())
+    result = run("ui", *[option.format(port=port) for option in options], **({"UI_URL": given} if given else {}))
+    assert result.exit_code == 0, result.stderr
+    assert links == [f"{links_to}/runs/1".format(port=port)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -220,6 +220,12 @@ BROKEN: dict[str, tuple[Callable[[], object], list[str], bool, str]] = {
         False,
         f"delete data/videos/{SECOND}/9.mp4",
     ),
+    "a copy that an ended run had stored and not recorded": (
+        lambda: edit(f"data/videos/{SECOND}.json", lambda manifest: manifest["videos"].clear()),
+        ["2.mp4: is in the store, and no document names it", f"→ first run `ncaa-assets backup --date {SECOND}`"],
+        False,
+        "again",
+    ),
     "a lost manifest": (
         Path(f"data/videos/{SECOND}.json").unlink,
         [f"videos/{SECOND}.json: is missing", "→ put back an earlier version"],
@@ -652,11 +658,11 @@ def test_what_cannot_be_verified_is_wrong_usage(verify: Said, monkeypatch: pytes
     with pytest.raises(SettingsError, match="swap them"):
         verify(SECOND, FIRST)
     with pytest.raises(SettingsError, match="is not a date"):
-        verify("yesterday", SECOND)
+        verify("once", SECOND)
     with pytest.raises(SettingsError, match="this archive's league"):
         monkeypatch.setenv("LEAGUE_NAME", "NBA")
         verify()
-    with pytest.raises(SettingsError, match="there is no archive yet"):
+    with pytest.raises(SettingsError, match=r"there is no archive in .*elsewhere/ yet; `.*backup` makes it"):
         monkeypatch.setenv("DATA_DIR", "elsewhere")
         verify(None, None)
     assert not Path("elsewhere").exists()
@@ -666,9 +672,14 @@ def test_the_command_exits_with_0_1_and_2(verify: Said) -> None:
     # In a process of its own, with its output in a pipe.
     environment = {"API_URL": os.environ["API_URL"], "RAPIDAPI_KEY": KEY, "START_DATE": "2025-03-01"}
     done = command("verify", "--from", FIRST, "--to", SECOND, "--deep", **environment)
-    assert (done.returncode, done.stderr) == (0, "")
+    lacking = f"the gallery has no pages of {FIRST}, {SECOND} yet; `ncaa-assets gallery` makes them\n"
+    assert (done.returncode, done.stderr) == (0, lacking), "pages are made from what is kept, so that is no difference"
     assert EQUAL in done.stdout
     COPY.unlink()
+    assert command("verify", "--date", FIRST, **environment).returncode == 0
+    assert command("verify", "--date", SECOND, **environment).returncode == 1
+    done = command("verify", "--date", FIRST, "--to", SECOND, **environment)
+    assert (done.returncode, "not both" in done.stderr) == (2, True)
     done = command("verify", **environment)
     assert done.returncode == 1
     assert "2.mp4: is missing from the store" in done.stdout

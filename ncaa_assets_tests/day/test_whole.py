@@ -57,12 +57,16 @@ def test_a_whole_day_is_stored_and_its_second_run_has_nothing_to_do(archive: Arc
     assert [video.id for video in done.copied.copied] == ["1"]
     assert sorted(skip.kind for skip in done.copied.manifest.skipped) == ["gone", "page"]
     assert [video.source_key for video in done.encoded.encoded] == [f"videos/{DAY}/1.mp4"]
+    assert done.keys.written == 1, "the others have no video"
+    named = {key: row["output_key"] for key, row in archive.table.get(["1", "2", "3"]).items()}
+    assert named == {"1": f"processed_videos/{DAY}/1.mp4", "2": None, "3": None}
     report = reconcile_day(archive.store, archive.table, DAY, deep=True)
     assert (report.findings, report.highlights, report.rows, report.copies, report.outputs) == ([], 3, 3, 1, 1)
     assert archive.state(DAY).undone is None
 
     again = back_up_once(archive)
     assert (again.fetched.growth.new, again.rows.written, again.copied.copied, again.encoded.encoded) == (0, 0, [], [])
+    assert again.keys.written == 0
     forced = back_up_once(archive, force=True)
     assert (forced.copied.unchanged, len(forced.encoded.encoded)) == (1, 1)
 

@@ -12,8 +12,10 @@ import pytest
 
 from ncaa_assets.archive.reconcile import all_pages, some_copied
 from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs.by_nine import CHECK
 from ncaa_assets.defs.metadata import escaped
 from ncaa_assets.record.models import SkippedVideo, VideosDay
+from ncaa_assets.runs.outcome import recall
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import DAY, KEY, back_up, command, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer, scripted_server
@@ -36,12 +38,17 @@ def good_archive(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+def only_checks(settings: Settings) -> dg.JobDefinition:
+    job = dg.define_asset_job(
+        "checks", selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks(CHECK)
+    )
+    return dg.Definitions.merge(build_defs(settings), dg.Definitions(jobs=[job])).resolve_job_def("checks")
+
+
 def checked(settings: Settings) -> dict[str, dg.AssetCheckEvaluation]:
     """Runs only the checks, on the archive as it is."""
-    job = dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())
-    defs = dg.Definitions.merge(build_defs(settings), dg.Definitions(jobs=[job]))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = defs.resolve_job_def("checks").execute_in_process(
+        result = only_checks(settings).execute_in_process(
             tags={"dagster/partition": DAY}, instance=instance, raise_on_error=False
         )
     evaluations = result.get_asset_check_evaluations()
@@ -160,9 +167,9 @@ def test_a_day_whose_videos_could_none_of_them_be_copied_is_a_warning_that_says_
 @pytest.mark.parametrize(
     ("kinds", "says", "remedy"),
     [
-        (["page"] * 12, "all 12 clips of the day are web pages", "`make install EXTRAS=pages` and VIDEO_PAGES=yt-dlp"),
-        (["runtime", "unresolved"], "all 2 clips of the day", "1 of them need a JavaScript runtime: `make install"),
-        (["unresolved"], "the day's only clip is a web page", "nothing to mend here: why unresolved"),
+        (["page"] * 12, "all 12 clips of the day are web pages", "to copy the videos of such pages, write VIDEO_PAGES"),
+        (["runtime", "unresolved"], "all 2 clips of the day", "1 of them need a JavaScript runtime: run `make"),
+        (["unresolved"], "the day's only clip is a web page", "nothing to do: no video was found behind this link"),
     ],
 )
 def test_a_day_of_web_pages_is_one_sentence_that_says_what_to_do(kinds: list[str], says: str, remedy: str) -> None:
@@ -196,9 +203,11 @@ def test_the_command_says_once_that_a_day_has_only_web_pages(server: ScriptedSer
     done = command("backup", "--date", DAY, API_URL=listing, RAPIDAPI_KEY=KEY, VIDEO_ALLOW_PRIVATE_HOSTS="1")
     assert done.returncode == 0, done.stderr
     told = "all 12 clips of the day are web pages (127.0.0.1), not files: nothing was copied"
-    summary, warning = (line for line in done.stdout.splitlines() if "web page" in line)
-    assert summary == f"  videos            {told}"
-    assert warning.startswith(f"  warning           videos: some_video_could_be_copied: {DAY}: {told}. What to do: `ma")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if "web page" in line] == [summary := f"  videos            {told}"]
+    (remedy,) = (line for line in lines if line.startswith("  what to do "))
+    assert remedy.startswith("  what to do        to copy the videos of such pages, ")
+    assert lines.index(remedy) > lines.index(summary)
 
 
 def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> None:
@@ -209,16 +218,40 @@ def test_each_check_shows_its_evidence_and_what_to_do(good_archive: Path) -> Non
     def shown(check: str, name: str) -> str:
         return str(evaluations[check].metadata[name].value)
 
+    def rows(check: str, name: str) -> list[dict[str, Any]]:
+        table = evaluations[check].metadata[name]
+        assert isinstance(table, dg.TableMetadataValue)
+        return [dict(row.data) for row in table.records]
+
     remedy = f"run `ncaa-assets backup --date {DAY} --force`"
     assert remedy in shown("copies_are_intact", "summary")
-    assert escaped(remedy) in shown("copies_are_intact", "findings")
+    (finding,) = rows("copies_are_intact", "findings")
+    assert remedy in finding["what to do"]
     assert escaped(remedy) in str(evaluations["copies_are_intact"].description), "it is rendered as Markdown"
-    assert "| differs |" in shown("copies_are_intact", "evidence")
-    assert shown("rows_match_json", "evidence").splitlines()[0] == "| highlights | rows | differ |"
-    assert shown("rows_match_json", "evidence").splitlines()[2] == "| 2 | 2 | 0 |"
-    durations = shown("outputs_last_as_long_as_their_sources", "evidence").splitlines()
-    assert durations[0] == "| key | source seconds | seconds | difference |"
-    assert durations[2].startswith("| processed\\_videos/2025\\-03\\-09/1.mp4 | 2.0 | 2.0")
+    assert [row["sha256"] for row in rows("copies_are_intact", "evidence")] == ["differs"]
+    assert rows("rows_match_json", "evidence") == [{"highlights": 2, "rows": 2, "differ": 0}]
+    (duration,) = rows("outputs_last_as_long_as_their_sources", "evidence")
+    assert list(duration) == ["key", "source seconds", "seconds", "difference"]
+    assert (duration["key"], duration["source seconds"]) == (f"processed_videos/{DAY}/1.mp4", 2.0)
+
+
+def test_checks_of_a_run_without_a_day_say_so_and_leave_the_days_as_they_were(
+    good_archive: Path,
+) -> None:
+    """ "Execute all" in the UI launches such a run. It failed, and was alerted of as a failed day."""
+    shutil.copytree(good_archive, "data")
+    checks = only_checks(settings_for("http://not-asked.invalid/"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        of_day = checks.execute_in_process(tags={"dagster/partition": DAY}, instance=instance)
+        without = checks.execute_in_process(instance=instance, raise_on_error=False)
+        evaluated = instance.get_records_for_run(without.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        ended = recall(instance, without.run_id)
+        said = [entry.user_message for entry in instance.all_logs(without.run_id)]
+    assert len(of_day.get_asset_check_evaluations()) == 9
+    assert without.success
+    assert evaluated.records == []
+    assert ended.what_went_wrong() is None
+    assert sum("nothing was checked, because this run has no game day" in line for line in said) == 9, "one a check"
 
 
 @pytest.mark.parametrize(

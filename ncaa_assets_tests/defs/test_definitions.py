@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -25,8 +26,10 @@ from ncaa_assets.backends.local.ffmpeg import FfmpegTranscoder
 from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.definitions import build_defs
+from ncaa_assets.defs.metadata import place
 from ncaa_assets.defs.partitions import game_days
-from ncaa_assets.runs.execute import LOCATION
+from ncaa_assets.record.columns import COLUMNS
+from ncaa_assets.runs.execute import LOCATION, MODULE
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import ScriptedServer
@@ -40,7 +43,7 @@ def defs() -> dg.Definitions:
     return build_defs(settings_for("http://api.example/highlights"))
 
 
-def test_the_graph_has_four_assets_with_these_dependencies_partitions_kinds_and_group(defs: dg.Definitions) -> None:
+def test_the_graph_has_five_assets_with_these_dependencies_partitions_kinds_and_group(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     shape = {
         key.to_user_string(): (
@@ -55,6 +58,7 @@ def test_the_graph_has_four_assets_with_these_dependencies_partitions_kinds_and_
         "backup_rows": (["highlights"], ["sqlite", "table"], "ncaa_highlights"),
         "videos": (["highlights"], ["file", "mp4"], "ncaa_highlights"),
         "processed_videos": (["videos"], ["file", "h264"], "ncaa_highlights"),
+        "gallery": (["backup_rows", "processed_videos"], ["file", "html"], "ncaa_highlights"),
     }
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
@@ -69,6 +73,7 @@ def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Defini
     graph = defs.resolve_asset_graph()
     assert sorted((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys) == [
         ("backup_rows", "rows_match_json"),
+        ("gallery", "is_there_by_nine"),
         ("highlights", "day_is_still_listed"),
         ("highlights", "ids_are_unique"),
         ("highlights", "records_are_as_recorded"),
@@ -81,6 +86,48 @@ def test_every_check_belongs_to_an_asset_and_knows_its_partition(defs: dg.Defini
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
     assert blocking == {"ids_are_unique", "records_are_as_recorded", "copies_are_intact"}
     assert all(graph.get(key).partitions_def is not None for key in graph.asset_check_keys)
+
+
+def test_the_catalog_has_where_each_asset_is_kept_and_the_columns_of_the_rows(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    told = {key.to_user_string(): graph.get(key).metadata for key in graph.get_all_asset_keys()}
+    data = Path("data").absolute()
+    assert {asset: metadata["dagster/uri"] for asset, metadata in told.items()} == {
+        "highlights": f"{data}/highlights/",
+        "backup_rows": f"{data}/highlights.sqlite",
+        "videos": f"{data}/videos/",
+        "processed_videos": f"{data}/processed_videos/",
+        "gallery": f"{data}/gallery/",
+    }
+    assert told["backup_rows"]["dagster/table_name"] == "highlights"
+    columns = told["backup_rows"]["dagster/column_schema"].columns
+    assert [column.name for column in columns] == [column.name for column in COLUMNS]
+    assert all(column.description for column in columns)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "table"), [("local", "highlights"), ("aws", "SportsHighlights"), ("s3", "highlights")]
+)
+def test_the_catalogs_addresses_are_those_of_the_archive(
+    deployment: str, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"NCAA_DEPLOYMENT": deployment, "RAPIDAPI_KEY": "k"}
+    if deployment != "local":
+        given |= {"S3_BUCKET_NAME": "bucket", "S3_PREFIX": "a/b"}
+    if deployment == "aws":
+        given["MEDIACONVERT_ROLE_ARN"] = "arn"
+    if deployment == "s3":
+        given["S3_ENDPOINT_URL"] = "https://store.example"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    archive = Archive.open(Settings.from_environment(given))
+    assert place("videos", archive.settings)["dagster/uri"] == f"{archive.place}videos/"
+    rows = place("backup_rows", archive.settings)
+    assert rows["dagster/table_name"] == table
+    assert rows.get("dagster/uri") == (None if deployment == "aws" else archive.table.uri())
+
+
+def test_a_place_where_no_archive_can_be_does_not_keep_the_definitions_from_loading() -> None:
+    assert build_defs(settings_for("http://api.example/highlights", data_dir=Path("x" * 5000))).resolve_asset_graph()
 
 
 def test_no_step_has_a_retry_policy_or_a_pool_and_steps_run_in_one_process(defs: dg.Definitions) -> None:
@@ -286,3 +333,10 @@ def test_every_workspace_gives_the_code_location_the_same_name() -> None:
     for path in (PROJECT / "workspace.yaml", inside / "workspace.yaml", inside / "ecs_workspace.yaml"):
         (location,) = yaml.safe_load(path.read_text())["load_from"]
         assert [one["location_name"] for one in location.values()] == [LOCATION], path
+
+
+def test_dg_finds_the_same_definitions_and_leaves_workspace_yaml_in_force() -> None:
+    """Dagster reads no workspace.yaml where pyproject.toml has a [tool.dg] or a [tool.dagster]."""
+    project = tomllib.loads((PROJECT / "dg.toml").read_text("utf-8"))["project"]
+    assert (project["code_location_name"], project["code_location_target_module"]) == (LOCATION, MODULE)
+    assert not {"dg", "dagster"} & tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["tool"].keys()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,11 +10,11 @@ import pytest
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.backends.local.store import LocalStore
-from ncaa_assets.definitions import build_defs
+from ncaa_assets.definitions import build_defs, build_reader_defs
 from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.record.fetch import Fetch
-from ncaa_assets.record.models import Document, HighlightsDay, ProcessedDay, VideosDay
+from ncaa_assets.record.models import ASSETS, Document, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.record.rows import Row
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import archive_in, fetch_and_write_rows
@@ -231,6 +232,107 @@ def test_values_are_loaded_without_a_run(archive: Archive) -> None:
             loader.load_asset_value("processed_videos", partition_key="2025-03-09")
 
 
+def test_what_a_notebook_is_told_of_missing_days_works_there(archive: Archive) -> None:
+    defs = build_defs(archive.settings, archive=archive)
+    days = dg.PartitionKeyRange("2025-03-08", "2025-03-11")
+    with defs.get_asset_value_loader() as loader:
+        told = r'is not stored yet .*, or leave out such days by the metadata \{"allow_missing_partitions": True\}$'
+        with pytest.raises(ObjectMissing, match=told):
+            loader.load_asset_value("highlights", partition_key_range=days)
+        some = loader.load_asset_value(
+            "highlights", partition_key_range=days, input_definition_metadata={"allow_missing_partitions": True}
+        )
+    assert isinstance(some, dict)
+    assert [*some] == ["2025-03-08", "2025-03-09"]
+
+
+@pytest.mark.parametrize("asset", ["highlights", "backup_rows"])
+def test_a_day_to_come_that_is_named_is_told_and_is_not_an_empty_one(archive: Archive, asset: str) -> None:
+    """Dagster itself refuses days before the first."""
+    defs = build_reader_defs(archive.settings, archive=archive)
+    with pytest.raises(ObjectMissing, match=f"^{asset} has no day 2099-01-01; its days are 2024-11-01 to 20"):
+        defs.load_asset_value(asset, partition_key="2099-01-01")
+
+
+MULTI = dg.MultiPartitionsDefinition({"day": GAME_DAYS, "team": dg.StaticPartitionsDefinition(["a", "b"])})
+OF_A_TEAM: Any = dg.MultiPartitionKey({"day": "2025-03-06", "team": "a"})
+
+
+@pytest.mark.parametrize(
+    ("partitions", "partition", "mapping", "days"),
+    [
+        (dg.MonthlyPartitionsDefinition("2024-11-01", timezone="America/New_York"), "2025-03-01", None, DAYS),
+        (dg.HourlyPartitionsDefinition("2024-11-01-00:00", timezone="America/New_York"), "2025-03-06-13:00", None,
+         ["2025-03-06"]),
+        (MULTI, OF_A_TEAM, None, ["2025-03-06"]),
+        (dg.StaticPartitionsDefinition(["x"]), "x", dg.AllPartitionMapping(), DAYS),
+        (dg.StaticPartitionsDefinition(["x"]), "x", dg.LastPartitionMapping(), []),
+    ],
+    ids=["a month", "an hour", "a day of several dimensions", "all", "the last, which is not stored"],
+)  # fmt: skip
+def test_each_kind_of_reader_gets_its_days(
+    read: Callable[..., Any], partitions: Any, partition: str, mapping: Any, days: list[str]
+) -> None:
+    found = read("highlights", dict, mapping=mapping, partitions=partitions, partition=partition,
+                 metadata=MAY_BE_MISSING)  # fmt: skip
+    assert [*found] == days
+
+
+@pytest.mark.parametrize(
+    ("condition", "asked_for"),
+    [
+        (dg.AutomationCondition.eager(), ["the last"]),
+        (
+            dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window()),
+            ["an earlier", "the last", "an earlier"],
+        ),
+    ],
+    ids=["eager", "without the window"],
+)
+def test_a_reader_that_starts_by_itself_takes_up_an_earlier_day_where_its_condition_says_so(
+    archive: Archive, condition: dg.AutomationCondition[Any], asked_for: list[str]
+) -> None:
+    """As docs/library.md says: clips arrive for two days, and an unchanged listing is made anew too."""
+
+    @dg.asset(partitions_def=GAME_DAYS, deps=["highlights"], automation_condition=condition)
+    def reader() -> None:
+        raise NotImplementedError
+
+    defs = dg.Definitions.merge(build_reader_defs(archive.settings, archive=archive), dg.Definitions(assets=[reader]))
+    keys = GAME_DAYS.get_partition_keys()
+    days = {"an earlier": keys[-3], "the last": keys[-1]}
+    names = {day: name for name, day in days.items()}
+    requested: list[str] = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        of_reader = dg.AssetSelection.assets("reader")
+        cursor = dg.evaluate_automation_conditions(defs, instance, of_reader).cursor
+        for name in ("an earlier", "the last", "an earlier"):
+            tags = {"dagster/data_version": "the same"}
+            made = dg.AssetMaterialization("highlights", partition=days[name], tags=tags)
+            instance.report_runless_asset_event(made)
+            result = dg.evaluate_automation_conditions(defs, instance, of_reader, cursor=cursor)
+            cursor = result.cursor
+            for day in result.get_requested_partitions(dg.AssetKey("reader")):
+                assert day is not None
+                requested.append(names[day])
+                instance.report_runless_asset_event(dg.AssetMaterialization("reader", partition=day))
+    assert requested == asked_for
+
+
+def test_an_archive_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    @dg.asset(ins={"days": dg.AssetIn("highlights")})
+    def mine(days: dict[str, HighlightsDay]) -> int:
+        return len(days)
+
+    settings = Settings.model_validate({**SETTINGS, "data_dir": tmp_path / "elsewhere"})
+    defs = dg.Definitions.merge(build_reader_defs(settings), dg.Definitions(assets=[mine]))
+    job = defs.resolve_implicit_global_asset_job_def()
+    ended = job.execute_in_process(asset_selection=[dg.AssetKey("mine")], raise_on_error=False)
+    assert not ended.success
+    assert any("there is no archive in" in str(event.event_specific_data) for event in ended.all_events)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("manager", ["documents", "rows"])
 def test_an_asset_of_another_project_cannot_lose_its_value_in_our_io_managers(archive: Archive, manager: str) -> None:
     @dg.asset(name="mine", io_manager_key=manager, partitions_def=GAME_DAYS)
@@ -250,4 +352,4 @@ def test_the_daily_job_is_ours_alone_where_another_project_is_merged_with_it(arc
 
     project = dg.Definitions.merge(build_defs(archive.settings, archive=archive), dg.Definitions(assets=[theirs]))
     selected = project.resolve_job_def("daily_backup").asset_layer.executable_asset_keys
-    assert {key.to_user_string() for key in selected} == {"highlights", "backup_rows", "videos", "processed_videos"}
+    assert {key.to_user_string() for key in selected} == {*ASSETS}

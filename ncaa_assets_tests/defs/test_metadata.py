@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from ncaa_assets.defs.metadata import (
+    Markdown,
     bullets,
     escaped,
     highlights_table,
@@ -87,21 +88,46 @@ def test_a_link_does_not_lead_to_another_host_than_its_url() -> None:
     assert link("Game", "http://a.example/b\\c") == "[Game](<http://a.example/b%5Cc>)"
 
 
+def records(table: object) -> list[dict[str, object]]:
+    assert isinstance(table, dg.TableMetadataValue)
+    return [dict(record.data) for record in table.records]
+
+
+def markdown(table: object) -> str:
+    assert isinstance(table, Markdown)
+    return table
+
+
+X = link("x", "http://y/")
+
+
 def test_a_table_has_a_row_each_and_ends_at_a_hundred() -> None:
-    assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
-    assert "more" not in table(["a"], [["1"]] * 100)
-    long = table(["a"], (["1"] for _ in range(103)))
-    assert long.count("| 1 |") == 100
+    assert records(table(["a", "b"], [["1", 2.5]])) == [{"a": "1", "b": 2.5}]
+    assert len(records(table(["a"], [["1"]] * 100))) == 100
+    long = records(table(["a", "b"], ([1, 2] for _ in range(103))))
+    assert long[99:] == [{"a": 1, "b": 2}, {"a": "… and 3 more", "b": ""}]
+
+
+def test_a_table_with_links_is_markdown() -> None:
+    assert table(["a", "b"], [[X, 2]]) == "| a | b |\n| --- | --- |\n| [x](<http://y/>) | 2 |"
+    assert "more" not in markdown(table(["a"], [[X]] * 100))
+    long = markdown(table(["a"], ([X] for _ in range(103))))
+    assert long.count("| [x]") == 100
     assert long.endswith("\n\n… and 3 more")
 
 
 def test_a_cell_is_escaped_unless_it_is_markdown_and_so_is_a_line_of_a_list() -> None:
-    assert table(["a", "b"], [["<b>|", link("x", "http://y/")]]).splitlines()[2] == r"| \<b\>\| | [x](<http://y/>) |"
+    assert markdown(table(["a", "b"], [["<b>|", X]])).splitlines()[2] == r"| \<b\>\| | [x](<http://y/>) |"
     assert bullets(["<b>\n- c", "![x](http://y)"]) == r"- \<b\> \- c" + "\n" + r"- \!\[x\]\(http`://`y\)"
 
 
+def test_a_cell_of_a_table_without_links_is_one_visible_line() -> None:
+    told = records(table(["a"], [["<b>\n![x](http://user:secret@y)\x1b"], ["x" * 500]]))
+    assert [record["a"] for record in told] == ["<b> ![x](http://…@y)�", "x" * 299 + "…"]
+
+
 def test_only_markdown_is_rendered_and_any_other_text_is_one_visible_line() -> None:
-    metadata = shown({"text": "a\n![x](http://user:secret@y)\x1b", "table": table(["a"], [["b"]]), "n": 1, "ok": True})
+    metadata = shown({"text": "a\n![x](http://user:secret@y)\x1b", "table": table(["a"], [[X]]), "n": 1, "ok": True})
     assert metadata["text"] == dg.MetadataValue.text("a ![x](http://…@y)�")
     assert isinstance(metadata["table"], dg.MarkdownMetadataValue)
     assert (metadata["n"], metadata["ok"]) == (1, True)
@@ -129,7 +155,7 @@ def test_a_hostile_highlight_stays_within_its_cells() -> None:
         "match": {"id": 1, "homeTeam": evil, "awayTeam": evil},
     }  # fmt: skip
     match = {"id": 1, "state": {"description": evil, "score": {"current": evil}}, "venue": evil}
-    lines = highlights_table(a_day(record, matches=[match])).splitlines()
+    lines = markdown(highlights_table(a_day(record, matches=[match]))).splitlines()
     assert len(lines) == 3
     row = lines[2].replace(r"\|", "").split("|")
     assert len(row) == len(lines[0].split("|"))
@@ -139,7 +165,7 @@ def test_a_hostile_highlight_stays_within_its_cells() -> None:
 
 def test_a_highlight_is_shown_with_its_game_and_score() -> None:
     clips = [us_record(1, None), record(2, None), us_record(3, None, title=None), record(4, None)]
-    told = cells(highlights_table(a_day(*clips, matches=[us_game(1), game(2)])))
+    told = cells(markdown(highlights_table(a_day(*clips, matches=[us_game(1), game(2)]))))
     assert [row[1:5] for row in told] == [
         [r"Team 1 Tigers vs. San José Spartans \| Full Game Highlights", "Team 1 Tigers – San José Spartans",
          r"82 \- 69", "Finished"],
@@ -158,7 +184,7 @@ def test_what_was_not_copied_is_listed_with_its_reason() -> None:
         reason="it is a web page | really",
         at="2025-03-10T06:00:12Z",
     )
-    assert skipped_table([skip]).splitlines()[2] == (
+    assert markdown(skipped_table([skip])).splitlines()[2] == (
         r"| 7 | [https`://`x/watch](<https://x/watch>) | it is a web page \| really |"
     )
 

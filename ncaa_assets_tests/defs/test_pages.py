@@ -77,7 +77,7 @@ def test_nothing_that_the_api_says_is_loaded_or_linked_by_any_page(server: Scrip
         page.on("request", note)
         links: set[str] = set()
         texts = ""
-        assets = ("highlights", "backup_rows", "videos", "processed_videos")
+        assets = ("highlights", "backup_rows", "videos", "processed_videos", "gallery")
         views = [f"/assets/{asset}?view=partitions&partition={YESTERDAY}" for asset in assets]
         views += ["/assets/highlights?view=events", "/assets/videos?view=overview"]
         views += ["/assets/videos?view=checks&checkDetail=some_video_could_be_copied"]

@@ -1,5 +1,6 @@
 """A run of a day that is no game day of the archive is refused in one sentence, wherever it comes from."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,4 +115,7 @@ def test_dagsters_own_commands_refuse_it_too(tmp_path: Path, arguments: list[str
     )
     assert done.returncode != 0
     assert sentence in done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"event": "ncaa_assets_day"')]
+    assert [(line["day"], line["result"]) for line in lines] == [("2025-3-4", "failed")] * (arguments[0] == "job")
+    assert all(sentence in line["error"] for line in lines)
     assert not (tmp_path / "data-sample").exists()

@@ -19,7 +19,7 @@ from ncaa_assets.defs.partitions import game_days
 from ncaa_assets.failures import AlertNotSent
 from ncaa_assets.runs import alerts
 from ncaa_assets.runs.alerts import Alert
-from ncaa_assets.runs.execute import execute_day
+from ncaa_assets.runs.execute import execute_day, job_origin
 from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import lease_of
@@ -62,6 +62,12 @@ def tick(settings: Settings, home: Path, caplog: pytest.LogCaptureFixture) -> Ti
     return evaluate
 
 
+def our_run(day: str = DAY, **tags: str) -> dg.DagsterRun:
+    """A run of the daily job as the UI or a command records it, before its first event."""
+    every = {"dagster/partition": day, **tags}
+    return dg.DagsterRun("daily_backup", run_id=str(uuid4()), tags=every, remote_job_origin=job_origin())
+
+
 def fail_the_day(server: ScriptedServer, settings: Settings, home: Path) -> str:
     server.on(API_PATH, Reply(b'{"message":"You are not subscribed to this API."}', status=403))
     ended = run_day(settings, home)
@@ -82,6 +88,25 @@ def test_a_failed_run_raises_one_alert_with_job_day_sentence_and_link(
     assert alert.startswith(f"ALERT daily_backup {DAY}: highlights: the API denied access")
     assert "subscribe the key" in alert
     assert alert.endswith(f"(http://localhost:3000/runs/{run_id})")
+    assert tick() == []
+
+
+def test_an_alert_of_a_buttons_run_names_what_it_was_to_make_in_one_sentence(
+    tick: Tick, settings: Settings, home: Path
+) -> None:
+    """The UI's "Materialize" makes a job `__ASSET_JOB`, which it shows nowhere; and the sentence ended with code for
+    readers of other projects."""
+    with open_instance(home) as instance:
+        job = build_defs(settings).resolve_implicit_global_asset_job_def()
+        for tags in ({"dagster/partition": DAY}, {}):
+            done = job.execute_in_process(
+                instance=instance, tags=tags, asset_selection=[dg.AssetKey("videos")], raise_on_error=False
+            )
+            assert not done.success
+    of_a_day, of_none = tick()
+    assert of_a_day.startswith(f"ALERT videos {DAY}: videos: highlights of {DAY} is not stored yet (")
+    assert "); materialize highlights first (http" in of_a_day
+    assert of_none.startswith("ALERT videos: this run has no partition; choose the game day to materialize (http")
     assert tick() == []
 
 
@@ -258,6 +283,30 @@ def test_a_run_that_repeats_one_of_catch_up_is_nobody_elses(
     assert alert.endswith(f"/runs/{again.run_id})")
 
 
+def test_what_others_wrote_into_our_tags_holds_no_alert_back(tick: Tick, home: Path) -> None:
+    """Who copies a run's tags to one of their own copies ours too."""
+    with open_instance(home) as instance:
+        for tags in ({"alerts": "catch-up"}, {"alerted": str(uuid4()), "trigger": "x" * 5000}, {"alerted": ""}):
+            run = our_run(**{f"ncaa_assets/{name}": value for name, value in tags.items()})
+            instance.add_run(run)
+            instance.report_run_failed(run, message="it failed")
+            (alert,) = tick()
+            assert alert.endswith(f"/runs/{run.run_id})")
+
+
+def test_any_number_of_runs_of_others_holds_no_alert_back(tick: Tick, home: Path) -> None:
+    with open_instance(home) as instance:
+        for _ in range(60):
+            theirs = dg.DagsterRun("nightly", run_id=str(uuid4()), remote_job_origin=remote("theirs"))
+            instance.add_run(theirs)
+            instance.report_run_failed(theirs)
+        run = our_run()
+        instance.add_run(run)
+        instance.report_run_failed(run, message="it failed")
+    (alert,) = tick()
+    assert alert.endswith(f"/runs/{run.run_id})")
+
+
 ODD_DAYS = ["2025-3-9", "a|b", "../../x", "\0\x1b[31m\ud83d", "9" * 100_000, ""]
 
 
@@ -308,7 +357,7 @@ def test_our_own_run_of_an_odd_day_ends_no_tick(
 ) -> None:
     caplog.set_level(logging.WARNING)
     with open_instance(home) as instance:
-        run = dg.DagsterRun("daily_backup", run_id=str(uuid4()), tags={"dagster/partition": day})
+        run = our_run(day)
         instance.add_run(run)
         instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
         assert tick() == []
@@ -384,9 +433,7 @@ def test_a_killed_run_is_found_and_marked_and_raises_an_alert(
     tick: Tick, server: ScriptedServer, settings: Settings, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with open_instance(home) as instance:
-        run = dg.DagsterRun(
-            "daily_backup", run_id="8f14e45f-0000-4000-8000-000000000001", tags={"dagster/partition": DAY}
-        )
+        run = our_run()
         instance.add_run(run)
         instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
         store = LocalStore(settings.archive_dir)
@@ -410,7 +457,7 @@ def test_a_run_of_a_dead_machine_is_found_though_each_tick_has_a_process_of_its_
     """A daemon that starts its own code server replaces it every minute."""
     now, passed = watch.elapsed, [0.0]
     monkeypatch.setattr(watch, "elapsed", lambda: now() + passed[0])
-    run = dg.DagsterRun("daily_backup", run_id="8f14e45f-0000-4000-8000-000000000003", tags={"dagster/partition": DAY})
+    run = our_run()
     dead = Holder(owner=run.run_id, host="elsewhere/", pid=1, expires=datetime(2038, 1, 1, tzinfo=UTC))
     with open_instance(home) as instance:
         instance.add_run(run)
@@ -513,9 +560,7 @@ def test_a_store_that_cannot_be_read_keeps_no_alert_back(
 ) -> None:
     fail_the_day(server, settings, home)
     with open_instance(home) as instance:
-        run = dg.DagsterRun(
-            "daily_backup", run_id="8f14e45f-0000-4000-8000-000000000002", tags={"dagster/partition": DAY}
-        )
+        run = our_run()
         instance.add_run(run)
         instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_backup"), run.run_id)
     settings.archive_dir.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ import pytest
 import ncaa_assets
 from ncaa_assets_tests.days import DAY, KEY
 from ncaa_assets_tests.loopback.aws import Cloud
+from ncaa_assets_tests.loopback.fargate import in_image
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.lacking import Lacking
 from ncaa_assets_tests.loopback.listing import record, serve_listing
@@ -38,7 +39,7 @@ print(json.dumps({
     "uid": os.getuid(),
     "environment": [os.environ["NCAA_DEPLOYMENT"], os.environ["DAGSTER_HOME"], os.getcwd()],
     "launchers": [ecs["run_launcher"]["class"], local.get("run_launcher")],
-    "writable": [os.access(place, os.W_OK) for place in ("/opt/dagster/ecs", "/opt/dagster/local", "/opt/venv")],
+    "writable": [os.access(place, os.W_OK) for place in ("/opt/dagster/data", "/opt/dagster/local", "/opt/venv")],
     "workspace": os.path.exists("/opt/dagster/ecs/workspace.yaml"),
 }))
 """
@@ -66,7 +67,7 @@ class Image:
         """A command in a new container, on this machine's network."""
         given = [f"{name}={value}" for name, value in environment.items()]
         return subprocess.run(
-            [self.tool, "--run", self.name, *(["env", *given] if given else []), *command],
+            in_image(self.tool, self.name, *(["env", *given] if given else []), *command),
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
@@ -176,6 +177,25 @@ class Cloud:
             self._uploads.clear()
         self.calls.clear()
         self.problems.clear()
+
+    def was_killed_after(self, point: int, child: BaseProcess) -> bool:
+        """Starts a process and kills it once its change of this number, from 1, has been carried out and not answered.
+        Whether that came about: one with fewer changes ends well. What only tries a store out counts for none."""
+        changes = 0
+
+        def hook(call: Call) -> None:
+            nonlocal changes
+            if call.changes and "/.probe/" not in call.key:
+                changes += 1
+                if changes == point:
+                    child.kill()
+
+        self.after = hook
+        child.start()
+        child.join(120)
+        self.after = None
+        assert child.exitcode in (0, -9), f"killed after change {point}"
+        return child.exitcode != 0
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a process of ours here, and keep it from reading the person's own AWS settings. A

@@ -126,16 +126,24 @@ exec chroot --userspec=10001:10001 --groups= "$root" env -C "$home" "$@"
         return any(os.path.lexists(f"{self._root}{folder}{program}") for folder in folders)
 
 
+def in_image(tool: str, name: str, *command: str) -> list[str]:
+    """The command line that runs a program in an image: `TOOL --run NAME COMMAND…`.
+
+    The shell around it stays a second longer than the program: buildah relays what a program of another user prints
+    until it has ended, and once, on a busy machine, nothing of a short answer came.
+    """
+    return [tool, "--run", name, "sh", "-c", '"$@"; code=$?; sleep 1; exit $code', "sh", *command]
+
+
 def unpack(tool: str, name: str, root: Path) -> None:
-    """Unpacks the files of an image into a new folder, by running `tar` in it: `TOOL --run NAME COMMAND…`."""
+    """Unpacks the files of an image into a new folder, by running `tar` in it."""
     root.mkdir(parents=True)
     for empty in ("dev", "proc", "tmp"):
         (root / empty).mkdir()
     (root / "tmp").chmod(0o1777)
     archive = "tar -c --ignore-failed-read --one-file-system $(cd / && ls -d bin sbin lib lib64 usr opt etc var home)"
-    with subprocess.Popen(
-        [tool, "--run", name, "sh", "-c", f"cd / && {archive} 2>/dev/null"], stdout=subprocess.PIPE
-    ) as packing:
+    command = in_image(tool, name, "sh", "-c", f"cd / && {archive} 2>/dev/null")
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as packing:
         subprocess.run(["tar", "-x", "-C", str(root)], stdin=packing.stdout, check=True, timeout=300)
     if packing.returncode:
         raise RuntimeError(f"the image's files could not be read: tar ended with {packing.returncode}")

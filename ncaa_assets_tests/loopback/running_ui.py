@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ncaa_assets.runs.execute import LOCATION
+from ncaa_assets.runs.names import JOB_NAME, PARTITION_TAG
 from ncaa_assets_tests.loopback.lacking import Lacking
 
 COMMAND = str(Path(sys.executable).with_name("ncaa-assets"))
@@ -25,6 +27,8 @@ _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_RUN_AGAIN = """mutation ($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
 
 
@@ -58,9 +62,16 @@ def ui_with_a_sample(folder: Path, *days: str, **settings: str) -> Iterator[str]
 def running_ui(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """UI and daemon as `ncaa-assets ui` opens them in `folder`, with their output in `ui.log`. Gives the address."""
     process, base = start_ui(folder, environment)
-    try:
+    with ended(process):
         until_it_answers(base, process, folder / "ui.log")
         yield base
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ends a process afterwards as Ctrl-C does, and kills it where that takes longer than a minute."""
+    try:
+        yield
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -87,6 +98,12 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Whether something on loopback takes connections at the port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def ask(base: str, query: str, **variables: Any) -> Any:
     """The data that the UI's GraphQL API answers a query with."""
     asked = json.dumps({"query": query, "variables": variables}).encode()
@@ -97,11 +114,20 @@ def ask(base: str, query: str, **variables: Any) -> Any:
     return body["data"]
 
 
-def launch(base: str, day: str, **tags: str) -> str:
-    """Materializes a day's partition; returns the run's id."""
-    every = {"dagster/partition": day, **tags}
+def launch(
+    base: str,
+    day: str | None,
+    *,
+    location: str = LOCATION,
+    job: str = JOB_NAME,
+    assets: Sequence[str] = (),
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Materializes a day's partition by the daily job, or whatever else is named; returns the run's id."""
+    every = {**tags} if day is None else {PARTITION_TAG: day, **tags}
+    selection = {"assetSelection": [{"path": name.split("/")} for name in assets]} if assets else {}
     params = {
-        "selector": {**REPOSITORY, "jobName": "daily_backup"},
+        "selector": {**REPOSITORY, "repositoryLocationName": location, "jobName": job, **selection},
         "runConfigData": {},
         "executionMetadata": {"tags": [{"key": name, "value": value} for name, value in every.items()]},
     }
@@ -116,6 +142,14 @@ def backfill(base: str, days: list[str]) -> str:
     answer = ask(base, _BACKFILL, params={"selector": selector, "partitionNames": days})["launchPartitionBackfill"]
     assert answer["__typename"] == "LaunchBackfillSuccess", answer
     return str(answer["backfillId"])
+
+
+def run_again(base: str, run_id: str) -> str:
+    """Re-executes all of a run; returns the new run's id."""
+    params = {"parentRunId": run_id, "strategy": "ALL_STEPS"}
+    answer = ask(base, _RUN_AGAIN, params=params)["launchRunReexecution"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
 
 
 def runs(base: str) -> dict[str, dict[str, Any]]:

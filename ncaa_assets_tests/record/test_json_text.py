@@ -308,10 +308,10 @@ def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
 def test_a_hostile_answer_takes_time_that_grows_with_its_length_alone(many: str) -> None:
     def seconds(count: int) -> float:
         data = b'{"data":[' + many.encode("latin-1") * (count // len(many))
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.suppress(ValueError):
             json_text.read_answer(data)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(1000)
     assert min(seconds(400_000) for _ in range(3)) < 40 * min(seconds(50_000) for _ in range(3)) + 0.05

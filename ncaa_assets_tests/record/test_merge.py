@@ -24,7 +24,7 @@ from ncaa_assets.backends.local.store import LocalStore
 from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.record import json_text
 from ncaa_assets.record.fetch import Fetch
-from ncaa_assets.record.merge import Growth, merge_fetch
+from ncaa_assets.record.merge import Growth, merge_earlier, merge_fetch
 from ncaa_assets.record.models import Highlight, HighlightsDay, content_hash
 from ncaa_assets.record.rows import merge_row, rows_of
 
@@ -413,3 +413,31 @@ def test_the_document_is_json_that_any_parser_reads(store: LocalStore) -> None:
     assert [one["id"] for one in body["data"]] == [1, 2]
     assert body["backup"]["fetches"][0]["query"] == QUERY
     assert body["schema_version"] == 2
+
+
+@given(
+    later=st.lists(st.sampled_from("abc"), min_size=1, max_size=4), earlier=st.lists(st.sampled_from("abc"), max_size=3)
+)
+def test_an_earlier_fetch_changes_nothing_of_what_is_known(later: list[str], earlier: list[str]) -> None:
+    """Whatever it lists and whenever: what a document says stays, each other content is kept once and in front, and
+    nothing counts as removed or as back."""
+    was, _ = merged(*(fetch(hour, B if title == "c" else record(1, title)) for hour, title in enumerate(later)))
+    before, day = was.model_dump(), was
+    for title in reversed(earlier):
+        old = fetch(40, record(1, title), record(3, title), complete=False)
+        day, growth = merge_earlier(day, old, founding="basketball")
+        assert (growth.removed, growth.returned) == (0, 0)
+    assert was.model_dump() == before
+    assert day.data[: len(was.data)] == was.data
+    for key, entry in was.backup.records.items():
+        now = day.backup.records[key]
+        for name in ("first_seen", "last_seen", "content_hash", "removed_upstream"):
+            assert getattr(now, name) == getattr(entry, name)
+        added = len(now.history) - len(entry.history)
+        assert now.history[added:] == entry.history
+        contents = [content_hash(change.record) for change in now.history[:added]]
+        assert len({*contents, now.content_hash}) == added + 1
+    said = {content_hash(one) for one in day.data}
+    said |= {content_hash(change.record) for entry in day.backup.records.values() for change in entry.history}
+    assert {content_hash(record(key, title)) for title in earlier for key in (1, 3)} <= said
+    assert day.backup.fetches[len(earlier) :] == was.backup.fetches

@@ -57,7 +57,7 @@ def test_a_document_is_read_as_it_was_written_and_is_written_the_same_again() ->
 
 def test_everyday_tools_compute_the_checksum_as_the_page_says(tmp_path: Path) -> None:
     page = (Path(ncaa_assets.__file__).parents[1] / "docs" / "archive-format.md").read_text("utf-8")
-    line = re.search(r"^(sed .*?)  +#", page, re.MULTILINE)
+    line = re.search(r"^(sed .*)$", page, re.MULTILINE)
     assert line is not None
     (tmp_path / "highlights").mkdir()
     record = {"id": 1, "title": "half an emoji \ud83d", "text": '\n "content_sha256": "x",\n'}

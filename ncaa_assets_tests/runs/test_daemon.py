@@ -31,7 +31,7 @@ from ncaa_assets.settings import Settings
 from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer, scripted_server
 from ncaa_assets_tests.loopback.listing import API_PATH
-from ncaa_assets_tests.loopback.running_ui import COMMAND, ask, backfill, launch, running_ui, runs
+from ncaa_assets_tests.loopback.running_ui import COMMAND, ask, backfill, launch, run_again, running_ui, runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -88,7 +88,7 @@ class Loop:
             time.sleep(0.2)
 
     def materialized(self, day: str) -> int:
-        """How many of the four assets are materialized for the day, according to the partitions page."""
+        """How many of the five assets are materialized for the day, according to the partitions page."""
         return sum(
             any(
                 one["status"] == "MATERIALIZED" and one["startKey"] <= day <= one["endKey"]
@@ -160,7 +160,7 @@ def test_a_tick_that_was_missed_is_made_up_and_its_days_go_through_queue_and_wor
         (run,) = loop.runs_of(day)
         assert run["dagster/schedule_name"] == "daily_backup_schedule"
         assert run["dagster/run_key"] == f"{last_tick().date()}/{day}"
-        assert loop.materialized(day) == 4
+        assert loop.materialized(day) == 5
         assert json.loads((loop.folder / "data" / "highlights" / f"{day}.json").read_text())["date"] == day
     assert loop.materialized(str(newest - timedelta(days=3))) == 0
     assert sorted(request.query["date"] for request in loop.server.asked) == sorted([*days, done_since]), "each once"
@@ -173,8 +173,15 @@ def test_the_health_check_of_the_deployment_takes_the_daemon_for_alive(loop: Loo
 def test_a_backfill_fills_a_range_of_partitions(loop: Loop) -> None:
     days = ["2025-01-04", "2025-01-05"]
     backfill(loop.base, days)
-    loop.until("the backfill's days", lambda: all(loop.materialized(day) == 4 for day in days))
+    loop.until("the backfill's days", lambda: all(loop.materialized(day) == 5 for day in days))
     loop.until("the backfill's runs", lambda: all(loop.runs_of(day)[0]["status"] == "SUCCESS" for day in days))
+
+
+def test_a_commands_run_can_be_run_again(loop: Loop) -> None:
+    day = str(last_tick().date() - timedelta(days=2))
+    (first,) = [run_id for run_id, run in loop.runs().items() if run.get("dagster/partition") == day]
+    again = run_again(loop.base, first)
+    loop.until("the run's end", lambda: loop.status(again) == "SUCCESS")
 
 
 def test_a_run_of_no_real_day_fails_in_one_sentence_that_is_reported_once(loop: Loop) -> None:
@@ -184,6 +191,7 @@ def test_a_run_of_no_real_day_fails_in_one_sentence_that_is_reported_once(loop: 
     alert = "ALERT daily_backup 2025-3-4: '2025-3-4' is not a date; write it as YYYY-MM-DD"
     loop.until("the alert", lambda: alert in loop.log())
     assert loop.log().count(alert) == 1
+    assert f"({loop.base.replace('127.0.0.1', 'localhost')}/runs/{run_id})" in loop.log(), "the address that the UI has"
     assert not loop.was_asked_for("2025-3-4")
 
 
@@ -199,7 +207,7 @@ def test_terminate_ends_a_run_within_seconds_and_its_day_is_free(loop: Loop) -> 
 
     again = loop.launch(day)
     loop.until("the next run", lambda: loop.status(again) == "SUCCESS")
-    assert loop.materialized(day) == 4
+    assert loop.materialized(day) == 5
 
 
 def test_a_worker_killed_with_sigkill_keeps_nobody_from_its_day(loop: Loop) -> None:
@@ -214,7 +222,7 @@ def test_a_worker_killed_with_sigkill_keeps_nobody_from_its_day(loop: Loop) -> N
     loop.stalled.pop(day).set()
     again = loop.launch(day)
     loop.until("the next run", lambda: loop.status(again) == "SUCCESS")
-    assert loop.materialized(day) == 4
+    assert loop.materialized(day) == 5
     loop.until("the mark", lambda: loop.status(killed) == "FAILURE")
     alert = f"ALERT daily_backup {day}: its process was terminated by signal 9 (SIGKILL); what it had done is kept"
     loop.until("the alert", lambda: alert in loop.log())
@@ -245,7 +253,7 @@ def test_commands_killed_with_sigkill_do_not_fill_the_queue(loop: Loop) -> None:
     again = [loop.launch(day) for day in days]
     loop.until("the next runs", lambda: all(loop.status(run_id) == "SUCCESS" for run_id in again))
     for day in days:
-        assert loop.materialized(day) == 4
+        assert loop.materialized(day) == 5
         assert sorted(run["status"] for run in loop.runs_of(day)) == ["FAILURE", "SUCCESS"]
         alert = f"ALERT daily_backup {day}: this run was killed"
         loop.until("the alert", lambda alert=alert: alert in loop.log())  # type: ignore[misc]

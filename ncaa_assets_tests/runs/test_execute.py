@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ncaa_assets_tests.days import DAY, KEY, metadata_of, run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
 
-ALL = ["highlights", "backup_rows", "videos", "processed_videos"]
+ALL = ["highlights", "backup_rows", "videos", "processed_videos", "gallery"]
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,8 @@ def test_each_materialization_carries_what_a_person_would_look_at(settings: Sett
     with dg.DagsterInstance.from_config(str(home)) as instance:
         shown = {asset: metadata_of(instance, asset) for asset in ALL}
     archive = Path("data").absolute()
-    assert shown["highlights"]["stored_at"] == str(archive / "highlights" / f"{DAY}.json")
+    assert shown["highlights"]["dagster/uri"] == str(archive / "highlights" / f"{DAY}.json")
+    assert not any({"stored_at", "folder"} & metadata.keys() for metadata in shown.values()), "an address once"
     assert {"highlights", "new", "changed", "removed_upstream", "rejected", "complete", "api_requests", "api_seconds",
             "api_requests_left_today", "listing"} <= shown["highlights"].keys()  # fmt: skip
     assert shown["backup_rows"]["dagster/partition_row_count"] == shown["backup_rows"]["rows_written"] == 2
@@ -228,6 +230,25 @@ def test_each_materialization_carries_what_a_person_would_look_at(settings: Sett
     assert shown["processed_videos"]["encoded_minutes"] == pytest.approx(2 / 60, abs=0.01)
     assert shown["processed_videos"]["poster"].startswith("![")
     assert not any("SAMPLE" in metadata for metadata in shown.values())
+
+
+def test_copies_and_outputs_are_shown_in_the_order_of_the_listing(
+    settings: Settings, records: list[Any], server: ScriptedServer, clip: Path, home: Path
+) -> None:
+    """They are stored in the order in which they came: the second run's behind the first's."""
+    video = clip.read_bytes()
+    records[:] = [record(number, server.on(f"/{number}.mp4", Reply(video))) for number in (9, 3)]
+    assert run_day(settings, home).succeeded
+    records[:] = [record(number, server.on(f"/{number}.mp4", Reply(video))) for number in (7, 9, 3)]
+    assert run_day(settings.model_copy(update={"video_count": 3}), home).succeeded
+    assert stored("videos")["videos"][0]["id"] == "9"
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        copies, outputs = (
+            metadata_of(instance, "videos")["copies"],
+            metadata_of(instance, "processed_videos")["outputs"],
+        )
+    assert re.findall(r"(\d)\\?\.mp4", str(copies))[::2] == ["7", "9", "3"]
+    assert re.findall(r"(\d)\\?\.mp4", str(outputs)) == ["7", "9", "3"]
 
 
 def test_a_run_is_the_daily_jobs_with_its_partition_and_code_location(settings: Settings, home: Path) -> None:
@@ -288,10 +309,13 @@ def test_a_record_nested_too_deeply_is_kept_as_text_and_the_day_goes_on_for_ever
 def test_runs_on_sample_and_on_real_data_are_refused_in_one_anothers_instance(
     settings: Settings, tmp_path: Path, is_sample: bool
 ) -> None:
-    wrong = tmp_path / ("home" if is_sample else "home-sample")
+    wrong, right = tmp_path / "home", tmp_path / "home-sample"
+    if not is_sample:
+        wrong, right = right, wrong
     ended = run_day(Settings() if is_sample else settings, wrong)
     assert not ended.succeeded
-    assert "set DAGSTER_HOME=" in why(ended)
+    assert f"set DAGSTER_HOME={right} and start Dagster again" in why(ended)
+    assert (right / "dagster.yaml").exists(), "Dagster takes no home that is not there"
     assert not list(tmp_path.glob("data*/highlights"))
 
 

@@ -14,13 +14,17 @@ import dagster as dg
 import pytest
 
 from ncaa_assets.archive import watch
+from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.lease import Holder, _process, _this_host
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.definitions import build_defs
 from ncaa_assets.runs import killed as killed_runs
+from ncaa_assets.runs.execute import job_origin
+from ncaa_assets.runs.instance import open_instance
 from ncaa_assets.runs.killed import KilledRun, mark_killed
-from ncaa_assets.runs.names import ALERTS_TAG
+from ncaa_assets.runs.names import ALERTED_TAG, ARCHIVE_TAG, JOB_NAME
 from ncaa_assets_tests.archives import archive_in, lease_of
-from ncaa_assets_tests.days import DAY
+from ncaa_assets_tests.days import DAY, KEY, settings_for
 
 DagsterRunStatus = dg.DagsterRunStatus
 MakeRun = Callable[..., dg.DagsterRun]
@@ -38,12 +42,13 @@ def make_run(instance: dg.DagsterInstance) -> Iterator[MakeRun]:
     """Creates runs of the daily job in the state that a test names, and deletes them afterwards."""
     made: list[str] = []
 
-    def make(status: DagsterRunStatus, *, day: str = DAY, checks_alone: bool = False) -> dg.DagsterRun:
+    def make(status: DagsterRunStatus, *, day: str = DAY, checks_alone: bool = False, **tags: str) -> dg.DagsterRun:
         checks = frozenset({dg.AssetCheckKey(dg.AssetKey("videos"), "copies_are_stored")})
         run = dg.DagsterRun(
             job_name="daily_backup",
             run_id=str(uuid4()),
-            tags={"dagster/partition": day},
+            tags={"dagster/partition": day, **{f"ncaa_assets/{name}": value for name, value in tags.items()}},
+            remote_job_origin=job_origin(),
             # The UI launches checks without their assets in this way.
             asset_selection=frozenset() if checks_alone else None,
             asset_check_selection=checks if checks_alone else None,
@@ -113,7 +118,7 @@ def test_a_run_whose_process_died_with_its_lease_is_marked_at_once_and_the_day_i
     assert status_of(instance, run) == DagsterRunStatus.FAILURE
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
-    assert found.tags[ALERTS_TAG] == "a test"
+    assert found.tags[ALERTED_TAG] == run.run_id, "no sensor repeats it"
     last = instance.all_logs(run.run_id)[-1].dagster_event
     assert last is not None
     assert last.message == killed.sentence, "the UI shows it"
@@ -311,6 +316,43 @@ def test_of_one_day_only_its_own_runs_are_looked_at(
     make_run(DagsterRunStatus.STARTED, day="2025-03-08")
     assert mark_killed(instance, archive_in(store), day=DAY, alerts_by="a test") == []
     assert len(mark_killed(instance, archive_in(store), day="2025-03-08", alerts_by="a test")) == 1
+
+
+def test_of_a_home_that_two_archives_share_each_looks_at_its_own_runs(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one's run holds its lease in the other archive, and a long encode says nothing for minutes."""
+    monkeypatch.setattr("ncaa_assets.runs.killed._SILENT_AFTER", timedelta(0))
+    archive = archive_in(store)
+    make_run(DagsterRunStatus.STARTED, archive="/another/archive/")
+    assert mark_killed(instance, archive, alerts_by="a test") == []
+    own = make_run(DagsterRunStatus.STARTED, archive=archive.place)
+    assert [killed.run_id for killed in mark_killed(instance, archive, alerts_by="a test")] == [own.run_id]
+
+
+def test_a_lease_shows_a_run_to_be_of_the_archive_whatever_its_tag_says(
+    instance: dg.DagsterInstance, make_run: MakeRun, store: LocalStore, dead: int
+) -> None:
+    """The tag was copied from another archive's run, or a container sees the folder under another path."""
+    run = make_run(DagsterRunStatus.STARTED, archive="/another/archive/")
+    leave_lease(store, run, pid=dead)
+    assert [killed.run_id for killed in mark_killed(instance, archive_in(store), alerts_by="a test")] == [run.run_id]
+
+
+@pytest.mark.parametrize("copied", [{}, {ARCHIVE_TAG: "/another/archive/"}], ids=["new", "repeats another archive's"])
+def test_a_run_of_the_ui_says_of_which_archive_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: dict[str, str]
+) -> None:
+    """A copy of an hour says nothing meanwhile, and `catch-up` of another archive took the run for killed."""
+    monkeypatch.setenv("RAPIDAPI_KEY", KEY)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    settings = settings_for("http://not-asked.invalid/", retry_count=0)
+    with open_instance(tmp_path / "home") as instance:
+        job = build_defs(settings).resolve_job_def(JOB_NAME)
+        ended = job.execute_in_process(partition_key=DAY, instance=instance, tags=copied, raise_on_error=False)
+        run = instance.get_run_by_id(ended.run_id)
+    assert run is not None
+    assert run.tags[ARCHIVE_TAG] == Archive.open(settings).place
 
 
 def test_looking_makes_no_archive(instance: dg.DagsterInstance, tmp_path: Path) -> None:

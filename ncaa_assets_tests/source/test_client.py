@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -372,8 +373,8 @@ def test_what_passes_is_asked_again(server: ScriptedServer, broken: Reply, caplo
     assert answer.complete
     assert [asked.query["offset"] for asked in server.asked] == ["0", "1", "1", "1"]
     assert [text.split(" failed")[0] for text in caplog.messages] == [
-        f"highlights of {DAY} from 1: attempt 1 of 4",
-        f"highlights of {DAY} from 1: attempt 2 of 4",
+        f"basketball highlights of {DAY} after the first 1: attempt 1 of 4",
+        f"basketball highlights of {DAY} after the first 1: attempt 2 of 4",
     ]
 
 
@@ -531,12 +532,17 @@ def test_a_server_that_is_silent_is_said_so(server: ScriptedServer, monkeypatch:
     assert server.times(PATH) == 2
 
 
-def test_a_host_that_is_not_there_is_said_so() -> None:
+def test_a_host_that_is_not_there_is_said_so(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    with pytest.raises(SourceError, match=rf"127\.0\.0\.1:{port} cannot be reached .*; check API_URL and the network"):
-        api(f"http://127.0.0.1:{port}{PATH}", retry=RetryPolicy(1, 0)).fetch_day(DAY, MODULE)
+    there = api(f"http://127.0.0.1:{port}{PATH}", retry=RetryPolicy(1, 0))
+    with pytest.raises(SourceError, match=rf":{port} cannot be reached .*online\? If it is, check API_URL$"):
+        there.fetch_day(DAY, MODULE)
+    assert "attempt 1 failed (its host cannot be reached); trying" in caplog.text
+    by_the_key = replace(there, door=replace(there.door, named_by=()))
+    with pytest.raises(SourceError, match=r"cannot be reached .*: is this computer online\?$"):
+        by_the_key.fetch_day(DAY, MODULE)
 
 
 def test_a_certificate_that_cannot_be_trusted_is_said_so_at_once(server: ScriptedServer) -> None:

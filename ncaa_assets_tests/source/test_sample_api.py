@@ -1,23 +1,27 @@
 """The stand-in for the API behaves as the real one is known to, and its clips are real videos."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from ncaa_assets.failures import EncodeFailed, SourceError
+from ncaa_assets.failures import EncodeFailed, SettingsError, SourceError
 from ncaa_assets.media.isobmff import BoxReader, Movie
 from ncaa_assets.record.models import Highlight
 from ncaa_assets.retry import RetryPolicy
+from ncaa_assets.settings import Settings
+from ncaa_assets.source import open as source_open
 from ncaa_assets.source.client import HighlightsApi
 from ncaa_assets.source.doors import MODULES, US_MODULES, Door
 from ncaa_assets.source.sample_api import SAMPLE_KEY, SampleServer, serve_sample
 from ncaa_assets.source.sample_api.clips import make_clip
-from ncaa_assets.source.sample_api.records import highlights, matches
+from ncaa_assets.source.sample_api.records import DAY_OF_PAGES, highlights, matches
 
 SATURDAY = date(2025, 3, 8)
 DAYS = [SATURDAY + timedelta(days=number) for number in range(30)]
@@ -419,3 +423,44 @@ def test_the_listing_is_json_with_its_length(sample: SampleServer) -> None:
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert int(answer.headers["Content-Length"]) == len(answer.content)
     assert json.loads(answer.content)["data"]
+
+
+def test_all_clips_of_one_day_lead_to_web_pages_and_those_of_no_other_day() -> None:
+    for module in ("basketball", "nba"):
+        of_pages = [urlsplit(one["url"]).path for one in highlights(module, DAY_OF_PAGES, "http://sample")]
+        assert len(of_pages) > 5
+        assert set(of_pages) == {"/watch"}
+        for days in (-1, 1):
+            other = highlights(module, DAY_OF_PAGES + timedelta(days=days), "http://sample")
+            assert sum("/watch" in one["url"] for one in other) <= 2
+
+
+def test_clips_are_kept_no_longer_than_they_are_served(tmp_path: Path) -> None:
+    with serve_sample(tmp_path / "archive") as running:
+        url = highlights("basketball", SATURDAY, running.base_url)[1]["url"]
+        assert requests.get(url, timeout=60).headers["Content-Type"] == "video/mp4"
+        kept = running.folder
+        assert len(list(kept.iterdir())) == 1
+    assert not kept.exists()
+    assert not (tmp_path / "archive").exists()
+
+
+def test_a_sample_that_is_large_enough_is_said_to_be_and_can_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_open, "MOST_SAMPLE", 5_000)
+    archive = Path("data-sample")
+    (archive / "videos").mkdir(parents=True)
+    (archive / "videos" / "1.mp4").write_bytes(bytes(4_000))
+    (archive / "videos" / "2.mp4").hardlink_to(archive / "videos" / "1.mp4")  # one file
+    settings = Settings.from_environment()
+    with source_open.open_source(settings):
+        pass
+    (archive / "videos" / "3.mp4").write_bytes(bytes(2_000))
+    with (
+        pytest.raises(SettingsError, match=r"has 6.0 kB of made-up data") as refused,
+        source_open.open_source(settings),
+    ):
+        pass
+    command = str(refused.value).split("`")[1]
+    assert command == "rm -rf data-sample"
+    subprocess.run(["bash", "-c", command], check=True)
+    assert not archive.exists()

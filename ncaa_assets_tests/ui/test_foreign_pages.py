@@ -51,7 +51,7 @@ class Target:
         backfills = ask(self.base, "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }")
         return (
             list(runs(self.base)) == [self.run_id]
-            and [len(node["assetMaterializations"]) for node in nodes] == [1] * 4
+            and [len(node["assetMaterializations"]) for node in nodes] == [1] * 5
             and backfills["partitionBackfillsOrError"]["results"] == []
         )
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.days import KEY
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH
-from ncaa_assets_tests.loopback.running_ui import ask, free_port, launch, start_ui, until_it_answers
+from ncaa_assets_tests.loopback.running_ui import ask, free_port, launch, listens, start_ui, until_it_answers
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,11 +90,6 @@ def until(what: str, there: Callable[[], object], seconds: float = 60) -> None:
     while not there():
         assert time.monotonic() < deadline, f"{what} never came about"
         time.sleep(0.05)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -240,7 +234,7 @@ def test_on_ecs_the_web_server_stands_alone_beside_a_code_server(tmp_path: Path,
             process, base = start_ui(tmp_path, environment, "--only-web", "workspace.yaml", "--host", "127.0.0.1")
             try:
                 until_it_answers(base, process, tmp_path / "ui.log")
-                until("the assets", lambda: len(ask(base, "{ assetNodes { id } }")["assetNodes"]) == 4)
+                until("the assets", lambda: len(ask(base, "{ assetNodes { id } }")["assetNodes"]) == 5)
                 children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
                 assert children == "", "neither a daemon nor a code server of its own"
             finally:

@@ -1,4 +1,4 @@
-"""What each path of Dagster's own application leads to."""
+"""What each path of Dagster's own application leads to, and of the gallery beside it."""
 
 import re
 from typing import Any
@@ -7,6 +7,8 @@ import pytest
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.ui import gallery
 from ncaa_assets.ui.guard import Kind
 from ncaa_assets.ui.web import kinds
 
@@ -67,3 +69,13 @@ def test_an_odd_spelling_of_a_path_is_what_the_application_takes_it_for(routes: 
     assert re.match(graphql.path_regex, "/graphql\n")
     assert kind(routes, "/graphql\n") is Kind.GRAPHQL
     assert kind(routes, "/server_info\n") is Kind.ENDPOINT
+
+
+def test_the_gallerys_pages_are_pages_and_dagsters_paths_stay_what_they_are(
+    routes: list[BaseRoute], store: LocalStore
+) -> None:
+    both = [*gallery.routes(lambda: store), *routes]
+    for path in ("/gallery", "/gallery/index.html", "/videos/2025-03-09/1.mp4", "/processed_videos/2025-03-09/1.jpg"):
+        assert kind(both, path) is Kind.PAGE
+        assert kind(both, path, "POST") is Kind.ENDPOINT
+    assert not any(kind(gallery.routes(lambda: store), path) is Kind.PAGE for path in ("/assets/videos", "/runs", "/"))

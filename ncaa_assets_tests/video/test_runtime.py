@@ -15,7 +15,7 @@ import pytest
 
 from ncaa_assets.child import Bounds, run
 from ncaa_assets.video import runtime
-from ncaa_assets.video.pages import _LACKS_RUNTIME, _MOST_MEMORY
+from ncaa_assets.video.pages import _LACKS_RUNTIME, _MOST_MEMORY, _verdict
 from ncaa_assets_tests.days import KEY
 
 T = TypeVar("T")
@@ -207,5 +207,9 @@ def test_a_page_that_needs_a_runtime_says_so(path: str | None, error: str, kind:
     assert verdict["kind"] == kind
     assert says in verdict["reason"]
     if kind == "runtime":
-        assert "make install EXTRAS=pages" in verdict["reason"]
         assert error in verdict["reason"]
+
+
+def test_the_reason_of_a_page_without_a_video_has_no_address() -> None:
+    error = ValueError("ERROR: [generic] x: Unsupported URL: https://media.example/watch?v=1")
+    assert _verdict([error], []).reason == "yt-dlp finds no video in its page ([generic] x: Unsupported URL)"

@@ -39,6 +39,13 @@ mock_provider "aws" {
     override_during = plan
     defaults        = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/rows" }
   }
+  mock_resource "aws_ecr_repository" {
+    override_during = plan
+    defaults = {
+      arn            = "arn:aws:ecr:us-east-1:123456789012:repository/ncaa-assets"
+      repository_url = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ncaa-assets"
+    }
+  }
   mock_resource "aws_ecs_cluster" {
     override_during = plan
     defaults        = { arn = "arn:aws:ecs:us-east-1:123456789012:cluster/ncaa-assets" }
@@ -142,6 +149,22 @@ run "always_on" {
   }
 }
 
+run "an_image_for_another_processor_has_another_tag" {
+  command = plan
+
+  variables {
+    cpu_architecture = "ARM64"
+  }
+
+  assert {
+    condition = (
+      strcontains(output.push_command, "TAG=$(git rev-parse --short HEAD)-arm64 ") &&
+      strcontains(output.push_command, "docker build --platform linux/arm64 ")
+    )
+    error_message = "An image that the registry has for one processor must not be taken for that of the other."
+  }
+}
+
 run "not_always_on" {
   command = plan
 
@@ -229,7 +252,7 @@ run "the_archive_is_kept" {
     condition = tomap({
       for rule in aws_s3_bucket_lifecycle_configuration.archive.rule : rule.filter[0].prefix => rule.noncurrent_version_expiration[0].noncurrent_days
       if length(rule.noncurrent_version_expiration) > 0
-    }) == tomap({ "dagster-logs/" = 1, ".leases/" = 1, ".doctor/" = 1, ".tmp/" = 1, "processed_videos/.ledger/" = 30 })
+    }) == tomap({ "dagster-logs/" = 1, ".leases/" = 1, ".quota/" = 1, ".doctor/" = 1, ".tmp/" = 1, "gallery/" = 3, "processed_videos/.ledger/" = 30 })
     error_message = "Only what is rewritten all the time may lose its earlier versions."
   }
 }

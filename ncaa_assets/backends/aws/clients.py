@@ -1,4 +1,5 @@
-"""The boto3 clients that the backend uses, one function for each service, and the one secret that it reads.
+"""The boto3 clients that the backend uses, one function for each service, the one secret that it reads, and where AWS's
+console is.
 
 boto3 itself finds credentials, region and endpoints (environment, profile, task role)."""
 
@@ -14,10 +15,19 @@ from ncaa_assets.retry import RetryPolicy
 from ncaa_assets.settings import check_key
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_mediaconvert import MediaConvertClient
     from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
+
+# Where AWS's console is, by partition.
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-eusc": "console.amazonaws-eusc.eu",
+}
 
 
 def retries(policy: RetryPolicy) -> Config:
@@ -76,3 +86,8 @@ def read_secret(secret_id: str) -> str:
     except ValueError as error:
         raise SettingsError(f"the key in the secret {secret_id} {error}") from None
     return key.strip()
+
+
+def console(client: "BaseClient") -> str:
+    """The address of AWS's console for a client's region and partition."""
+    return f"https://{client.meta.region_name}.{_CONSOLES.get(client.meta.partition, _CONSOLES['aws'])}"

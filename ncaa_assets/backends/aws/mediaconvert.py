@@ -22,6 +22,7 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ncaa_assets.backends.aws.boto import code_of, is_passing, sentence
+from ncaa_assets.backends.aws.clients import console
 from ncaa_assets.backends.aws.minutes import reserve
 from ncaa_assets.backends.aws.prices import ENCODED_MINUTE
 from ncaa_assets.backends.aws.s3 import S3Store
@@ -57,14 +58,6 @@ _ARCHIVE = "ncaa_assets_archive"
 _LONGEST_METADATA = 256  # characters of a value in a job's metadata
 
 _ENDED_BADLY = ("ERROR", "CANCELED")
-
-# Where AWS's console is, by partition.
-_CONSOLES = {
-    "aws": "console.aws.amazon.com",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-eusc": "console.amazonaws-eusc.eu",
-}
 
 # The settings of earlier versions of this project. What was paid for with them is not paid for again.
 _EARLIER_SETTINGS = ("7bc36a8445ab2c92",)
@@ -187,9 +180,8 @@ class MediaConvertTranscoder(Transcoder):
 
     def job_url(self, job_id: str) -> str:
         """The address of the job's page in AWS's console."""
-        region, partition = self._client.meta.region_name, self._client.meta.partition
-        console = _CONSOLES.get(partition, _CONSOLES["aws"])
-        return f"https://{region}.{console}/mediaconvert/home?region={region}#/jobs/summary/{job_id}"
+        region = self._client.meta.region_name
+        return f"{console(self._client)}/mediaconvert/home?region={region}#/jobs/summary/{job_id}"
 
     # ---- Submitting jobs ---------------------------------------------------------------------------------------------
 

@@ -19,16 +19,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from ncaa_assets.backends.aws.boto import AWS, Service, code_of, explained, was_sent_again
+from ncaa_assets.backends.aws.clients import console
 from ncaa_assets.failures import ObjectMissing, SettingsError, StoreBusy, StoreError, WriteConflict, one_line
-from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload
+from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Upload, Version
 from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -66,6 +69,8 @@ class S3Store(ObjectStore):
     # Below processed_videos/ MediaConvert has uploads of its own, also while nobody holds the day: those must live.
     _swept: tuple[str, ...] = ("videos",)
     _service: Service = AWS
+    # Versions whose time says when the bytes were last put there, and not from when on they counted.
+    _beginning_unknown: frozenset[str] = frozenset()
 
     def __init__(
         self, client: "S3Client", bucket: str, prefix: str = "", *, retry: RetryPolicy = RetryPolicy()
@@ -85,7 +90,7 @@ class S3Store(ObjectStore):
         answer = self._get(key)
         try:
             return answer["Body"].read(), answer["ETag"]
-        except _BROKEN as error:
+        except BROKEN as error:
             # botocore asks again for an answer that never began, not for one that broke off.
             raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
 
@@ -97,8 +102,9 @@ class S3Store(ObjectStore):
         content_type: str = "application/json",
         expect: str | Expect = Expect.ANYTHING,
         keep_replaced: bool = True,
+        durable: bool = True,
     ) -> str:
-        del keep_replaced  # the bucket keeps every version until its lifecycle ends it
+        del keep_replaced, durable  # the bucket keeps every version until its lifecycle ends it, and all that it took
         name, digest = self._name(key), sha256_of(data)
         with self._errors(key):
             if expect is not Expect.NOTHING and not key.startswith("."):
@@ -131,7 +137,7 @@ class S3Store(ObjectStore):
             body = self._get(key)["Body"]
             try:
                 yield cast("BinaryIO", body)
-            except _BROKEN as error:
+            except BROKEN as error:
                 raise StoreError(f"reading {self.uri(key)} broke off ({one_line(error)}); run it again") from error
             finally:
                 body.close()
@@ -154,7 +160,7 @@ class S3Store(ObjectStore):
                 answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key), Range=wanted)
                 with closing(answer["Body"]) as body:
                     return body.read()
-            except _BROKEN as error:  # botocore asks again for an answer that never began, not for one that broke off
+            except BROKEN as error:  # botocore asks again for an answer that never began, not for one that broke off
                 raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
 
     def info(self, key: str) -> ObjectInfo | None:
@@ -169,10 +175,11 @@ class S3Store(ObjectStore):
             return None
         return base64.b64decode(stored.sha256).hex()
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, *, below: bool = True) -> Iterator[ObjectInfo]:
         with self._errors(prefix):
-            pages = self._client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
+            pages, whole = self._client.get_paginator("list_objects_v2").paginate, self._prefix + prefix
+            listing = pages(Bucket=self.bucket, Prefix=whole)
+            for page in listing if below else pages(Bucket=self.bucket, Prefix=whole, Delimiter="/"):
                 for entry in page.get("Contents", []):
                     key = entry["Key"].removeprefix(self._prefix)
                     if not any(part.startswith(".") for part in key.split("/")) and self._is_there(entry):
@@ -182,6 +189,40 @@ class S3Store(ObjectStore):
                         f"{self._service.name} broke off a listing of {self.uri(prefix)} without a word on how it goes "
                         "on; run it again, and if it stays so, take another store"
                     )
+
+    def versions(self, prefix: str) -> Iterator[Version]:
+        """As the bucket has kept them; a document that was deleted meanwhile is there no more from then on."""
+        by_key: dict[str, list[tuple[datetime, bool, str | None]]] = {}
+        with self._errors(prefix):
+            pages = self._client.get_paginator("list_object_versions")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
+                for entry in page.get("Versions", []):
+                    if entry["Key"].endswith(".json"):
+                        kept = by_key.setdefault(entry["Key"], [])
+                        kept.append((entry["LastModified"], entry["IsLatest"], entry["VersionId"]))
+                for mark in page.get("DeleteMarkers", []):
+                    if mark["Key"].endswith(".json"):
+                        by_key.setdefault(mark["Key"], []).append((mark["LastModified"], mark["IsLatest"], None))
+        for name, found in sorted(by_key.items()):
+            key = name.removeprefix(self._prefix)
+            if any(part.startswith(".") for part in key.split("/")):
+                continue
+            # S3 lists the newest first, and its times have whole seconds.
+            found.reverse()
+            found.sort(key=lambda entry: entry[:2])
+            ends: list[datetime | None] = [*(time for time, *_ in found[1:]), None]
+            for (since, _, version), until in zip(found, ends, strict=True):
+                if version is not None:
+                    begins = None if version in self._beginning_unknown else since
+                    yield Version(key, begins, until, partial(self._read_version, key, version))
+
+    def _read_version(self, key: str, version: str) -> bytes:
+        with self._errors(key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key), VersionId=version)
+            try:
+                return answer["Body"].read()
+            except BROKEN as error:
+                raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
         name = self._name(key)
@@ -246,6 +287,11 @@ class S3Store(ObjectStore):
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._prefix}{key}"
 
+    def page(self, key: str) -> str | None:
+        """The object's page in AWS's console, which asks for a login and then opens the object."""
+        query = urlencode({"region": self._client.meta.region_name, "prefix": self._prefix + key})
+        return f"{console(self._client)}/s3/object/{self.bucket}?{query}"
+
     def _name(self, key: str) -> str:
         """The object's full key. Keys are made by this program, never by a stranger; one that leaves the prefix is a
         defect."""
@@ -259,7 +305,18 @@ class S3Store(ObjectStore):
         except ClientError as error:
             if code_of(error) in MISSING:
                 raise ObjectMissing(f"there is no {self.uri(key)}") from error
+            if code_of(error) == "InvalidObjectState":
+                raise StoreError(self._frozen(key)) from error
             raise
+
+    def _frozen(self, key: str) -> str:
+        name = self._name(key)
+        kind = self._client.head_object(Bucket=self.bucket, Key=name).get("StorageClass", "an archive of S3's")
+        return (
+            f"{self.uri(key)} is in the storage class {kind} and must be thawed first, which takes hours: run `aws "
+            f"s3api restore-object --bucket {self.bucket} --key {name} --restore-request Days=7`, and once that is "
+            "done the same command again"
+        )
 
     def _is_there(self, entry: "ObjectTypeDef") -> bool:
         """Whether what is listed is an object of the archive."""
@@ -594,7 +651,7 @@ class _Ranges(_Anywhere):
 
 
 # What botocore and urllib3 raise when an answer breaks off while its body is read.
-_BROKEN = (HTTPClientError, BotoCoreError, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
+BROKEN = (HTTPClientError, BotoCoreError, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
 
 
 def condition_of(expect: str | Expect) -> dict[str, Any]:

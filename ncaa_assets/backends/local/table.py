@@ -12,6 +12,7 @@ from typing import Self
 
 import filelock
 
+from ncaa_assets import advice
 from ncaa_assets.backends.local.store import explain
 from ncaa_assets.failures import TableUnusable
 from ncaa_assets.ports import HighlightTable, MergeRow
@@ -51,6 +52,9 @@ _LATER_COLUMNS = {
     "game_state": "TEXT",
     "score": "TEXT",
     "venue": "TEXT",
+    "copy_key": "TEXT",
+    "output_key": "TEXT",
+    "poster_key": "TEXT",
 }
 
 
@@ -123,11 +127,11 @@ class SqliteTable(HighlightTable):
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         return type(self), (self.path,)
 
-    # What to do about a file that is no table, as the end of a sentence.
-    _remake = (
-        "then back up the archive's days once more (`ncaa-assets backup --from FIRST --to LAST`), which makes the rows "
-        "again from the JSON"
-    )
+    @property
+    def _remake(self) -> str:
+        """What to do about a file that is no table, as the end of a sentence."""
+        command = advice.command("backup", "--from", "FIRST", "--to", "LAST")
+        return f"then back up the archive's days once more (`{command}`), which makes the rows again from the JSON"
 
     def merge(self, rows: Iterable[Row], merge: MergeRow) -> int:
         with self._transaction() as connection:

@@ -3,6 +3,7 @@ for what the store lacks."""
 
 from collections.abc import Iterator
 
+from ncaa_assets import advice
 from ncaa_assets.backends.s3.store import CompatibleStore
 from ncaa_assets.checkup import Line, Mark
 from ncaa_assets.ports import ObjectStore
@@ -36,4 +37,4 @@ def examine_store(store: ObjectStore) -> Iterator[Line]:
     yield Line(Mark.OK, "store", text + lacking, evidence)
     if not found.verifies:
         text = "it stores what does not have the MD5 that it was sent with: damage shows only when the object is read"
-        yield Line(Mark.WARN, "store", f"{text}; run `ncaa-assets verify --deep` now and then", evidence)
+        yield Line(Mark.WARN, "store", f"{text}; run `{advice.command('verify', '--deep')}` now and then", evidence)

@@ -1,5 +1,5 @@
-"""The rows of an archive whose store is elsewhere: a SQLite file of this machine, which knows from which version of
-each day's document its rows were made. `archive/row_view.py` keeps it up with the store."""
+"""The rows of an archive whose store is elsewhere: a SQLite file of this machine, which knows from which versions of
+each day's documents its rows were made. `archive/row_view.py` keeps it up with the store."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class RowsFile(SqliteTable):
     _remake = "then run the same command again, which makes the rows again from the JSON"
 
     def made_from(self) -> dict[str, str]:
-        """The days whose rows are in the file, each with the version of the document that they were made from."""
+        """The days whose rows are in the file, each with the versions of the documents that they were made from."""
         if not self.path.exists():
             return {}  # whoever only looks makes no file
         with self._reading() as connection:
@@ -26,7 +26,7 @@ class RowsFile(SqliteTable):
             return {str(day): str(version) for day, version in connection.execute("SELECT * FROM made_from").fetchall()}
 
     def merge_day(self, day: str, version: str, rows: Iterable[Row], merge: MergeRow) -> None:
-        """Merges the rows of a day's document, and remembers its version, in one transaction."""
+        """Merges the rows of a day's documents, and remembers their versions, in one transaction."""
         with self._transaction() as connection:
             self._merge(connection, rows, merge)
             self._remember(connection, day, version)

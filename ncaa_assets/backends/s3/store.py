@@ -15,6 +15,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,10 +24,10 @@ from botocore.exceptions import ClientError
 
 from ncaa_assets.backends.aws.boto import Service, code_of, was_sent_again
 from ncaa_assets.backends.aws.s3 import CONFLICT, MISSING, Head, S3Store, condition_of, sha256_of
-from ncaa_assets.backends.local.store import MOMENT, STAMP, time_of
+from ncaa_assets.backends.local.store import MOMENT, STAMP, time_of, versions_of
 from ncaa_assets.backends.s3.abilities import Abilities, find_abilities
 from ncaa_assets.failures import ObjectMissing, SettingsError, StoreError, WriteConflict
-from ncaa_assets.ports import Expect, ObjectInfo
+from ncaa_assets.ports import Expect, ObjectInfo, ObjectStore, Version, bytes_of
 from ncaa_assets.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class CompatibleStore(S3Store):
 
     _swept = ("videos", "processed_videos")  # ffmpeg's outputs are uploads of the run that holds the day
 
+    # That of a bucket without versions: what it replaced is in .history/, and where nothing is, it is the first.
+    _beginning_unknown = frozenset({"null"})
+
     def __init__(
         self, client: "S3Client", bucket: str, prefix: str = "", *, host: str, retry: RetryPolicy = RetryPolicy()
     ) -> None:
@@ -50,6 +54,9 @@ class CompatibleStore(S3Store):
         self._service = Service.store_at(host)
         self._found: Abilities | None = None
         self._finding = threading.Lock()
+
+    def page(self, key: str) -> None:
+        """None: there is no page that all such stores have."""
 
     @property
     def place(self) -> str:
@@ -95,10 +102,13 @@ class CompatibleStore(S3Store):
         content_type: str = "application/json",
         expect: str | Expect = Expect.ANYTHING,
         keep_replaced: bool = True,
+        durable: bool = True,
     ) -> str:
         if keep_replaced and expect is not Expect.NOTHING and not key.startswith("."):
             self._keep_history(key, data, expect)
-        return super().write(key, data, content_type=content_type, expect=expect, keep_replaced=keep_replaced)
+        return super().write(
+            key, data, content_type=content_type, expect=expect, keep_replaced=keep_replaced, durable=durable
+        )
 
     def delete(self, key: str, *, expect: str | Expect = Expect.ANYTHING) -> None:
         if isinstance(expect, Expect) or self.check().deletes_conditionally:
@@ -122,6 +132,32 @@ class CompatibleStore(S3Store):
     def checksum(self, key: str) -> str | None:
         del key  # the sha256 that is kept is ours, not the store's
         return None
+
+    def versions(self, prefix: str) -> Iterator[Version]:
+        """From `.history/`, where the bucket keeps no versions itself."""
+        folder, history = f"{self._prefix}.history/", dict[str, list[str]]()
+        with self._errors(prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            stem = prefix.removesuffix(".json")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=f"{folder}{stem}"):
+                for entry in page.get("Contents", []):
+                    path = PurePosixPath(entry["Key"].removeprefix(folder))
+                    if time_of(path) is not None and (key := f"{path.parent}.json").startswith(prefix):
+                        history.setdefault(key, []).append(entry["Key"].removeprefix(self._prefix))
+        if not history:
+            try:
+                yield from super().versions(prefix)
+            except StoreError as error:
+                if not isinstance(error.__cause__, ClientError):
+                    raise
+                yield from ObjectStore.versions(self, prefix)  # it knows no versions
+            return
+        there = {info.key for info in self.list(prefix) if info.key.endswith(".json")}
+        for key in sorted({*there, *history}):
+            replaced = [
+                (time_of(PurePosixPath(one)), partial(bytes_of, self, one)) for one in sorted(history.get(key, []))
+            ]
+            yield from versions_of(key, replaced, partial(bytes_of, self, key) if key in there else None)
 
     def copy(self, source: str, target: str) -> ObjectInfo:
         if self.info(source) is None:

@@ -7,6 +7,7 @@ import dagster as dg
 from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.day.rows import write_rows
 from ncaa_assets.defs.assets.shell import Done, materialized
+from ncaa_assets.defs.metadata import columns_of_rows
 from ncaa_assets.defs.resources import Day
 from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.record.rows import Row
@@ -15,16 +16,17 @@ from ncaa_assets.text import plural
 
 @dg.asset(
     kinds={"table"},
+    metadata={"dagster/column_schema": columns_of_rows()},
     code_version="1",
+    config_schema={},  # refuses any; Dagster would take whatever a person writes, and nobody would read it
     output_required=False,
     io_manager_key="rows",
 )
 def backup_rows(highlights: HighlightsDay, day: dg.ResourceParam[Day]) -> Iterator[dg.MaterializeResult[list[Row]]]:
     """One row for each of the day's highlights, found by id or by game day.
 
-    A row has the record's own fields and these: `game_date`, `days`, `fetch_date`, `first_seen`, `last_seen`,
-    `removed_upstream`, `removed_from`, `content_hash`. A clip that two days list has one row: it belongs to the
-    earlier day and names both. Only rows that changed are written.
+    A row has the record's own fields, what is known of its game, and when it was listed. A clip that two days list has
+    one row: it belongs to the earlier day and names both. Only rows that changed are written.
     """
 
     def step(held: HeldDay) -> Done[list[Row]]:

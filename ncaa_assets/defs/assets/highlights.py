@@ -14,7 +14,7 @@ from ncaa_assets.defs.resources import Day
 from ncaa_assets.ports import Source
 from ncaa_assets.record.matches import context_of
 from ncaa_assets.record.models import HighlightsDay, content_hash
-from ncaa_assets.runs.outcome import NOT_WHOLE, REQUESTS_LEFT
+from ncaa_assets.runs.outcome import NOT_WHOLE
 from ncaa_assets.source.season import day_with_games
 from ncaa_assets.text import plural
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 @dg.asset(
     kinds={"json"},
     code_version="1",
+    config_schema={},  # refuses any; Dagster would take whatever a person writes, and nobody would read it
     output_required=False,
     io_manager_key="documents",
 )
@@ -41,8 +42,6 @@ def highlights(
     days."""
 
     def step(held: HeldDay) -> Done[HighlightsDay]:
-        if held.archive.settings.uses_sample:
-            log.warning("SAMPLE: made-up data from the sample API; set RAPIDAPI_KEY to back up real games")
         fetched = fetch(held, source)
         return Done(fetched.document, _metadata(fetched), _version(fetched.document))
 
@@ -77,7 +76,7 @@ def _metadata(fetched: Fetched) -> dict[str, Any]:
     if answer.quota_limit is not None:
         metadata["api_requests_a_day"] = answer.quota_limit
     if fetched.requests_left is not None:
-        metadata[REQUESTS_LEFT] = fetched.requests_left
+        metadata["api_requests_left_today"] = fetched.requests_left
     if answer.gaps:
         metadata[NOT_WHOLE] = "; ".join(answer.gaps)
     for name, sentences in (("notes", fetched.notes), ("problems", answer.problems)):

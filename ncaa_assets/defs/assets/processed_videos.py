@@ -9,10 +9,11 @@ from pydantic import Field
 from ncaa_assets.archive.archive import HeldDay
 from ncaa_assets.day.encode import Encoded, encode
 from ncaa_assets.defs.assets.shell import Done, materialized
-from ncaa_assets.defs.metadata import Markdown, link, picture, table
+from ncaa_assets.defs.metadata import Markdown, Table, file_name, link, picture, table
 from ncaa_assets.defs.resources import Day
+from ncaa_assets.failures import StoreError
 from ncaa_assets.ports import ObjectStore, Transcoder
-from ncaa_assets.record.models import ProcessedDay, ProcessedVideo, VideosDay
+from ncaa_assets.record.models import HighlightsDay, ProcessedDay, ProcessedVideo, VideosDay
 from ncaa_assets.runs.outcome import LEFT_TO_DO
 from ncaa_assets.text import plural, size
 
@@ -46,13 +47,21 @@ def processed_videos(
 
     def step(held: HeldDay) -> Done[ProcessedDay]:
         done = encode(held, videos, transcoder, force=config.force)
-        return Done(done.manifest, _metadata(done, held.archive.store))
+        return Done(done.manifest, _metadata(done, _listing(held), held.archive.store))
 
     yield from materialized(day, step)
 
 
-def _metadata(done: Encoded, store: ObjectStore) -> dict[str, Any]:
-    manifest, encoded = done.manifest, done.encoded
+def _listing(held: HeldDay) -> HighlightsDay:
+    """The day's listing, for the order of what is shown; an empty one where it cannot be read."""
+    try:
+        return held.archive.load(HighlightsDay, held.day)
+    except StoreError:
+        return HighlightsDay(date=held.day)
+
+
+def _metadata(done: Encoded, highlights: HighlightsDay, store: ObjectStore) -> dict[str, Any]:
+    manifest, encoded, outputs = done.manifest, done.encoded, highlights.in_order(done.manifest.videos)
     minutes = sum(video.duration_seconds or 0.0 for video in encoded) / 60
     metadata: dict[str, Any] = {
         "summary": _summary(done),
@@ -62,15 +71,14 @@ def _metadata(done: Encoded, store: ObjectStore) -> dict[str, Any]:
         "encode_seconds": round(done.seconds, 3),
         "total_bytes": sum(video.bytes for video in manifest.videos),
         LEFT_TO_DO: done.waiting + done.to_copy,
-        "outputs": _outputs(manifest.videos),
-        "folder": store.uri(f"{ProcessedDay.asset}/{manifest.date}"),
+        "outputs": _outputs(outputs, store),
     }
     if manifest.not_encoded:
         metadata["not_encoded"] = table(
             ["file", "title", "why"],
-            [[entry.source_key.rpartition("/")[2], entry.title, entry.reason] for entry in manifest.not_encoded],
+            [[file_name(store, entry.source_key), entry.title, entry.reason] for entry in manifest.not_encoded],
         )
-    shown = next((video for video in manifest.videos if store.has(video.poster.key, video.poster.bytes)), None)
+    shown = next((video for video in outputs if store.has(video.poster.key, video.poster.bytes)), None)
     if shown is not None and shown.poster.bytes <= _MOST_PICTURE_BYTES:
         with store.download(shown.poster.key) as file:
             metadata["poster"] = picture(file.read(), shown.title or shown.id)
@@ -95,12 +103,12 @@ def _summary(done: Encoded) -> str:
     return summary
 
 
-def _outputs(videos: list[ProcessedVideo]) -> Markdown:
+def _outputs(videos: list[ProcessedVideo], store: ObjectStore) -> Table | Markdown:
     return table(
         ["file", "title", "size", "seconds", "picture", "encoder"],
         [
             [
-                video.key.rpartition("/")[2],
+                file_name(store, video.key),
                 video.title,
                 size(video.bytes),
                 f"{video.duration_seconds:.1f}" if video.duration_seconds else "",

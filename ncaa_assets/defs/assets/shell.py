@@ -1,4 +1,4 @@
-"""What the four assets share: a step does its work where the run holds the day, and nothing where another run does."""
+"""What the assets share: a step does its work where the run holds the day, and nothing where another run does."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

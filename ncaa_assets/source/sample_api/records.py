@@ -12,6 +12,9 @@ from ncaa_assets.source.sample_api.teams import TEAMS, Team
 
 LEAGUE = "NCAA"
 
+# All clips of this day lead to web pages, as those of many real days do: what becomes of them can be seen here.
+DAY_OF_PAGES = date(2025, 4, 7)
+
 # Numbers of clips within their day: those below 50 are their game's.
 _WEB_PAGE, _TWO_IDS, _BARE, _AT_TIMES_NOT_IN_NBA, _LEAGUE_AS_TEXT = 0, 1, 3, 4, 5
 _THE_OTHER_ID, _PRESS_CONFERENCE, _SECOND_OF_FOOTBALL = 51, 60, 99
@@ -20,8 +23,8 @@ _THE_OTHER_ID, _PRESS_CONFERENCE, _SECOND_OF_FOOTBALL = 51, 60, 99
 def highlights(module: str, day: date, base_url: str) -> list[dict[str, Any]]:
     """The clips of a day that a module lists, in its order; their videos lie below `base_url`.
 
-    A Saturday fills more than one page. The first clip of basketball leads to a web page (as every clip of some leagues
-    does), the third to a video without sound; the fourth is unverified and lacks all that may be absent. `nba` lists as
+    A Saturday fills more than one page. The first clip of basketball leads to a web page (on `DAY_OF_PAGES` each does),
+    the third to a video without sound; the fourth is unverified and lacks all that may be absent. `nba` lists as
     many clips as `basketball`, and on every second day one more. Other sports than these and football have none.
     """
     if module == "basketball":
@@ -72,7 +75,7 @@ def _us_clip(
 
 
 def _clip(day: date, number: int, base_url: str, title: str, match: dict[str, Any]) -> dict[str, Any]:
-    key, page, bare = id_of(day, number), number == _WEB_PAGE, number == _BARE
+    key, page, bare = id_of(day, number), number == _WEB_PAGE or day == DAY_OF_PAGES, number == _BARE
     return {
         "id": key,
         "type": "UNVERIFIED" if bare else "VERIFIED",

@@ -4,10 +4,11 @@ import http.server
 import logging
 import shutil
 import socket
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -61,7 +62,7 @@ class SampleServer(http.server.ThreadingHTTPServer):
 
 @contextmanager
 def serve_sample(archive: Path) -> Iterator[SampleServer]:
-    """The sample API for one archive, for as long as the `with` lasts.
+    """The sample API for one archive, for as long as the `with` lasts; its clips are kept no longer.
 
     The port follows from the archive's path, so that a clip keeps its address from run to run. Where another program
     has that port, the next free one of a fixed series is taken.
@@ -70,8 +71,9 @@ def serve_sample(archive: Path) -> Iterator[SampleServer]:
         EncodeFailed: there is no ffmpeg to make clips with.
     """
     ffmpeg_program()
-    folder = archive / ".sample_api"
-    with _bind(folder, zlib.crc32(str(archive).encode())) as server:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ncaa-assets-sample-"))
+        server = stack.enter_context(_bind(Path(folder), zlib.crc32(str(archive).encode())))
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sample-api", daemon=True)
         thread.start()
         try:
@@ -141,7 +143,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         number = int(name)
         try:
-            clip = make_clip(self.server.folder / f"{number}.mp4", seed=number, sound=number % 100 != 2)
+            clip = make_clip(self.server.folder / f"{number}.mp4", seed=number, sound=number % 100 != 2, of_a_game=True)
         except (EncodeFailed, OSError) as error:
             log.warning("the sample API cannot make clip %s: %s", number, error)
             self._problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the clip could not be made")
