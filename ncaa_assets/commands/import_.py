@@ -94,7 +94,10 @@ def _days(archive: Archive, place: Place, root: str, takes: TakesDays, touched: 
                 counted[_say_day(taken)] += 1
                 advance(day, True)
             waiting = held
-    kept = take_kept(archive, place, root, writes=writes)
+    kept, wrong = take_kept(archive, place, root, writes=writes)
+    for finding in wrong:
+        say_finding(finding)
+    ends_well &= not wrong
     if kept:
         say(f"{plural(kept, 'object')} under imported/ came along")
     parts = ", ".join(f"{count} {what}" for what, count in counted.items()) or "none"

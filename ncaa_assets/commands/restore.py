@@ -16,6 +16,7 @@ import click
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
+from ncaa_assets.archive.kept import reconcile_kept
 from ncaa_assets.archive.reconcile import Finding, strays
 from ncaa_assets.backends.deployments import open_bucket
 from ncaa_assets.commands import ending
@@ -215,7 +216,7 @@ class _Work:
                 total.there += restored.there
                 total.bytes += restored.bytes
             wrong += self._put_rows(rows, total) if rows is not None else 0
-            wrong += 0 if self.is_range else self._put_all(kept(self.archive.store, documents), total)
+            wrong += 0 if self.is_range else self._put_kept(documents, total)
             if library is not None:
                 show = library.of_show(self.archive.store, self.archive.days(), self.what)
                 wrong += self._put_all(show, total)
@@ -231,9 +232,18 @@ class _Work:
             say(no_pyarrow(), err=True)
         return wrong
 
-    def _put_all(self, pieces: Iterable[Piece], total: DayRestored) -> int:
-        """Puts what belongs to no day; how much of it could not be."""
-        problems = list(filter(None, (put(self.target, piece, total) for piece in pieces)))
+    def _put_kept(self, documents: str, total: DayRestored) -> int:
+        """Puts what was imported and is in no day; how much of it is wrong or could not be."""
+        wrong = [one.finding for one in reconcile_kept(self.archive.store) if one.finding is not None]
+        for finding in wrong:
+            say_finding(finding)
+        named = {finding.key for finding in wrong}
+        return len(wrong) + self._put_all(kept(self.archive.store, documents), total, named=named)
+
+    def _put_all(self, pieces: Iterable[Piece], total: DayRestored, *, named: Collection[str] = ()) -> int:
+        """Puts what belongs to no day; how much of it could not be, without what is named already."""
+        found = filter(None, (put(self.target, piece, total) for piece in pieces))
+        problems = [problem for problem in found if problem.key not in named]
         for problem in problems:
             say_finding(problem)
         return len(problems)

@@ -17,6 +17,7 @@ from ncaa_assets import advice
 from ncaa_assets.archive import lease, watch
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
+from ncaa_assets.archive.kept import reconcile_kept
 from ncaa_assets.archive.reconcile import DayReport, Decoder, Finding, Severity, reconcile_day, remedy_for, strays
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
@@ -123,6 +124,11 @@ def verify_archive(first: str | None, last: str | None, *, deep: bool, answer: e
             tell(Finding(None, "backup_rows", archive.table.uri(), str(report.table_trouble), remedy))
         for finding in report.findings:
             tell(finding)
+    for seen in reconcile_kept(archive.store, deep=deep) if chosen is None else ():
+        total.counts["hashed_bytes"] += seen.read
+        if seen.finding is not None:
+            total.differences += 1
+            tell(seen.finding)
     _say_lacking_pages(archive, days)
     for day in held:
         say(f"{day} not verified: a run is backing it up now; verify it again later", colour="yellow", err=True)

@@ -195,20 +195,25 @@ class TakesDays:
         return f"{what} with the recorded sha256" if wanted.sha256 else f"{what} under its name"
 
 
-def take_kept(archive: Archive, place: Place, root: str, *, writes: bool) -> int:
-    """Takes in what the other archive kept under `imported/`, and returns how many objects came."""
-    count = 0
+def take_kept(archive: Archive, place: Place, root: str, *, writes: bool) -> tuple[int, list[Finding]]:
+    """Takes in what the other archive kept under `imported/`: how many objects came, and what is wrong with others."""
+    count, findings = 0, []
     for file in place.list(root + KEPT):
         key = file.path.removeprefix(root)
-        about = None if key.endswith(".json") else place.info(file.path + ABOUT)
-        sha256 = None if about is None else recorded_sha256(_read(place, about), key)
-        wanted = Wanted(key, file.size or 0, sha256)
-        if not archive.store.has(key, wanted.size):
-            kind = "application/json" if key.endswith(".json") else "application/octet-stream"
-            count += take(
-                place, file, archive.store, wanted, before_commit=lambda: None, writes=writes, content_type=kind
-            )
-    return count
+        if archive.store.has(key, file.size or 0):
+            continue
+        kind = "application/json" if key.endswith(".json") else "application/octet-stream"
+        problem = "was not taken in: its bytes are not those that were recorded"
+        try:
+            about = place.info(file.path + ABOUT)
+            wanted = Wanted(key, file.size or 0, recorded_sha256(_read(place, about), key) if about else None)
+            if take(place, file, archive.store, wanted, before_commit=lambda: None, writes=writes, content_type=kind):
+                count, problem = count + 1, ""
+        except (PlaceUnreadable, DocumentDamaged) as error:
+            problem = f"was not read: {visible(error)}"
+        if problem:
+            findings.append(Finding(None, "imported", key, problem, "put it right there, then import it once more"))
+    return count, findings
 
 
 def _objects(documents: DayDocuments) -> Iterator[tuple[str, Wanted]]:

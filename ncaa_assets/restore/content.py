@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from ncaa_assets.archive.day_versions import DayDocuments
 from ncaa_assets.archive.documents import KINDS
-from ncaa_assets.archive.kept import ABOUT, KEPT, recorded_sha256
-from ncaa_assets.failures import DocumentDamaged, ObjectMissing
+from ncaa_assets.archive.kept import ABOUT, kept_objects, recorded_sha256
+from ncaa_assets.failures import DocumentDamaged, ObjectMissing, StoreError
 from ncaa_assets.ports import ObjectStore
 from ncaa_assets.record.models import Document, HighlightsDay, ProcessedDay, VideosDay
 from ncaa_assets.record.written import from_bytes
@@ -83,15 +83,11 @@ def content_in(day: str, stored: Mapping[str, bytes]) -> tuple[DayContent, list[
 
 def kept(store: ObjectStore, folder: str) -> Iterator[Piece]:
     """What was imported and is in no day, word for word, beside the other documents in `folder`."""
-    for info in store.list(KEPT):
-        path = folder + info.key
-        if info.key.endswith(".json"):
-            yield of_bytes(path, store.read(info.key)[0], key=info.key)
-            continue
+    for info, has_about in kept_objects(store):
         about = None
-        with suppress(ObjectMissing):
-            about, _ = store.read(info.key + ABOUT)
-        yield of_object(path, store, info.key, info.size, recorded_sha256(about, info.key))
+        with suppress(StoreError):  # named where that document's own turn comes
+            about = store.read(info.key + ABOUT)[0] if has_about else None
+        yield of_object(folder + info.key, store, info.key, info.size, recorded_sha256(about, info.key))
 
 
 def of_bytes(path: str, data: bytes, *, key: str) -> Piece:

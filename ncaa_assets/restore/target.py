@@ -298,6 +298,8 @@ class Bucket(Target):
     def _put_document(self, piece: Piece, replaces: Set[str]) -> Put:
         with piece.open() as source:
             data = source.read()
+        digest = hashlib.sha256(data).hexdigest()
+        check_as_recorded(piece, len(data), digest)
         with self._errors():
             there = expect = None
             with suppress(ObjectMissing):

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -261,6 +262,17 @@ def test_ctrl_c_in_a_terminal_prints_one_line_and_no_traceback(server: ScriptedS
         process.kill()
     assert process.returncode == 130
     assert "Traceback" not in output + errors
+
+
+def test_ctrl_c_while_the_program_is_still_loading_prints_nothing() -> None:
+    loading = [sys.executable, "-X", "importtime", COMMAND, "doctor"]
+    with subprocess.Popen(loading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert any(line.split()[-1] == "click" for line in process.stderr), "which is the first of what it loads"
+        process.send_signal(signal.SIGINT)
+        printed = process.stdout.read(), [line for line in process.stderr if not line.startswith("import time:")]
+    assert (process.returncode, *printed) == (-signal.SIGINT, "", [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from ncaa_assets.archive.kept import KeptFile
+from ncaa_assets.record.written import from_bytes, to_bytes
 from ncaa_assets_tests.imports.places import KEPT, answer, objects, put, record, restored
 
 Run = Callable[..., Result]
@@ -40,6 +42,71 @@ def test_what_is_damaged_is_named_and_fails(run: Run, tmp_path: Path) -> None:
     came = run("import", "out", **KEY)
     assert came.exit_code == 1
     assert "videos/2025-03-08/1.mp4: was not found: no file of 6.0 kB with the recorded sha256" in came.stdout
+
+
+@pytest.mark.parametrize(
+    ("damage", "deep", "says"),
+    [
+        ("nothing", True, None),
+        ("gone", False, "first_video.mp4: is missing from the store"),
+        ("cut", False, "first_video.mp4: has 10 bytes, and 20 were recorded"),
+        ("flipped", True, "first_video.mp4: its bytes are not those that were imported (another sha256)"),
+        ("of a listing", True, "bad.json: its bytes are not those that were imported (another sha256)"),
+        ("no note", False, "first_video.mp4: is in the store, and nothing says what it is"),
+        ("another's note", False, "first_video.mp4.about.json: is about another file (imported/x/y)"),
+        ("edited note", False, "first_video.mp4.about.json: its content is not that of its `content_sha256`"),
+        ("newer note", False, "first_video.mp4.about.json: cannot be read: it was written by a newer ncaa-assets"),
+        ("no JSON", False, "first_video.mp4.about.json: is damaged ("),
+        ("records", False, "its content is not that of its `content_sha256`"),
+    ],
+)
+def test_of_what_is_in_no_day_every_command_names_what_is_damaged_and_goes_on(
+    damage: str, deep: bool, says: str | None, run: Run, tmp_path: Path
+) -> None:
+    assert run("import", str(restored("archive", tmp_path / "kept")), **KEY).exit_code == 0
+    put(tmp_path / "old/videos/first_video.mp4", b"of nobody knows what")
+    put(tmp_path / "old/bad.json", b"\0\0\0")
+    put(tmp_path / "old/highlights.json", answer(record(1, date=None)))
+    run("import", "old", **KEY)
+    folder = tmp_path / "data/imported"
+    (video,), (listing,), (records,) = (folder.glob(name) for name in ("*/*.mp4", "*/bad.json", "records/*.json"))
+    note = video.with_name(video.name + ".about.json")
+    changes: dict[str, Callable[[], object]] = {
+        "nothing": lambda: None,
+        "gone": video.unlink,
+        "cut": lambda: video.write_bytes(video.read_bytes()[:10]),
+        "flipped": lambda: video.write_bytes(video.read_bytes()[::-1]),
+        "of a listing": lambda: listing.write_bytes(b"{}\n"),
+        "no note": note.unlink,
+        "another's note": lambda: note.write_bytes(
+            to_bytes(from_bytes(KeptFile, note.read_bytes(), "").model_copy(update={"key": "imported/x/y"}))
+        ),
+        "edited note": lambda: note.write_text(note.read_text().replace("nothing says", "nobody says")),
+        "newer note": lambda: note.write_text('{"schema_version": 99}'),
+        "no JSON": lambda: note.write_text("{"),
+        "records": lambda: records.write_text(records.read_text().replace("2025", "2026", 1)),
+    }
+    changes[damage]()
+    verified = run("verify", *(["--deep"] if deep else []), **KEY)
+    of_imported = [line for line in verified.stdout.splitlines() if line.split()[:1] == ["imported"]]
+    assert [says in line for line in of_imported] == [True] if says else of_imported == []
+    assert (verified.exit_code == 1) == bool(of_imported), verified.output
+
+    out = run("restore", "--dest", "out", "--layout", "archive", **KEY)
+    of_imported = [line for line in out.stdout.splitlines() if line.split()[:1] == ["imported"]]
+    assert (len(of_imported), out.exit_code) == ((1, 1) if says else (0, 0)), out.output
+    assert "3 days restored" in out.output
+
+
+def test_what_is_damaged_under_imported_does_not_come_in(run: Run, tmp_path: Path) -> None:
+    assert run("import", str(restored("archive", tmp_path / "kept")), **KEY).exit_code == 0
+    put(tmp_path / "old/bad.json", b"\0\0\0")
+    run("import", "old", **KEY)
+    (listing,) = (tmp_path / "data/imported").glob("*/bad.json")
+    listing.write_bytes(b"{}\n")
+    came = run("import", str(tmp_path / "data"), DATA_DIR="again", **KEY)
+    assert (came.exit_code, "bad.json: was not taken in" in came.stdout) == (1, True), came.output
+    assert "3 days of the archive: 3 imported" in came.output
 
 
 def test_leavings_are_placed_or_kept_and_listed(run: Run, tmp_path: Path) -> None:
