@@ -52,12 +52,14 @@ def _engine(url: str, connect_args: dict[str, Any]) -> db.Engine:
         # With write-ahead logs, the disk is then waited for once a run and not at each of about 200 commits. A power
         # cut may take the last moments of a run's record, and never damages what was recorded before.
         connection.execute("PRAGMA synchronous = NORMAL")
-        record.info["file"] = _file(path)
+        record.info["is_new"] = True
 
     @event.listens_for(engine, "checkout")
     def open_it_anew_where_others_changed_it(_: Any, record: Any, __: Any) -> None:
-        # SQLite does not notice that a file was deleted, replaced or overwritten, and writes would be lost.
-        if record.info["file"] != _file(path):
+        # SQLite does not notice that a file was deleted, replaced or overwritten, and writes would be lost. A new
+        # connection has the file as it is. If it were asked too, a run could not be recorded while others write:
+        # SQLAlchemy opens it anew twice and then gives up.
+        if not record.info.pop("is_new", False) and record.info["file"] != _file(path):
             raise exc.DisconnectionError
 
     @event.listens_for(engine, "checkin")

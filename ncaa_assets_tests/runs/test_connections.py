@@ -1,6 +1,8 @@
 """What must stay true of a home while a run's connections to its databases are kept open, and how few they are."""
 
+import itertools
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from ncaa_assets.runs.dagster_private import sqlite_event_log
+from ncaa_assets.runs.instance import open_instance
 from ncaa_assets_tests.days import run_day, settings_for
 from ncaa_assets_tests.loopback.http_server import Handler, Reply, ScriptedServer
 from ncaa_assets_tests.loopback.listing import API_PATH, record, serve_listing
@@ -43,6 +46,29 @@ def test_a_run_opens_few_connections_and_leaves_none(server: ScriptedServer, hom
     if (descriptors := Path("/proc/self/fd")).exists():
         files = [path.readlink() for path in descriptors.iterdir() if path.is_symlink()]
         assert [file for file in files if file.is_relative_to(home)] == []
+
+
+def test_a_run_is_recorded_while_other_processes_write_to_its_home_at_any_moment(
+    server: ScriptedServer, home: Path
+) -> None:
+    settings = settings_for(serve_listing(server, lambda: [record(1, None)]))
+    assert run_day(settings, home, "2025-03-08").succeeded
+    moments = itertools.count(10**9)
+
+    def somebody_else_writes(connection: Any, *_: object) -> None:
+        for _, _, path in connection.execute("PRAGMA database_list"):
+            if Path(path).is_relative_to(home):
+                os.utime(path, (0, next(moments)))
+
+    event.listen(Pool, "checkout", somebody_else_writes)
+    try:
+        ended = run_day(settings, home)
+    finally:
+        event.remove(Pool, "checkout", somebody_else_writes)
+    assert ended.succeeded
+    with open_instance(home) as instance:
+        assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
+    assert next(moments) > 10**9 + 20, "nobody wrote, so this showed nothing"
 
 
 def test_a_live_log_shows_the_events_of_a_run_while_it_is_under_way(
