@@ -156,7 +156,8 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def open_seekable(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Opens an object of any size for reading here and there, for who needs a little of it.
+        """Opens an object of any size for reading here and there, for who needs a little of it. What is read is of one
+        version; where that is replaced meanwhile, reading goes on in it or raises a StoreError.
 
         Raises:
             ObjectMissing: there is no such object.

@@ -30,7 +30,7 @@ from ncaa_assets.backends.local.table import SqliteTable
 from ncaa_assets.backends.s3.client import host_of, store_client
 from ncaa_assets.backends.s3.rows import RowsFile
 from ncaa_assets.backends.s3.store import CompatibleStore
-from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, WriteConflict
+from ncaa_assets.failures import LeaseHeld, LeaseLost, ObjectMissing, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, HighlightTable, ObjectStore, Upload
 from ncaa_assets.record import json_text
 from ncaa_assets.record.rows import Row, merge_row, row_key
@@ -270,6 +270,19 @@ def test_a_stored_object_can_be_read_here_and_there(objects: ObjectStore) -> Non
             assert file.read(5000) == data[at : at + 5000]
     with pytest.raises(ObjectMissing), objects.open_seekable("videos/none.mp4"):
         pass
+
+
+def test_what_is_replaced_while_it_is_read_here_and_there_is_never_a_mix(objects: ObjectStore) -> None:
+    objects.write(KEY, b"a" * 700_000)
+    with objects.open_seekable(KEY) as file:
+        assert file.read(300_000) == b"a" * 300_000
+        objects.write(KEY, b"b" * 700_000)
+        try:
+            rest = file.read()
+        except StoreError as error:
+            rest = b"a" * 400_000
+            assert "while it was read; run it again" in str(error)
+    assert rest == b"a" * 400_000
 
 
 def test_an_upload_can_be_committed_under_another_key(objects: ObjectStore) -> None:

@@ -147,19 +147,26 @@ class S3Store(ObjectStore):
         info = self.info(key)
         if info is None:
             raise ObjectMissing(f"there is no {self.uri(key)}")
-        yield self._ranges(key, info.size)
+        yield self._ranges(key, info.size, info.version)
 
-    def _ranges(self, key: str, size: int) -> BinaryIO:
-        return cast("BinaryIO", _Ranges(partial(self._retry(what=f"reading {key}"), self._read_range, key), size))
+    def _ranges(self, key: str, size: int, version: str | Expect = Expect.ANYTHING) -> BinaryIO:
+        read_range = partial(self._retry(what=f"reading {key}"), self._read_range, key, version)
+        return cast("BinaryIO", _Ranges(read_range, size))
 
-    def _read_range(self, key: str, start: int, end: int) -> bytes:
-        """The bytes from `start` up to, and without, `end`."""
+    def _read_range(self, key: str, version: str | Expect, start: int, end: int) -> bytes:
+        """The bytes of a version from `start` up to, and without, `end`."""
         with self._errors(key):
             wanted = f"bytes={start}-{end - 1}"
             try:
-                answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key), Range=wanted)
+                answer = self._client.get_object(
+                    Bucket=self.bucket, Key=self._name(key), Range=wanted, **condition_of(version)
+                )
                 with closing(answer["Body"]) as body:
                     return body.read()
+            except ClientError as error:
+                if code_of(error) not in CONFLICT:
+                    raise
+                raise StoreError(f"{self.uri(key)} was replaced or deleted while it was read; run it again") from error
             except BROKEN as error:  # botocore asks again for an answer that never began, not for one that broke off
                 raise StoreBusy(f"the answer broke off ({one_line(error)})") from error
 
@@ -655,7 +662,7 @@ BROKEN = (HTTPClientError, BotoCoreError, urllib3.exceptions.HTTPError, Connecti
 
 
 def condition_of(expect: str | Expect) -> dict[str, Any]:
-    """The parameters of a write or a delete that is to happen only where `expect` holds."""
+    """The parameters of a request that is to be done only where `expect` holds."""
     if expect is Expect.ANYTHING:
         return {}
     return {"IfNoneMatch": "*"} if expect is Expect.NOTHING else {"IfMatch": expect}
