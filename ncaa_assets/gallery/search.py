@@ -23,7 +23,9 @@ _DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-([0-9]{1,2}))?")
 _US_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})(?:/([0-9]{4}))?")  # as `search.js` reads it: 3/9 is March 9
 _WORD = re.compile(r"[^\W_]+")
 _ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)} | dict.fromkeys(b"'`")
-_LETTERS = str.maketrans({"ʻ": "", "ʼ": "", "‘": "", "’": "", "ø": "o", "æ": "ae", "ł": "l", "đ": "d", "ı": "i"})
+_LETTERS = str.maketrans(
+    {"ʻ": "", "ʼ": "", "‘": "", "’": "", "ß": "ss", "ø": "o", "æ": "ae", "ł": "l", "đ": "d", "ı": "i"}
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ def fold(text: str) -> str:
     """A text as it is compared: its words in lower case without accents and apostrophes, with a space between them."""
     if text.isascii():
         return " ".join(_WORD.findall(text.translate(_ASCII)))
-    letters = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
-    letters = "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ASCII)
-    return " ".join(_WORD.findall(letters))
+    letters = unicodedata.normalize("NFKD", text).lower()
+    letters = "".join(letter for letter in letters if not unicodedata.category(letter).startswith("M"))
+    return " ".join(_WORD.findall(letters.translate(_LETTERS).translate(_ASCII)))
 
 
 def _date(word: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 
 from ncaa_assets.backends.local.store import LocalStore
+from ncaa_assets.gallery.search import fold
 from ncaa_assets.ui.gallery import application
 from ncaa_assets_tests.gallery.site import BUSY, HOSTILE, NEWEST, SECONDS, build
 from ncaa_assets_tests.loopback.running_ui import CHROMIUM_FLAGS, chromium
@@ -227,6 +229,16 @@ def test_search_finds(tab: Watched, served: str, words: str, first: str, said: s
     titles = tab.page.get_by_role("option").all_inner_texts()
     assert titles[0].startswith(first) if first else not titles
     assert tab.was_quiet()
+
+
+def test_a_letter_is_the_same_to_the_search_of_a_page_and_to_the_terminal(tab: Watched, served: str) -> None:
+    letters = (chr(code) for code in (*range(1, 0x3100), *range(0xA000, 0xAC00), *range(0xF900, 0x10000)))
+    texts = [f"A{letter}b" for letter in letters if unicodedata.category(letter) not in ("Cn", "Co", "Cs")]
+    texts += ["ΣΟΦΟΣ", "İstanbul", "Straße", "MÜNCHEN", "Hawaiʻi", "St. John’s", "\U0001d400\U0001d7ce", "e\u0301"]
+    tab.page.goto(f"{served}index.html")
+    tab.search("duke")
+    folded = tab.page.evaluate("(texts) => texts.map((text) => ncaa.fold(text).trim())", texts)
+    assert [(text, one) for text, one in zip(texts, folded, strict=True) if one != fold(text)] == []
 
 
 def test_the_season_of_the_page_is_searched_first_and_the_others_when_asked(tab: Watched, base: str) -> None:

@@ -24,11 +24,13 @@ var ncaa = (function () {
 
   /* A text as it is compared: lower case, without accents, apostrophes and punctuation, a space before each word. */
   function fold(text) {
-    let folded = String(text).toLowerCase();
+    let folded = String(text);
     if (/[^\x00-\x7f]/.test(folded)) {
-      folded = folded.normalize("NFKD").replace(/\p{M}+/gu, "")
+      folded = folded.normalize("NFKD").toLowerCase().replace(/\p{M}+/gu, "")
         .replace(/[ʻʼ‘’]/g, "")
         .replace(/[ßøæłđı]/g, (letter) => LETTERS[letter]);
+    } else {
+      folded = folded.toLowerCase();
     }
     folded = folded.replace(/['`]/g, "").replace(/[^\p{L}\p{N}]+/gu, " ").trim();
     return folded && " " + folded;
@@ -231,7 +233,7 @@ var ncaa = (function () {
   }
 
   return {
-    season, prepare, find, guess,
+    season, prepare, find, guess, fold,
     seasons: takeTeams,
     get names() { return names; },
     get loaded() { return seasons.map((part) => part.name); },
