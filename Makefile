@@ -8,18 +8,26 @@ RUN := $(VENV)/bin
 # A misspelt DAY would back up yesterday without a word.
 $(foreach name,Day day Date DATE date,$(if $(findstring command,$(origin $(name))),\
 	$(error write DAY=$(or $($(name)),2025-03-09) instead of $(name)=$($(name)))))
+$(foreach goal,$(filter 1% 2% today yesterday,$(MAKECMDGOALS)),$(error write DAY=$(goal) instead of $(goal)))
+$(foreach name,FROM TO,$(if $(findstring command,$(origin $(name))),\
+	$(error a range of days is $(RUN)/ncaa-assets backup --from 2025-03-01 --to 2025-03-09)))
+
+# The command, from whatever place the folder was moved to: its first line names the Python of the place where it was made.
+ncaa_assets = $(RUN)/ncaa-assets $(1) || { code=$$?; case $$code in 126|127) \
+	echo "This folder was moved, or its Python is gone: run \`rm -rf $(VENV)\`, then the same command again." >&2;; \
+	esac; exit $$code; }
 
 .PHONY: backup watch ui install test lint scan rehearsal bench lock screenshots wheel clean
 
 backup: $(VENV)/.local-ready
-	@$(RUN)/ncaa-assets backup $(if $(DAY),--date "$(DAY)")
+	@$(call ncaa_assets,backup $(if $(DAY),--date "$(DAY)"))
 
 # The page of the newest day that has a video, or of DAY.
 watch: $(VENV)/.local-ready
-	@$(RUN)/ncaa-assets gallery --date "$(or $(DAY),newest)"
+	@$(call ncaa_assets,gallery --date "$(or $(DAY),newest)")
 
 ui: $(VENV)/.local-ready
-	@$(RUN)/ncaa-assets ui $(if $(PORT),--port "$(PORT)")
+	@$(call ncaa_assets,ui $(if $(PORT),--port "$(PORT)"))
 
 # What `make backup` sets up, and extras beside it: make install EXTRAS=aws,pages
 comma := ,

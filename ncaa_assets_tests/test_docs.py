@@ -101,19 +101,44 @@ def test_every_make_target_that_is_named_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["DAY", "Day", "day", "DATE"])
-def test_make_takes_no_misspelt_day_for_yesterday(name: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("DAY=2025-03-09", None),
+        *((f"{name}=2025-03-09", "write DAY=2025-03-09 instead of ") for name in ("Day", "day", "DATE")),
+        ("2025-03-09", "write DAY=2025-03-09 instead of 2025-03-09"),
+        ("FROM=2025-03-01", "a range of days is .venv/bin/ncaa-assets backup --from "),
+    ],
+)
+def test_make_takes_no_misspelt_day_for_yesterday(written: str, told: str | None) -> None:
     program = shutil.which("make")
     if program is None:
         raise Lacking("there is no make; on Debian: apt-get install make")
-    shown = subprocess.run(
-        [program, "-n", "backup", f"{name}=2025-03-09"], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    if name == "DAY":
+    shown = subprocess.run([program, "-n", "backup", written], cwd=PROJECT, capture_output=True, text=True, check=False)
+    if told is None:
         assert 'backup --date "2025-03-09"' in shown.stdout
     else:
         assert (shown.returncode, shown.stdout) == (2, "")
-        assert "write DAY=2025-03-09 instead of " in shown.stderr
+        assert told in shown.stderr
+
+
+def test_make_says_what_to_do_where_the_folder_was_moved(tmp_path: Path) -> None:
+    if (program := shutil.which("make")) is None:
+        raise Lacking("there is no make; on Debian: apt-get install make")
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "local.lock").touch()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    command = tmp_path / ".venv" / "bin" / "ncaa-assets"
+    command.write_text("#!/nowhere/.venv/bin/python\n")
+    command.chmod(0o755)
+    (tmp_path / ".venv" / ".local-ready").touch()
+    done = subprocess.run([program, "backup"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert (
+        "This folder was moved, or its Python is gone: run `rm -rf .venv`, then the same command again." in done.stderr
+    )
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`[^`]*ncaa-assets ([a-z]+ --[a-z]+)", EVERYTHING))))

@@ -22,11 +22,12 @@ from ncaa_assets.archive.row_view import RowView
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.backends.deployments import open_store, open_table
 from ncaa_assets.backends.s3.rows import RowsFile
-from ncaa_assets.failures import SettingsError
+from ncaa_assets.failures import DocumentDamaged, SettingsError
 from ncaa_assets.ports import Expect, HighlightTable, ObjectStore
 from ncaa_assets.record.models import D, Document, HighlightsDay
 from ncaa_assets.record.rows import Row, merge_row
-from ncaa_assets.settings import SAMPLE_ENDING, Settings
+from ncaa_assets.record.written import from_bytes
+from ncaa_assets.settings import SAMPLE, SAMPLE_ENDING, Settings
 
 log = logging.getLogger(__name__)
 
@@ -82,16 +83,37 @@ class Archive:
         """
         if self.store.info(IDENTITY_KEY) is not None:
             return
-        made_up = self.place.removesuffix("/") + SAMPLE_ENDING
-        has_sample = "://" not in made_up and (Path(made_up) / IDENTITY_KEY).is_file()
-        hint = f"; there is one in {made_up} (made-up games)" if has_sample else ""
-        raise SettingsError(f"there is no archive in {self.place} ({IDENTITY_KEY} is missing){hint}")
+        raise SettingsError(f"there is no archive in {self.place} ({IDENTITY_KEY} is missing){self.beside()}")
 
     def missing(self) -> SettingsError:
         """The error of a command that needs an archive, where there is none."""
         return SettingsError(
             f"there is no archive in {self.place} yet; `{advice.command('backup')}` makes it, or set the settings to "
-            "the archive that you mean"
+            f"the archive that you mean{self.beside()}"
+        )
+
+    def beside(self) -> str:
+        """Which archive a person may mean where there is none here, and how to get to it, as the end of a sentence;
+        nothing where none lies near."""
+        if "://" in self.place:
+            return ""
+        folder = Path(self.place)
+        if (folder / "documents" / IDENTITY_KEY).is_file():
+            return (
+                f"; this is a restored folder, and `{advice.command('import', str(folder))}` takes it into an archive"
+            )
+        if not folder.name.endswith(SAMPLE_ENDING):
+            made_up = folder.with_name(folder.name + SAMPLE_ENDING)
+            return f"; there is one in {made_up} (made-up games)" if (made_up / IDENTITY_KEY).is_file() else ""
+        other = folder.with_name(folder.name.removesuffix(SAMPLE_ENDING))
+        try:
+            identity = from_bytes(Identity, (other / IDENTITY_KEY).read_bytes(), str(other))
+        except (OSError, DocumentDamaged):
+            return ""
+        if identity.source == SAMPLE:
+            return f"; the one in {other} has made-up games too: rename that folder to {folder}"
+        return (
+            f"; the one in {other} has real games: set RAPIDAPI_KEY (to any text, if nothing is to be asked of the API)"
         )
 
     def load(self, kind: type[D], day: str) -> D:

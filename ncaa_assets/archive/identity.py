@@ -15,7 +15,7 @@ from ncaa_assets.record.calendar import now
 from ncaa_assets.record.fields import Name, Time
 from ncaa_assets.record.models import Versioned
 from ncaa_assets.record.written import NewerVersion, from_bytes, to_bytes
-from ncaa_assets.settings import SAMPLE, VENDOR, Settings
+from ncaa_assets.settings import SAMPLE, SAMPLE_ENDING, VENDOR, Settings
 from ncaa_assets.source.doors import module_of
 from ncaa_assets.source.open import asked_module
 from ncaa_assets.stored import Stored
@@ -187,9 +187,12 @@ class Identity(Versioned):
         for name, variable in _SET_BY.items():
             theirs, ours = getattr(stored, name), getattr(self, name)
             if theirs != ours:
+                how = f"set {variable} as before"
+                if theirs == SAMPLE:
+                    how = f"unset {variable}, and let the name of its folder end in {SAMPLE_ENDING}"
                 raise SettingsError(
                     f"this archive's {name} is {visible(theirs)!r} but the settings say {ours!r}: nothing was written. "
-                    f"To go on with it, set {variable} as before; to keep a second archive, set DATA_DIR (on aws, "
+                    f"To go on with it, {how}; to keep a second archive, set DATA_DIR (on aws, "
                     f"S3_PREFIX) to another folder. The archive: {store.uri(IDENTITY_KEY)}"
                 )
         if not any_module and stored.module is not None and self.module not in (None, stored.module):

@@ -39,7 +39,8 @@ _BEFORE_TITLE = len("2025-03-09  link only  1:02:03  ")
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True, metavar="WORDS...")
+@click.argument("words", nargs=-1, metavar="WORDS...")
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="Those of one day. A date among WORDS does the same.")
 @click.option("--from", "first", metavar="YYYY-MM-DD", help="No highlights of days before this one.")
 @click.option("--to", "last", metavar="YYYY-MM-DD", help="No highlights of days after this one.")
 @click.option("--open", "opens", is_flag=True, help="Open the newest that is kept, in your own player.")
@@ -47,14 +48,16 @@ _BEFORE_TITLE = len("2025-03-09  link only  1:02:03  ")
 @ending.json_option
 @ending.debug_option
 def find(
-    *, words: tuple[str, ...], first: str | None, last: str | None, opens: bool, has_all: bool, as_json: bool,
-    debug: bool,
+    *, words: tuple[str, ...], day: str | None, first: str | None, last: str | None, opens: bool, has_all: bool,
+    as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Lists the highlights that have all of WORDS in their title, teams or date, newest first.
 
     A date is 2025-03-09, 2025-03 or words such as march 9. Capitals and accents are all one. Exits with 1 where nothing
     is found.
     """
+    if not words and day is None:
+        raise click.UsageError("Missing argument 'WORDS...'.")
     most = None if has_all or as_json or opens else _MOST
     answer: ending.Answer = {"found": 0, "instead": {}, "highlights": []}
 
@@ -62,9 +65,10 @@ def find(
         load_dotenv()
         settings = Settings.from_environment()
         archive = Archive.open(settings)
-        found = _find(archive, words, _day(settings, first), _day(settings, last), most=most)
+        asked = [*words, *filter(None, [_day(settings, day)])]
+        found = _find(archive, asked, _day(settings, first), _day(settings, last), most=most)
         if not found.count:
-            say(f"nothing found for {_quoted(words)}", err=True)
+            say(f"nothing found for {_quoted(asked)}", err=True)
             return ending.FAILED
         for word, spellings in found.instead.items():
             say(f"Nothing for '{word}'; showing {' and '.join(map(repr, spellings))}.", colour="yellow", err=True)

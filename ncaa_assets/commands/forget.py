@@ -76,7 +76,7 @@ def _forget(
         say(f"{day}: {', '.join(map(typed_name, chosen))}")
     count = plural(sum(map(len, leaving.values())), "highlight")
     if not yes and not _confirmed(f"Let go of the videos of {count}? They are deleted and not copied again"):
-        say("nothing was let go of; to be asked nothing, take --yes", err=True)
+        say("nothing was let go of; --yes does it without asking", err=True)
         return ending.FAILED
     for day, chosen in leaving.items():
         with archive.lease(day, owner=f"forget-{uuid4().hex[:8]}") as held:

@@ -36,11 +36,15 @@ class _Commands(click.Group):
         except click.UsageError as error:
             if (meant := _meant(error)) is None:
                 raise
-            raise click.UsageError(f"{error.message}. Did you mean `{meant}`?", error.ctx) from None
+            said = error.message.partition(".")[0]
+            raise click.UsageError(f"{said}. Did you mean `{meant}`?", error.ctx) from None
 
 
 def _meant(error: click.UsageError) -> str | None:
-    """The command with its days as options, where a person named days without; None for any other error."""
+    """The command with its days as options, where a person named days without; that of `make watch`, where `watch` was
+    taken for a command; None for any other error."""
+    if error.message.startswith("No such command 'watch'"):
+        return advice.command("gallery", "--date", "newest")
     extra = re.fullmatch(r"Got unexpected extra arguments? \(([^()]+)\)", error.message)
     if extra is None or error.ctx is None or error.ctx.info_name is None:
         return None

@@ -67,7 +67,7 @@ def restore(
     def command() -> int:
         if into_table == bool(dest) or (into_table and as_of):
             raise SettingsError(
-                "say where to: --dest DIR for files, or --into-table for the rows of today's JSON alone"
+                "say where to: --dest DIR for files, or --into-table for the rows, made from the JSON as it is now"
             )
         load_dotenv()
         settings, parts = Settings.from_environment(), _parts(what)
@@ -151,7 +151,9 @@ def _days(archive: Archive, first: str | None, last: str | None) -> tuple[list[s
         how = "set the settings to the archive that you mean"
         if archive.settings.uses_sample:
             how = "that is the sample's: set RAPIDAPI_KEY (to any text, nothing is asked of the API) to mean your own"
-        raise SettingsError(f"there is nothing to restore: no day is backed up in {archive.place}; {how}")
+        raise SettingsError(
+            f"there is nothing to restore: no day is backed up in {archive.place}; {archive.beside()[2:] or how}"
+        )
     days = sorted(day for day in there if (not oldest or day >= oldest) and (not newest or day <= newest))
     if not days:
         raise SettingsError(

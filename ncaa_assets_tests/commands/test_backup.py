@@ -376,3 +376,10 @@ def test_a_day_of_web_pages_says_once_that_it_is_one_and_in_a_line_what_can_be_d
     assert "then write VIDEO_PAGES=yt-dlp into .env" in line
     assert then == f"ncaa-assets backup --date {DAY_OF_PAGES}"
     assert re.search(r"`rm -rf data-sample \S+-sample` frees the \d.* of made-up data", done.stdout)
+
+
+def test_with_the_extra_the_videos_of_the_samples_pages_are_found(run: Callable[..., Result]) -> None:
+    done = run("backup", "--date", str(DAY_OF_PAGES), VIDEO_PAGES="yt-dlp", VIDEO_COUNT="2", ENCODE="never")
+    assert done.exit_code == 0, done.output
+    assert "2 videos copied" in done.stdout
+    assert len(list(Path("data-sample/videos", str(DAY_OF_PAGES)).glob("*.mp4"))) == 2

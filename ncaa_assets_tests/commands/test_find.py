@@ -256,3 +256,18 @@ def test_a_terminal_gets_colours_and_lines_of_its_width_unless_it_wants_none() -
     plain = on_a_terminal("find", "carolina", NO_COLOR="1")
     assert plain.splitlines()[0] == "2025-03-09  kept          0:02  Duke vs. North Carolina – t…"
     assert "\x1b" not in plain
+
+
+def test_a_day_may_be_an_option_as_it_is_for_other_commands(run: Run, archive: Archive) -> None:
+    by_word, by_option = run("find", DAY), run("find", "--date", DAY)
+    assert (by_word.exit_code, by_word.stdout) == (0, by_option.stdout)
+    both = run("find", "duke", "--date", DAY)
+    assert (both.exit_code, both.stdout) == (0, run("find", "duke", DAY).stdout)
+    assert run("find", "--date", "2025-13-09").exit_code == 2
+    assert "Missing argument 'WORDS...'" in run("find").stderr
+
+
+def test_the_word_of_make_watch_is_no_dead_end(run: Run) -> None:
+    wrong = run("watch")
+    assert (wrong.exit_code, "catch-up" in wrong.stderr) == (2, False)
+    assert "No such command 'watch'. Did you mean `ncaa-assets gallery --date newest`?" in wrong.stderr

@@ -502,3 +502,22 @@ def test_to_a_store_of_s3s_protocol_and_back(run: Run, seaweedfs: SeaweedFS, dat
     assert Path(f"then/documents/highlights/{SECOND}.json").read_bytes() == version.read_bytes()
     archive = Archive.open(Settings.from_environment())
     assert reconcile_day(archive.store, archive.table, SECOND, deep=True).findings == []
+
+
+def test_of_made_up_games_a_restored_archive_says_how_it_is_opened(run: Run, tmp_path: Path) -> None:
+    assert run("backup", "--date", SECOND, ENCODE="never").exit_code == 0
+    assert run("restore", "--dest", "out", "--layout", "archive").exit_code == 0
+    for command in (["restore", "--into-table"], ["find", "x"]):
+        told = run(*command, DATA_DIR="out").stderr
+        assert f"the one in {tmp_path}/out has made-up games too: rename that folder to {tmp_path}/out-sample" in told
+    assert "unset RAPIDAPI_KEY, and let the name of its folder end in -sample" in run(
+        "verify", DATA_DIR="out", RAPIDAPI_KEY=KEY
+    ).stderr  # fmt: skip
+    Path("out").rename("out-sample")
+    assert run("restore", "--into-table", DATA_DIR="out", RAPIDAPI_KEY="").exit_code == 0
+
+
+def test_a_restored_folder_is_no_archive_and_says_what_makes_one_of_it(run: Run, data: Path, tmp_path: Path) -> None:
+    assert run("restore", "--dest", "out").exit_code == 0
+    told = run("verify", DATA_DIR="out").stderr
+    assert f"this is a restored folder, and `ncaa-assets import {tmp_path}/out` takes it into an archive" in told

@@ -104,12 +104,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(endpoint, dict(parse_qsl(parts.query, keep_blank_values=True)))
         elif parts.path.startswith("/clips/"):
             self._clip(parts.path.removeprefix("/clips/").removesuffix(".mp4"))
-        elif parts.path in ("/watch",) or parts.path.startswith("/embed/"):
-            self._send(
-                HTTPStatus.OK,
-                b"<!doctype html><title>Sample page</title><p>No video file here.\n",
-                "text/html; charset=utf-8",
-            )
+        elif parts.path == "/watch":
+            self._page(dict(parse_qsl(parts.query)).get("v", ""))
+        elif parts.path.startswith("/embed/"):
+            self._page(parts.path.removeprefix("/embed/"))
         else:
             self._problem(HTTPStatus.NOT_FOUND, f"Cannot GET {parts.path}")
 
@@ -136,6 +134,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if endpoint.name == HIGHLIGHTS:
             return highlights(endpoint.module, day, self.server.base_url)
         return matches(endpoint.module, day)
+
+    def _page(self, name: str) -> None:
+        """A web page that shows a clip, in which the extra `pages` finds it."""
+        if not name.isdigit():
+            self._problem(HTTPStatus.NOT_FOUND, "no such page")
+            return
+        page = f'<!doctype html><title>Sample page</title><video src="/clips/{name}.mp4" controls></video>\n'
+        self._send(HTTPStatus.OK, page.encode(), "text/html; charset=utf-8")
 
     def _clip(self, name: str) -> None:
         if not name.isdigit():
