@@ -17,16 +17,20 @@ from typing import Any, BinaryIO
 from ncaa_assets.backends.place import Place, PlaceFile
 from ncaa_assets.record import json_text
 from ncaa_assets.record.merge import DEEPEST
+from ncaa_assets.text import visible
 
 _WHOLE = 64 * 1024**2  # bytes that are read as one JSON text; what is longer must be JSON Lines
 _MOST_LINE = 4 * 1024**2
 _MOST_READ = 4 * 1024**3  # bytes of one file, decompressed
 _MOST_ENTRIES = 10_000  # of a piece
+# Of one JSON text. 64 MB of records have a tenth; a text of nothing else takes a hundred times its bytes in memory.
+_MOST_OBJECTS, _MOST_VALUES = 2_000_000, 8_000_000
 _GZIP = 31  # zlib's number for a gzip header, and the largest window
 _NO_GZIP = (EOFError, zlib.error)
 
 _MEDIA = {"mp4", "mov", "m4v", "webm", "mkv", "avi", "ts", "m3u8", "mpd", "m4s", "jpg", "jpeg", "png", "vtt"}
 _JSON = ("json", "jsonl", "ndjson")
+_ANY = ("", "txt")  # what holds no record under such a name, is nothing of the pipeline
 _FOLDERS = ("videos", "processed_videos")  # where that pipeline put media
 _DATE = re.compile(r"(?<![0-9])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
@@ -80,7 +84,7 @@ def is_media(path: str) -> bool:
 
 def may_hold_records(path: str) -> bool:
     """Whether a file is worth a look, by its name."""
-    return _ending(path.lower().removesuffix(".gz")) in _JSON and not is_of_export(path)
+    return _ending(path.lower().removesuffix(".gz")) in (*_JSON, *_ANY) and not is_of_export(path)
 
 
 def is_of_export(path: str) -> bool:
@@ -100,6 +104,16 @@ def read(place: Place, file: PlaceFile) -> Iterator[Listing]:
         NotOfPipeline: it holds no records.
         StoreError: it cannot be read.
     """
+    if _ending(file.path.lower().removesuffix(".gz")) not in _ANY:
+        yield from _read(place, file)
+        return
+    try:
+        yield from _read(place, file)
+    except Unreadable as error:
+        raise NotOfPipeline("no listing and no video") from error
+
+
+def _read(place: Place, file: PlaceFile) -> Iterator[Listing]:
     data, sha256, damage = _beginning(place, file)
     if len(data) > _WHOLE:
         yield from _pieces(place, file, sha256)
@@ -163,13 +177,17 @@ def _listing(file: PlaceFile, data: bytes, asked: str | None) -> Listing:
     listing = Listing(file)
     if not data.strip():
         raise NotOfPipeline("empty")
+    if data.count(b"{") + data.count(b"[") > _MOST_OBJECTS or data.count(b",") > _MOST_VALUES:
+        raise Unreadable("it has more in it than any listing")
     try:
         value = json_text.loads(data)
     except ValueError:
         return _not_quite(listing, data, asked)
     elements, holds = _elements(value)
+    if (twice := json_text.names_twice(data)) is not None:
+        listing.damage = f"it names `{visible(twice, most=40)}` twice; the last is read"
     if not holds:
-        raise NotOfPipeline("JSON without a record of the API")
+        raise Unreadable(listing.damage) if listing.damage else NotOfPipeline("JSON without a record of the API")
     for element in elements:
         _add(listing, element, asked)
     return listing
@@ -179,7 +197,7 @@ def _not_quite(listing: Listing, data: bytes, asked: str | None) -> Listing:
     """What is no one JSON text: JSON Lines, or an answer that is cut off or damaged."""
     lines = [line for line in data.split(b"\n") if line.strip()]
     first = _parsed(lines[0])
-    if isinstance(first, dict) and _looks_like_record(first):
+    if first is not None and _elements(first)[1]:
         for line in lines:
             _add_line(listing, line, asked)
         return listing
@@ -195,6 +213,8 @@ def _not_quite(listing: Listing, data: bytes, asked: str | None) -> Listing:
     listing.entries += [Entry(text, asked=asked, fault=reason) for text, reason in answer.rejected]
     if answer.cut or answer.rejected:
         listing.damage = "its end is missing" if answer.cut else "a part of it is no JSON"
+    elif answer.notes:
+        listing.damage = "a part of it is left out"
     return listing
 
 
@@ -210,11 +230,12 @@ def _elements(value: Any) -> tuple[list[Any], bool]:
         return [], False
     if isinstance(value.get("backup"), dict) and "date" in value:
         raise OfAnArchive("a document of an archive of this project: import the archive that it is of, as a whole")
-    for name in ("data", "Items", "Documents"):
-        if isinstance(listed := value.get(name), list):
-            is_answer = name != "data" or any(part in value for part in ("pagination", "plan"))
-            return listed, is_answer or any(map(_looks_like_record, listed))
-    return [value], _looks_like_record(value)
+    lists = {name: listed for name in ("data", "Items", "Documents") if isinstance(listed := value.get(name), list)}
+    if not lists:
+        return [value], _looks_like_record(value)
+    is_answer = lists.keys() != {"data"} or any(part in value for part in ("pagination", "plan"))
+    elements = [element for listed in lists.values() for element in listed]
+    return elements, is_answer or any(map(_looks_like_record, elements))
 
 
 def _looks_like_record(value: Any) -> bool:
@@ -235,8 +256,14 @@ def _add_line(listing: Listing, line: bytes, asked: str | None) -> None:
         listing.damage = "a line of it is no JSON"
         text = line[:_MOST_LINE].decode("utf-8", "replace")
         listing.entries.append(Entry(text, asked=asked, fault="the line is no JSON"))
-    else:
-        _add(listing, value, asked)
+        return
+    try:
+        elements, holds = _elements(value)
+    except OfAnArchive as error:
+        listing.entries.append(Entry(value, asked=asked, fault=str(error)))
+        return
+    for element in elements if holds else [value]:
+        _add(listing, element, asked)
 
 
 def _add(listing: Listing, value: Any, asked: str | None) -> None:

@@ -34,6 +34,7 @@ from ncaa_assets.text import visible
 
 _MOST_HELD = 128 * 1024**2  # bytes of JSON that wait to be put into their days
 _MOST_DIGITS = 80
+_FIRST_YEAR = 1892
 _NO_VIDEO = "nothing says which highlight it is of"
 
 
@@ -156,6 +157,10 @@ class Places:
                 bare = Listing(listing.file, listing.sha256)
                 self._parts[day].append(_Part(bare, place, tuple(records), is_table))
             self._keep_rest(placed, listing, rest)
+        if placed.is_damaged:  # what was not read of it is in the file alone
+            why = str(placed.why)
+            self._keep_file(placed, why)
+            placed.why, placed.bytes = why, 0
 
     def _one_of(self, record: object) -> object:
         digest = content_hash(record)
@@ -204,6 +209,8 @@ class Places:
             return None, "its match.date is no time"
         if day > self._today:
             return None, "its game is yet to come"
+        if day.year < _FIRST_YEAR:
+            return None, "its match.date is before there was college basketball"
         return day.isoformat(), ""
 
     def _days(self) -> Iterator[DayPlaced]:

@@ -37,6 +37,17 @@ def loads(data: bytes | str) -> Any:
         raise ValueError("it holds a number whose exponent is out of range") from None
 
 
+def names_twice(data: bytes) -> str | None:
+    """The first field that an object of a JSON text names twice with different values, of which readers take one."""
+    try:
+        _lenient(_decoded(data)[0].removeprefix("\ufeff").lstrip())
+    except _Twice as error:
+        return str(error.args[0])
+    except _BAD:
+        return None
+    return None
+
+
 @dataclass(frozen=True)
 class Answer:
     """What can be read of an answer that may not be quite JSON.

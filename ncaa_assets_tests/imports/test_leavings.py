@@ -49,6 +49,10 @@ for _entry in ROWS:
         ([row(ONE, _rid="b", _self="c", _attachments="d")], ROWS),
         (gzip.compress(lines(item(row(ONE)))), ROWS),
         (b"\xef\xbb\xbf" + json.dumps([ONE]).encode(), [Entry(ONE)]),
+        (lines(answer(ONE), answer(TWO)), [Entry(ONE), Entry(TWO)]),
+        (lines([ONE], [TWO]), [Entry(ONE), Entry(TWO)]),
+        (lines(answer(ONE), TWO), [Entry(ONE), Entry(TWO)]),
+        ({"data": [TWO], "Items": [ONE]}, [Entry(TWO), Entry(ONE)]),
     ],
 )
 def test_every_variant_is_read(data: Any, entries: list[Entry], tmp_path: Path) -> None:
@@ -83,6 +87,13 @@ def test_the_day_in_a_name_is_what_was_asked(tmp_path: Path) -> None:
     [
         (json.dumps(answer(ONE, TWO)).encode()[:-120], 2, "its end is missing"),
         (lines(ONE, TWO) + b"{half", 3, "a line of it is no JSON"),
+        (json.dumps(answer(ONE), indent=1).encode() + b"\n[1]", 1, "a part of it is left out"),
+        (
+            b'{"data": [%s], "data": [], "plan": {}}' % json.dumps(ONE).encode(),
+            0,
+            "it names `data` twice; the last is read",
+        ),
+        (b'{"data": [%s, {"id": 1, "id": 2, "match": {}}]}' % json.dumps(ONE).encode(), 2, "it names `id` twice"),
         (gzip.compress(lines(ONE, TWO))[:-12], 2, "it is no whole gzip file"),
         (b'{"data": [%s, {"id": 1e9999999999999999999}]}' % json.dumps(ONE).encode(), 2, "a part of it is no JSON"),
     ],
@@ -90,7 +101,7 @@ def test_the_day_in_a_name_is_what_was_asked(tmp_path: Path) -> None:
 def test_of_what_is_damaged_the_rest_is_read(data: bytes, count: int, damage: str, tmp_path: Path) -> None:
     [listing] = read(tmp_path, "a.json.gz" if data[:2] == b"\x1f\x8b" else "a.json", data)
     assert len(listing.entries) >= count - 1
-    assert listing.entries[0] == Entry(ONE)
+    assert listing.entries[0] == Entry(ONE) if count else listing.entries == []
     assert listing.damage is not None
     assert damage in listing.damage
 
@@ -112,12 +123,26 @@ def test_json_of_others_is_left(data: bytes, tmp_path: Path) -> None:
     ("name", "data"),
     [
         ("a.json", b"\0" * 1000), ("a.json", b"\xff\xfe\0\xd8"), ("a.json.gz", b"\x1f\x8bxxx"),
-        ("a.json.gz", b"no gzip"), ("bomb.json.gz", gzip.compress(b"0" * 100_000_000, 1)),
+        ("a.json.gz", b"no gzip"), ("a.json", b'{"data": [%s], "data": []}' % json.dumps(ONE).encode()), ("bomb.json.gz", gzip.compress(b"0" * 100_000_000, 1)),
+        ("objects.json.gz", gzip.compress(b'{"data":[' + b"{}," * 3_000_000 + b'{}],"plan":{}}', 1)),
+        ("numbers.json.gz", gzip.compress(b"[" + b"1.5," * 9_000_000 + b"1]", 1)),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_so(name: str, data: bytes, tmp_path: Path) -> None:
     with pytest.raises(Unreadable):
         read(tmp_path, name, data)
+
+
+@pytest.mark.parametrize("name", ["highlights", "old.txt", "z.gz"])
+def test_a_listing_is_known_by_what_is_in_it_and_other_files_of_such_names_are_left(name: str, tmp_path: Path) -> None:
+    pack = gzip.compress if name.endswith(".gz") else bytes
+    assert leavings.may_hold_records(name)
+    [listing] = read(tmp_path, name, pack(json.dumps(answer(ONE)).encode()))
+    assert listing.entries == [Entry(ONE)]
+    for data in (b"#!/bin/sh\necho {}\n", b"\x7fELF" + bytes(1000), b"{half"):
+        with pytest.raises(NotOfPipeline) as raised:
+            read(tmp_path, name, pack(data))
+        assert not isinstance(raised.value, Unreadable)
 
 
 def test_a_document_of_an_archive_is_no_leaving(tmp_path: Path) -> None:

@@ -217,6 +217,32 @@ def test_videos_are_kept_with_what_is_known_of_them(archive: Archive, old: Path,
     assert "a web page" in str(files["processed_videos/first_video.mp4"].why)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps(answer(record(1), record(2))).encode()[:-150],
+        b"\n".join(json.dumps(one).encode() for one in (record(1), record(2))) + b"\n{half",
+        json.dumps(answer(record(1)), indent=1).encode() + json.dumps(answer(record(2))).encode(),
+        json.dumps(answer(record(1))).replace('"title": ', '"title": "once", "title": ').encode(),
+    ],
+)
+def test_of_a_damaged_listing_the_file_is_kept_too(data: bytes, archive: Archive, old: Path) -> None:
+    put(old / "a.json", data)
+    files, _ = place_all(archive, old)
+    assert (files["a.json"].is_damaged, ids(archive)[0]) == (True, "1")
+    [whole] = [key for key in files["a.json"].kept if "/records/" not in key]
+    assert archive.store.read(whole)[0] == data
+    before = objects(Path(archive.place))
+    place_all(archive, old)
+    assert objects(Path(archive.place)) == before
+
+
+def test_a_game_before_there_was_basketball_is_of_no_day(archive: Archive, old: Path) -> None:
+    put(old / "a.json", answer(record(1, date="0001-06-01T00:00:00Z"), record(2, date="1891-12-31T12:00:00Z")))
+    files, days = place_all(archive, old)
+    assert (files["a.json"].kept_records, days) == (2, {})
+
+
 def leave_all(old: Path) -> Path:
     put(
         old / "highlights/basketball_highlights.json",
