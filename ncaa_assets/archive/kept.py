@@ -19,6 +19,7 @@ KEPT = "imported/"
 ABOUT = ".about.json"  # what the name of a kept file is followed by, in the key of what is known of it
 
 _CHUNK = 1024**2
+_CANNOT_BE_READ = "cannot be read: "
 _AGAIN = "delete it and import it again from {place}, or put it back from another copy of the archive"
 
 
@@ -73,6 +74,21 @@ def kept_objects(store: ObjectStore) -> Iterator[tuple[ObjectInfo, bool]]:
         yield info, store.info(info.key + ABOUT) is not None
 
 
+def parse_kept(key: str, data: bytes) -> tuple[KeptFile | KeptRecords | None, str | None]:
+    """A document of `imported/` as far as it can be read, and what is wrong with it, if anything is."""
+    kind: type[KeptFile | KeptRecords] = KeptFile if key.endswith(ABOUT) else KeptRecords
+    try:
+        document = parse_document(kind, data)
+    except NewerVersion as error:
+        return None, f"{_CANNOT_BE_READ}{error}"
+    except ValueError as error:
+        return None, f"is damaged ({visible(error)})"
+    problem = "; ".join(document.doubts)
+    if isinstance(document, KeptFile) and document.key + ABOUT != key:
+        problem = f"is about another file ({visible(document.key, most=100)})"
+    return document, problem or None
+
+
 @dataclass(frozen=True)
 class KeptReport:
     """What was seen of a document under `imported/` and of the file that it is about: how many bytes of that file were
@@ -97,20 +113,13 @@ def _report(store: ObjectStore, key: str, *, deep: bool) -> KeptReport:
     if not key.endswith(".json"):
         remedy = "import it again, which notes that; or see what it is, and delete it or move it out of the archive"
         return _wrong(key, "is in the store, and nothing says what it is", remedy)
-    kind: type[KeptFile | KeptRecords] = KeptFile if key.endswith(ABOUT) else KeptRecords
     try:
-        document = parse_document(kind, store.read(key)[0])
+        document, problem = parse_kept(key, store.read(key)[0])
     except StoreError as error:
         return _unreadable(key, error)
-    except NewerVersion as error:
-        return _wrong(key, f"cannot be read: {error}", "then verify again")
-    except ValueError as error:
-        return _wrong(key, f"is damaged ({visible(error)})", _AGAIN.format(place="where it came from"))
-    problem = "; ".join(document.doubts)
-    if isinstance(document, KeptFile) and document.key + ABOUT != key:
-        problem = f"is about another file ({visible(document.key, most=100)})"
-    if problem:
-        return _wrong(key, problem, _again(document))
+    if problem is not None:
+        is_newer = problem.startswith(_CANNOT_BE_READ)
+        return _wrong(key, problem, "then verify again" if is_newer else _again(document))
     return _report_of_file(store, document, deep=deep) if isinstance(document, KeptFile) else KeptReport()
 
 
@@ -136,8 +145,8 @@ def _report_of_file(store: ObjectStore, known: KeptFile, *, deep: bool) -> KeptR
     return KeptReport(read)
 
 
-def _again(document: KeptFile | KeptRecords) -> str:
-    return _AGAIN.format(place=visible(document.place, most=500))
+def _again(document: KeptFile | KeptRecords | None) -> str:
+    return _AGAIN.format(place="where it came from" if document is None else visible(document.place, most=500))
 
 
 def _unreadable(key: str, error: StoreError) -> KeptReport:

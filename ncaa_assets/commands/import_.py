@@ -89,7 +89,7 @@ def _days(archive: Archive, place: Place, root: str, takes: TakesDays, touched: 
                     held.append(day)
                     continue
                 total += taken.bytes
-                touched |= {day} if taken.objects else set()
+                touched |= {day} if taken.was is not None else set()
                 ends_well &= taken.is_done
                 counted[_say_day(taken)] += 1
                 advance(day, True)
@@ -190,7 +190,7 @@ def _leavings(
             _say_file(path, found)
     if unnamed:
         say(f"{plural(len(unnamed), 'more file')}, of which all that they list is of game days")
-    touched |= {day for day, one in days.items() if one.listings}
+    touched |= set(days)
     _say_left([(path, found.why or "") for path, found in paths.items() if found.left])
     for day in sorted(days):
         one = days[day]

@@ -4,6 +4,7 @@ A day's documents come in word for word, after the objects that they name, each 
 day that is here already is replaced only where it is an earlier state of theirs.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from ncaa_assets.archive.archive import Archive, HeldDay
 from ncaa_assets.archive.day_versions import DayDocuments, State, state_of
 from ncaa_assets.archive.documents import KINDS
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
-from ncaa_assets.archive.kept import ABOUT, KEPT, recorded_sha256
+from ncaa_assets.archive.kept import ABOUT, KEPT, KeptFile, parse_kept, recorded_sha256
 from ncaa_assets.archive.reconcile import Finding
 from ncaa_assets.archive.rows import RowsOfDays, made_rows
 from ncaa_assets.backends.place import Place, PlaceFile
@@ -23,6 +24,7 @@ from ncaa_assets.record.rows import merge_row
 from ncaa_assets.record.written import NewerVersion, from_bytes
 from ncaa_assets.text import size, visible
 
+_KEPT_KEY = re.compile(rf"{KEPT}(records/[0-9a-f]{{16}}\.json|[0-9a-f]{{16}}/[A-Za-z0-9_-][A-Za-z0-9._-]{{0,99}})")
 _MOST_DOCUMENT = 256 * 1024**2  # bytes; the largest that was ever seen has less than a hundredth
 
 
@@ -89,15 +91,18 @@ class TakesDays:
                 taken.held_by = str(holder)
             else:
                 self._compare(taken, theirs, None)
-            return taken
-        if not taken.findings and self._is_here(day, theirs):
+        elif not taken.findings and self._is_here(day, theirs):
             taken.was = State.EQUAL
-            return taken
-        try:
-            with self._archive.lease(day, owner=self._owner) as held:
-                self._compare(taken, theirs, held)
-        except LeaseHeld as held_by:
-            taken.held_by = str(held_by)
+        else:
+            try:
+                with self._archive.lease(day, owner=self._owner) as held:
+                    self._compare(taken, theirs, held)
+            except LeaseHeld as held_by:
+                taken.held_by = str(held_by)
+        for kind, document in theirs.read.items():
+            if document.doubts:
+                remedy = "what is there came in; put back an earlier version of it there, and compare"
+                taken.findings.append(Finding(day, kind.asset, kind.key(day), "; ".join(document.doubts), remedy))
         return taken
 
     def _is_here(self, day: str, theirs: DayDocuments) -> bool:
@@ -200,20 +205,38 @@ def take_kept(archive: Archive, place: Place, root: str, *, writes: bool) -> tup
     count, findings = 0, []
     for file in place.list(root + KEPT):
         key = file.path.removeprefix(root)
-        if archive.store.has(key, file.size or 0):
-            continue
-        kind = "application/json" if key.endswith(".json") else "application/octet-stream"
-        problem = "was not taken in: its bytes are not those that were recorded"
+        problem: str | None
         try:
-            about = place.info(file.path + ABOUT)
-            wanted = Wanted(key, file.size or 0, recorded_sha256(_read(place, about), key) if about else None)
-            if take(place, file, archive.store, wanted, before_commit=lambda: None, writes=writes, content_type=kind):
-                count, problem = count + 1, ""
+            wanted, problem = _kept(place, file, key)
+            if not problem and not archive.store.has(key, wanted.size):
+                kind = "application/json" if key.endswith(".json") else "application/octet-stream"
+                if take(
+                    place, file, archive.store, wanted, before_commit=lambda: None, writes=writes, content_type=kind
+                ):
+                    count += 1
+                else:
+                    problem = "its bytes are not those that were recorded"
         except (PlaceUnreadable, DocumentDamaged) as error:
-            problem = f"was not read: {visible(error)}"
+            problem = f"cannot be read: {error}"
         if problem:
-            findings.append(Finding(None, "imported", key, problem, "put it right there, then import it once more"))
+            remedy = "it was not taken in; put it right there, then import it once more"
+            findings.append(Finding(None, "imported", visible(key, most=200), problem, remedy))
     return count, findings
+
+
+def _kept(place: Place, file: PlaceFile, key: str) -> tuple[Wanted, str | None]:
+    """A file of `imported/` as it is wanted, and what is wrong with it, if anything is."""
+    wanted = Wanted(key, file.size or 0, None)
+    if _KEPT_KEY.fullmatch(key) is None:
+        return wanted, "is no name that a file of `imported/` has"
+    if (about := place.info(file.path + ABOUT)) is not None:
+        return Wanted(key, wanted.size, recorded_sha256(_read(place, about), key)), None
+    if not key.endswith(".json"):
+        return wanted, "nothing says what it is"
+    document, problem = parse_kept(key, _read(place, file))
+    if problem is None and isinstance(document, KeptFile) and place.info(file.path.removesuffix(ABOUT)) is None:
+        problem = "the file that it is about is missing"
+    return wanted, problem
 
 
 def _objects(documents: DayDocuments) -> Iterator[tuple[str, Wanted]]:
@@ -224,7 +247,7 @@ def _objects(documents: DayDocuments) -> Iterator[tuple[str, Wanted]]:
             yield VideosDay.asset, Wanted(video.key, video.bytes, video.sha256)
     for output in processed.videos if isinstance(processed, ProcessedDay) else []:
         yield ProcessedDay.asset, Wanted(output.key, output.bytes, output.sha256)
-        yield ProcessedDay.asset, Wanted(output.poster.key, output.poster.bytes, None)
+        yield ProcessedDay.asset, Wanted(output.poster.key, output.poster.bytes, None, is_jpeg=True)
 
 
 def _document(kind: type[Document], data: bytes, day: str, place: str) -> Document:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from ncaa_assets.archive.reconcile import is_whole_jpeg
 from ncaa_assets.archive.sums import SUMS, sums_in
 from ncaa_assets.backends.place import Place, PlaceFile
 from ncaa_assets.failures import ObjectMissing
@@ -22,11 +23,13 @@ _NAMED = re.compile(r"\(([^()/]+)\)[^()/]*?(\.[0-9A-Za-z]+)$")  # a library give
 
 @dataclass(frozen=True)
 class Wanted:
-    """An object that a day's documents name, with the size and sha256 (None: not recorded) that they say it has."""
+    """An object that a day's documents name, with the size and sha256 (None: not recorded) that they say it has; of a
+    poster, which has no sha256, that it is a whole JPEG."""
 
     key: str
     size: int
     sha256: str | None
+    is_jpeg: bool = False
 
 
 class Files:
@@ -105,7 +108,7 @@ def take(
     Raises:
         StoreError: it cannot be read, or the store failed.
     """
-    digest, count = hashlib.sha256(), 0
+    digest, count, picture = hashlib.sha256(), 0, b""
     content_type = content_type or CONTENT_TYPES.get(wanted.key.rpartition(".")[2], "image/jpeg")
     try:
         with place.open(file) as source:
@@ -113,13 +116,15 @@ def take(
                 while chunk := source.read(_CHUNK):
                     digest.update(chunk)
                     count += len(chunk)
-                return _is(wanted, count, digest.hexdigest())
+                    picture += chunk if wanted.is_jpeg else b""
+                return _is(wanted, count, digest.hexdigest(), picture)
             with store.upload(wanted.key, content_type=content_type) as upload:
                 while chunk := source.read(_CHUNK):
                     digest.update(chunk)
                     count += len(chunk)
+                    picture += chunk if wanted.is_jpeg else b""
                     upload.write(chunk)
-                if not _is(wanted, count, digest.hexdigest()):
+                if not _is(wanted, count, digest.hexdigest(), picture):
                     return False
                 before_commit()
                 upload.commit()
@@ -128,8 +133,8 @@ def take(
         return False
 
 
-def _is(wanted: Wanted, size: int, sha256: str) -> bool:
-    return size == wanted.size and wanted.sha256 in (None, sha256)
+def _is(wanted: Wanted, size: int, sha256: str, picture: bytes) -> bool:
+    return size == wanted.size and wanted.sha256 in (None, sha256) and (not wanted.is_jpeg or is_whole_jpeg(picture))
 
 
 def is_stored(store: ObjectStore, wanted: Wanted, *, by_size: bool) -> bool:

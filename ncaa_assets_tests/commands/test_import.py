@@ -1,6 +1,7 @@
 """`ncaa-assets import`, as a person runs it: what it says, what it exits with, and the way out and back in."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from ncaa_assets.archive.kept import KeptFile
+from ncaa_assets.record.models import HighlightsDay
 from ncaa_assets.record.written import from_bytes, to_bytes
 from ncaa_assets_tests.imports.places import KEPT, answer, objects, put, record, restored
 
@@ -105,8 +107,83 @@ def test_what_is_damaged_under_imported_does_not_come_in(run: Run, tmp_path: Pat
     (listing,) = (tmp_path / "data/imported").glob("*/bad.json")
     listing.write_bytes(b"{}\n")
     came = run("import", str(tmp_path / "data"), DATA_DIR="again", **KEY)
-    assert (came.exit_code, "bad.json: was not taken in" in came.stdout) == (1, True), came.output
+    assert (came.exit_code, "bad.json: its bytes are not those that were" in came.stdout) == (1, True), came.output
     assert "3 days of the archive: 3 imported" in came.output
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("edited", "highlights/2025-03-09.json: its content is not that of its `content_sha256`"),
+        ("poster", "processed_videos/2025-03-08/1.jpg: was not found: no file of"),
+        ("records", "its content is not that of its `content_sha256`"),
+        ("note", "first_video.mp4.about.json: its content is not that of its `content_sha256`"),
+        ("only a note", "first_video.mp4.about.json: the file that it is about is missing"),
+        ("only a file", "first_video.mp4: nothing says what it is"),
+        ("a long name", ": is no name that a file of `imported/` has"),
+    ],
+)
+def test_whatever_of_an_archive_is_damaged_is_named_with_and_without_writing(
+    damage: str, says: str, run: Run, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    assert run("import", str(restored("archive", tmp_path / "kept")), DATA_DIR=str(there), **KEY).exit_code == 0
+    put(tmp_path / "old/videos/first_video.mp4", b"of nobody knows what")
+    put(tmp_path / "old/highlights.json", answer(record(1, date=None)))
+    assert run("import", "old", **KEY).exit_code == 0
+    (video,), (records,) = (there.glob(f"imported/{name}") for name in ("*/*.mp4", "records/*.json"))
+    note, day = video.with_name(video.name + ".about.json"), there / "highlights/2025-03-09.json"
+    if damage == "edited":
+        put(day, to_bytes(from_bytes(HighlightsDay, day.read_bytes(), "")).replace(b'"title": "', b'"title": "X', 1))
+    elif damage == "poster":
+        poster = there / "processed_videos/2025-03-08/1.jpg"
+        poster.write_bytes(bytes(poster.stat().st_size))
+    elif damage == "records":
+        records.write_text(records.read_text().replace("2025", "2026", 1))
+    elif damage == "note":
+        note.write_text(note.read_text().replace("nothing says", "nobody says"))
+    elif damage == "only a note":
+        video.unlink()
+    elif damage == "only a file":
+        note.unlink()
+    else:
+        (there / "imported" / video.parent.name / ("e" * 150 + ".mp4")).write_bytes(b"")
+    dry = run("import", str(there), "--dry-run", DATA_DIR="again", **KEY)
+    came = run("import", str(there), DATA_DIR="again", **KEY)
+    for done in (dry, came):
+        assert (done.exit_code, says in done.stdout, "3 days of the archive" in done.stdout) == (1, True, True), (
+            done.output
+        )
+    assert dry.stdout == came.stdout
+
+
+def test_what_an_import_changes_is_in_the_gallery_and_a_killed_ones_pages_are_made_up_for(
+    run: Run, tmp_path: Path
+) -> None:
+    put(tmp_path / "one/a.json", answer(record(1, title="Aardvark")))
+    put(tmp_path / "two/b.json", answer(record(2, title="Zebra special")))
+    assert run("import", "one", DATA_DIR="first", **KEY).exit_code == 0
+    assert run("import", "one", DATA_DIR="second", **KEY).exit_code == 0
+    assert run("import", "two", DATA_DIR="first", **KEY).exit_code == 0
+    assert run("import", "first", DATA_DIR="second", **KEY).exit_code == 0
+    assert "Zebra special" in run("find", "zebra", DATA_DIR="second", **KEY).stdout
+    for place in ("first", "two"):  # an import that was killed before it made its pages
+        shutil.rmtree("second/gallery")
+        assert run("import", place, DATA_DIR="second", **KEY).exit_code == 0
+        assert "Zebra special" in run("find", "zebra", DATA_DIR="second", **KEY).stdout
+
+
+def test_folders_may_be_nested_as_deep_as_a_disk_takes_them(run: Run, tmp_path: Path) -> None:
+    folders = [tmp_path / "old"]
+    for _ in range(1200):
+        folders[-1].mkdir()
+        folders.append(folders[-1] / "d")
+    listing = put(folders[-2] / "a.json", answer(record(1)))
+    came = run("import", "old", **KEY)
+    listing.unlink()
+    for folder in reversed(folders[:-1]):  # what removes the folders of tests goes down by recursion
+        folder.rmdir()
+    assert (came.exit_code, "1 new highlight" in came.stdout) == (0, True), came.output
 
 
 def test_leavings_are_placed_or_kept_and_listed(run: Run, tmp_path: Path) -> None:

@@ -123,7 +123,9 @@ def test_json_of_others_is_left(data: bytes, tmp_path: Path) -> None:
     ("name", "data"),
     [
         ("a.json", b"\0" * 1000), ("a.json", b"\xff\xfe\0\xd8"), ("a.json.gz", b"\x1f\x8bxxx"),
-        ("a.json.gz", b"no gzip"), ("a.json", b'{"data": [%s], "data": []}' % json.dumps(ONE).encode()), ("bomb.json.gz", gzip.compress(b"0" * 100_000_000, 1)),
+        ("a.json.gz", b"no gzip"),
+        ("a.json", b'{"data": [%s], "data": []}' % json.dumps(ONE).encode()),
+        ("bomb.json.gz", gzip.compress(b"0" * 100_000_000, 1)),
         ("objects.json.gz", gzip.compress(b'{"data":[' + b"{}," * 3_000_000 + b'{}],"plan":{}}', 1)),
         ("numbers.json.gz", gzip.compress(b"[" + b"1.5," * 9_000_000 + b"1]", 1)),
     ],

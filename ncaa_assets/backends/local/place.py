@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,25 +30,28 @@ class FolderPlace(Place):
             found = self.info(self._only)
             yield from [found] if found is not None and found.path.startswith(prefix) else []
             return
-        yield from self._walk(prefix.rpartition("/")[0], prefix)
+        waiting = [*self._entries(prefix.rpartition("/")[0])]  # the next one last
+        while waiting:
+            path = waiting.pop()
+            if path.endswith("/") and (path.startswith(prefix) or prefix.startswith(path)):
+                waiting += self._entries(path.rstrip("/"))
+            elif not path.endswith("/") and path.startswith(prefix) and (file := self.info(path)) is not None:
+                yield file
 
-    def _walk(self, folder: str, prefix: str) -> Iterator[PlaceFile]:
+    def _entries(self, folder: str) -> Sequence[str]:
+        """What a folder has, the first by name at the end; folders end with a slash."""
         try:
             with os.scandir(self.root / folder) as entries:
-                found = sorted(
+                found = [
                     (f"{folder}/" if folder else "") + entry.name + "/" * entry.is_dir(follow_symlinks=False)
                     for entry in entries
                     if not entry.name.startswith(".")
-                )
+                ]
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return []
         except OSError as error:
             raise _unreadable(self.root / folder, error) from error
-        for path in found:
-            if path.endswith("/") and (path.startswith(prefix) or prefix.startswith(path)):
-                yield from self._walk(path.rstrip("/"), prefix)
-            elif not path.endswith("/") and path.startswith(prefix) and (file := self.info(path)) is not None:
-                yield file
+        return sorted(found, reverse=True)
 
     def info(self, path: str) -> PlaceFile | None:
         place = self._inside(path) if self._only in (None, path) else None
