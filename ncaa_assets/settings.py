@@ -55,6 +55,9 @@ DAY_WORDS = {"yesterday": 1, "today": 0, "tomorrow": -1}
 SAMPLE_ENDING = "-sample"  # how the names of folders with made-up data end: the archive's and the instance's
 
 
+_MOST_DIGITS = 9  # of a number of videos
+
+
 def count_of(value: object) -> int | None:
     """How many videos a person means by a number or `all`: None is all.
 
@@ -64,7 +67,7 @@ def count_of(value: object) -> int | None:
     text = str(value).strip().lower()
     if text == "all":
         return None
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
         raise ValueError("must be a whole number from 1, or 'all'")
     return int(text)
 

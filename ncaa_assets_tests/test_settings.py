@@ -191,6 +191,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> Non
         ("VIDEO_COUNT", "-1", "must be a whole number from 1, or 'all'"),
         ("VIDEO_COUNT", "1.5", "must be a whole number from 1, or 'all'"),
         ("VIDEO_COUNT", "some", "must be a whole number from 1, or 'all'"),
+        ("VIDEO_COUNT", "1" + "0" * 30, "must be a whole number from 1, or 'all'"),
         ("VIDEO_COUNT", "²", "must be a whole number from 1, or 'all'"),
         ("VIDEO_CONCURRENCY", "0", "must be greater than or equal to 1"),
         ("VIDEO_MAX_BYTES", "2 GiB", "must be a valid integer"),

@@ -291,7 +291,7 @@ variable "video_count" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(0*[1-9][0-9]*|(?i:all))$", trimspace(var.video_count)))
+    condition     = can(regex("^(0*[1-9][0-9]*|(?i:all))$", trimspace(var.video_count))) && length(trimspace(var.video_count)) <= 9
     error_message = "video_count must be a whole number from 1, or all."
   }
 }

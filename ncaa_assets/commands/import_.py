@@ -123,6 +123,8 @@ def _say_day(taken: DayTaken) -> str:
             say(f"{day} left as it is: it went another way here than there; import it into an archive of its own",
                 colour="red")  # fmt: skip
             what = "gone another way here"
+        case State.EQUAL if taken.is_new and taken.findings:
+            what = "damaged there"
         case State.EQUAL:
             if taken.objects:
                 say(f"{day} was here, but for {came}")

@@ -5,6 +5,7 @@ What is missing or damaged goes to stdout when it is found, as `verify` says it;
 archive is changed but its table of rows, and that only by `--into-table`.
 """
 
+import os
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import click
 
 from ncaa_assets.archive.archive import Archive
 from ncaa_assets.archive.identity import IDENTITY_KEY
-from ncaa_assets.archive.kept import reconcile_kept
+from ncaa_assets.archive.kept import KEPT, reconcile_kept
 from ncaa_assets.archive.reconcile import Finding, strays
 from ncaa_assets.backends.deployments import open_bucket
 from ncaa_assets.commands import ending
@@ -72,7 +73,13 @@ def restore(
         load_dotenv()
         settings, parts = Settings.from_environment(), _parts(what)
         archive, time = Archive.open(settings), None if as_of is None else _time(as_of)
+        if into_table and (layout or parts != list(WHAT)):
+            raise SettingsError("--into-table makes rows alone: leave out --layout and --what")
+        if layout == "archive" and parts == ["rows"]:
+            raise SettingsError("--layout archive has no files of rows; leave it out, or make a table by --into-table")
         if time is not None:
+            if next(archive.store.list(KEPT), None) is not None and not (first or last):
+                say(f"what is kept under {KEPT} is left out: nobody knows what of it was there then", err=True)
             archive = replace(archive, store=AsOf(archive.store, time))
         days, astray = _days(archive, first, last)
         if not dest:
@@ -96,7 +103,7 @@ def _target(archive: Archive, dest: str, layout: str) -> Target:
     target: Target
     if not dest.startswith(_ADDRESS):
         root = Path(dest).expanduser()
-        is_inside = f"{root.absolute()}/".startswith(archive.place)
+        is_inside = f"{os.path.realpath(root)}/".startswith(f"{os.path.realpath(archive.place)}/")
         _refuse_the_archive_itself(archive, is_inside=is_inside)
         target = Folder(root)
     else:
@@ -149,6 +156,10 @@ def _days(archive: Archive, first: str | None, last: str | None) -> tuple[list[s
     astray = list(strays(archive.store, there))
     if not there and not astray:
         how = "set the settings to the archive that you mean"
+        if isinstance(archive.store, AsOf):
+            raise SettingsError(
+                f"there is nothing to restore: no day of {archive.place} was backed up then; take a later --as-of"
+            )
         if archive.settings.uses_sample:
             how = "that is the sample's: set RAPIDAPI_KEY (to any text, nothing is asked of the API) to mean your own"
         raise SettingsError(
@@ -199,8 +210,7 @@ class _Work:
             target = stack.enter_context(self.target)
             place = target.uri(f"{documents}{IDENTITY_KEY}").removesuffix(f"{documents}{IDENTITY_KEY}")
             say(f"restoring {plural(len(self.days), 'day')} from {self.archive.place} to {place}", err=True)
-            may_be = archive_layout.replaceable_identity if is_archive else None
-            restore_identity(self.archive, target, f"{documents}{IDENTITY_KEY}", total, replaceable=may_be)
+            restore_identity(self.archive, target, f"{documents}{IDENTITY_KEY}", total)
             for finding in total.findings:
                 say_finding(finding)
             wrong += total.errors
@@ -269,6 +279,6 @@ def _say_total(total: DayRestored, *, days: int, wrong: int, held: int) -> None:
         f"{total.there} there already"
     )
     if wrong:
-        say(f"{plural(wrong, 'difference')}, named above: what is missing or damaged was not restored", colour="red")
+        say(f"{plural(wrong, 'difference')}, named above; all else was restored", colour="red")
     if held:
         say(f"{plural(held, 'day')} not restored: a run was at work there; restore again later", colour="red")

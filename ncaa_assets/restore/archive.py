@@ -5,10 +5,8 @@ from collections.abc import Collection, Iterator
 
 from ncaa_assets.archive.day_versions import State, state_of
 from ncaa_assets.archive.documents import KINDS
-from ncaa_assets.archive.identity import Identity
-from ncaa_assets.failures import DocumentDamaged, ObjectMissing, SettingsError
+from ncaa_assets.failures import ObjectMissing
 from ncaa_assets.ports import ObjectStore
-from ncaa_assets.record.written import from_bytes
 from ncaa_assets.restore.content import DayContent, content_in, of_bytes, of_object
 from ncaa_assets.restore.target import Differs, Piece, Target
 
@@ -52,22 +50,3 @@ def replaceable(target: Target, ours: DayContent) -> frozenset[str]:
         raise Differs(f"the day went its own way in {target.uri(next(iter(stored)))}, and was left as it is")
     named = {video.sha256 for videos in (theirs.videos, theirs.processed) if videos for video in videos.videos}
     return frozenset({hashlib.sha256(data).hexdigest() for data in stored.values()} | {one for one in named if one})
-
-
-def replaceable_identity(target: Target, path: str, ours: Identity) -> frozenset[str]:
-    """As `replaceable`, of what says what the target is an archive of.
-
-    Raises:
-        SettingsError: it is one of something else.
-    """
-    try:
-        with target.download(path) as file:
-            data = file.read()
-        theirs = from_bytes(Identity, data, target.uri(path))
-    except (ObjectMissing, DocumentDamaged):
-        return frozenset()
-    about = ("source", "league", "timezone")
-    if any(getattr(theirs, name) != getattr(ours, name) for name in about):
-        raise SettingsError(f"{target.uri(path)} is that of another archive; choose another --dest")
-    is_earlier = ours.moves[: len(theirs.moves)] == theirs.moves
-    return frozenset({hashlib.sha256(data).hexdigest()} if is_earlier else ())

@@ -1,6 +1,7 @@
 """Goes through an archive's days and restores each by a layout, into a target. What is missing or damaged is named, and
 the rest is restored."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -15,7 +16,7 @@ from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
 from ncaa_assets.archive.reconcile import Finding, Severity, durations, posters, reconcile_day
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
-from ncaa_assets.failures import DocumentDamaged, ObjectMissing, StoreError
+from ncaa_assets.failures import DocumentDamaged, ObjectMissing, SettingsError, StoreError
 from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record.models import VideosDay
 from ncaa_assets.record.rows import Row
@@ -30,6 +31,7 @@ Layout = Callable[[ObjectStore, DayContent, Collection[str]], Iterator[Piece]]
 Replaceable = Callable[[Target, DayContent], Set[str]]
 """The sha256 of what the target has of a day and may be replaced; raises `Differs` where the day is left alone."""
 
+IN_DOCUMENTS = f"documents/{IDENTITY_KEY}"  # where every layout but `archive` has it
 WHAT = ("json", "rows", "videos", "processed")
 
 _MOVE_AWAY = "move it away, or restore to another place"
@@ -214,10 +216,12 @@ def restore_identity(
     target: Target,
     path: str,
     restored: DayRestored,
-    *,
-    replaceable: Callable[[Target, str, Identity], Set[str]] | None,
 ) -> None:
-    """Restores what says what the archive is a record of."""
+    """Restores what says what the archive is a record of.
+
+    Raises:
+        SettingsError: the target has files of another archive, in whatever layout.
+    """
     store, remedy = archive.store, f"put back an earlier version of {IDENTITY_KEY} (.history/archive/, or the bucket's)"
     try:
         data, _ = store.read(IDENTITY_KEY)
@@ -230,6 +234,25 @@ def restore_identity(
         return
     if identity.doubts:
         restored.findings.append(Finding(None, "archive", IDENTITY_KEY, "; ".join(identity.doubts), remedy))
-    replaces = replaceable(target, path, identity) if replaceable is not None else frozenset()
+    replaces = {place: _replaceable_identity(target, place, identity) for place in (IN_DOCUMENTS, IDENTITY_KEY)}[path]
     problem = put(target, of_bytes(path, data, key=IDENTITY_KEY), restored, replaces=replaces)
     restored.findings += [] if problem is None else [problem]
+
+
+def _replaceable_identity(target: Target, path: str, ours: Identity) -> frozenset[str]:
+    """The sha256 of the `archive.json` in a target, where that may be replaced because it is an earlier state of ours.
+
+    Raises:
+        SettingsError: it is of another archive.
+    """
+    try:
+        with target.download(path) as file:
+            data = file.read()
+        theirs = from_bytes(Identity, data, target.uri(path))
+    except (ObjectMissing, DocumentDamaged):
+        return frozenset()
+    about = ("source", "league", "timezone")
+    if any(getattr(theirs, name) != getattr(ours, name) for name in about):
+        raise SettingsError(f"{target.uri(path)} is that of another archive; choose another --dest")
+    is_earlier = ours.moves[: len(theirs.moves)] == theirs.moves
+    return frozenset({hashlib.sha256(data).hexdigest()} if is_earlier else ())

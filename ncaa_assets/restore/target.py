@@ -5,6 +5,7 @@ In a folder, `SHA256SUMS` notes what a restore wrote, for `sha256sum -c`. So a r
 of what is whole, and may replace what it wrote itself where the archive has something newer.
 """
 
+import errno
 import hashlib
 import mimetypes
 import os
@@ -21,12 +22,15 @@ from uuid import uuid4
 
 import filelock
 
+from ncaa_assets.archive.documents import KINDS
+from ncaa_assets.archive.identity import IDENTITY_KEY
 from ncaa_assets.archive.sums import SUMS, sums_in, sums_line
-from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, StoreError, WriteConflict, explained
+from ncaa_assets.failures import BackupError, ObjectMissing, SettingsError, StoreError, WriteConflict
 from ncaa_assets.ports import Expect, ObjectStore, Upload
 from ncaa_assets.text import visible
 
 _CHUNK = 256 * 1024  # bytes; of more, the system makes new pages each time, which takes longer than the copy (measured)
+_DOCUMENTS = ("documents/", IDENTITY_KEY, *(f"{kind.asset}/" for kind in KINDS))
 _WRITE_BACK = 8 * 1024**2
 
 
@@ -109,7 +113,7 @@ class Folder(Target):
     no backup writes to it meanwhile either.
 
     Raises:
-        SettingsError: another process is writing there.
+        SettingsError: another process is writing there, or the sums there are somebody else's.
         TargetUnusable: it cannot be written.
     """
 
@@ -121,6 +125,7 @@ class Folder(Target):
         self._under_way = self.root / ".tmp" / "restore"
         self._lock = filelock.FileLock(self.root / ".lock")
         with self.writing():
+            self._check_sums()
             self._under_way.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire(timeout=1)
@@ -245,6 +250,19 @@ class Folder(Target):
             noted.setdefault(path, []).append(digest)
         return noted, bool(cut)
 
+    def _check_sums(self) -> None:
+        """What a restore noted has the archive's documents in it, in whatever layout; the sums of somebody else's tell
+        nothing of who wrote the files.
+
+        Raises:
+            SettingsError: they are somebody else's.
+        """
+        place = self.root / SUMS
+        noted, _ = self._read_sums()
+        if place.is_symlink() or (noted and not any(path.startswith(_DOCUMENTS) for path in noted)):
+            place_is = visible(place, most=300)
+            raise SettingsError(f"{place_is} was not written by a restore; move it away, or choose another --dest")
+
     def _path(self, path: str) -> Path:
         return self.root / PurePosixPath(path)
 
@@ -261,7 +279,8 @@ class Folder(Target):
         try:
             yield
         except OSError as error:
-            why = explained(error) or f"{error.strerror or error}; mend that, or choose another --dest"
+            how = "free some of it" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+            why = f"{error.strerror or error}; {how}, or choose another --dest"
             raise TargetUnusable(f"{visible(self.root, most=300)} cannot be written: {why}") from error
 
 

@@ -24,8 +24,10 @@ import pytest
 from click.testing import Result
 
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.archive.identity import Identity
 from ncaa_assets.archive.reconcile import reconcile_day
 from ncaa_assets.backends.local.store import SQLITE_NAME, LocalStore, time_of
+from ncaa_assets.record.written import from_bytes, to_bytes
 from ncaa_assets.settings import Settings
 from ncaa_assets_tests.archives import archive_in
 from ncaa_assets_tests.days import KEY, back_up, settings_for
@@ -280,10 +282,58 @@ def test_another_leagues_archive_takes_nothing(run: Run, data: Path) -> None:
     assert (done.exit_code, "that of another archive" in done.output) == (2, True)
 
 
+@pytest.mark.parametrize("second", ["days", "library", "archive"])
+@pytest.mark.parametrize("first", ["days", "library", "archive"])
+def test_two_archives_do_not_come_into_one_folder(first: str, second: str, run: Run, data: Path) -> None:
+    assert run("restore", "--dest", "out", "--layout", first).exit_code == 0
+    identity = data / "archive.json"
+    identity.write_bytes(to_bytes(from_bytes(Identity, identity.read_bytes(), "").model_copy(update={"league": "NFL"})))
+    before = files("out")
+    done = run("restore", "--dest", "out", "--layout", second, LEAGUE_NAME="NFL")
+    assert (done.exit_code, "that of another archive; choose another --dest" in done.output) == (2, True), done.output
+    assert files("out") == before
+
+
+def test_sums_that_no_restore_wrote_give_it_no_file(run: Run, data: Path) -> None:
+    Path("out").mkdir()
+    Path("out/rows.csv").write_text("my own notes", "utf-8")
+    digest = hashlib.sha256(b"my own notes").hexdigest()
+    Path("out/SHA256SUMS").write_text(f"{digest}  rows.csv\n", "utf-8")
+    before = files("out")
+    done = run("restore", "--dest", "out")
+    assert (done.exit_code, "SHA256SUMS was not written by a restore" in done.stderr) == (2, True), done.output
+    assert files("out") == before
+    Path("elsewhere").write_text("", "utf-8")
+    Path("out/SHA256SUMS").unlink()
+    Path("out/SHA256SUMS").symlink_to(Path("elsewhere").absolute())
+    assert run("restore", "--dest", "out").exit_code == 2
+    assert Path("elsewhere").read_text("utf-8") == ""
+
+
+def test_by_no_detour_does_a_restore_go_into_the_archive(run: Run, data: Path) -> None:
+    Path("link").symlink_to(data)
+    for dest in (f"link/../{data.name}", "link", "link/inner", f"./none/../{data.name}/inner"):
+        done = run("restore", "--dest", dest)
+        assert (done.exit_code, "lies in the archive" in done.stderr) == (2, True), dest
+
+
+def test_what_a_disk_says_leads_to_another_place(run: Run, data: Path) -> None:
+    Path("file").write_text("", "utf-8")
+    done = run("restore", "--dest", "file/out")
+    assert done.exit_code == 1
+    assert "Not a directory; mend that, or choose another --dest" in done.stderr
+    assert "DATA_DIR" not in done.stderr
+    assert done.stderr.count("cannot be written") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ((), "say where to"),
+        (("--into-table", "--layout", "days"), "leave out --layout and --what"),
+        (("--into-table", "--what", "videos"), "leave out --layout and --what"),
+        (("--dest", "out", "--layout", "archive", "--what", "rows"), "no files of rows"),
+        (("--dest", "out", "--as-of", "2020-01-01T00:00"), "take a later --as-of"),
         (("--dest", "out", "--into-table"), "say where to"),
         (("--dest", "out", "--what", "films"), "'films' is no part of an archive"),
         (("--dest", "out", "--what", ","), "no part is named"),
