@@ -12,6 +12,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from difflib import get_close_matches
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -502,17 +503,42 @@ def heed_aws_region() -> None:
         os.environ.pop("AWS_DEFAULT_REGION", None)
 
 
+def misspelt() -> list[str]:
+    """What the working directory's `.env` sets that is no setting and looks like one, each as a sentence.
+
+    Raises:
+        SettingsError: the file exists and cannot be read.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    sentences = []
+    for name in _dotenv():
+        if name not in known and (meant := get_close_matches(name.upper(), known, n=1, cutoff=0.85)):
+            sentences.append(f".env sets {visible(name, most=40)}, which is no setting; did you mean {meant[0]}?")
+    return sentences
+
+
 def load_dotenv() -> None:
     """Loads the working directory's `.env` into the environment. As with `dagster dev`, the file overrides variables.
 
     Raises:
         SettingsError: the file exists and cannot be read.
     """
+    values = _dotenv()
+    try:
+        os.environ.update({name: value for name, value in values.items() if value is not None})
+    except ValueError as error:  # a NUL, which no variable can hold
+        raise _unreadable(error) from error
+
+
+def _dotenv() -> dict[str, str | None]:
     path = Path.cwd() / ".env"
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
-        values = dotenv_values(path)
-        os.environ.update({name: value for name, value in values.items() if value is not None})
-    except (OSError, ValueError) as error:  # a ValueError: no UTF-8, or a NUL, which no variable can hold
-        raise SettingsError(f".env cannot be read ({error}); it must be a text file in UTF-8") from error
+        return dotenv_values(path)
+    except (OSError, ValueError) as error:  # a ValueError: no UTF-8
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> SettingsError:
+    return SettingsError(f".env cannot be read ({error}); it must be a text file in UTF-8")

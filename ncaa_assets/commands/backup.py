@@ -22,8 +22,8 @@ from ncaa_assets.commands.terminal import (
     logging_to_terminal,
     print_table,
     report_details,
+    say_about_settings,
     say_day,
-    say_sample,
     say_unrecorded,
     shown,
 )
@@ -94,7 +94,7 @@ def _backup(chosen: Callable[[Settings], list[date]], answer: ending.Answer, *, 
     days = chosen(settings)
     answer |= {"sample": settings.uses_sample, "days": []}
     with logging_to_terminal(debug=debug) as log:
-        say_sample(settings)
+        say_about_settings(settings)
         if settings.lacks_key:
             raise SettingsError(NO_KEY)
         archive = Archive.open(settings)

@@ -21,8 +21,8 @@ from ncaa_assets.commands.terminal import (
     logging_to_terminal,
     print_table,
     report_details,
+    say_about_settings,
     say_day,
-    say_sample,
     say_unrecorded,
 )
 from ncaa_assets.failures import AlertNotSent, SettingsError, TableUnusable, as_sentence
@@ -54,7 +54,7 @@ def _catch_up(count: int | None, answer: ending.Answer, *, debug: bool) -> int:
     settings = Settings.from_environment()
     answer |= {"sample": settings.uses_sample, "days": []}
     with logging_to_terminal(debug=debug) as log:
-        say_sample(settings)
+        say_about_settings(settings)
         return catch_up_days(settings, count or settings.lookback_days, answer["days"], log=log, debug=debug)
 
 

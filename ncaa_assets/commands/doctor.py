@@ -44,7 +44,7 @@ from ncaa_assets.failures import (
 )
 from ncaa_assets.ports import Page
 from ncaa_assets.record.models import HighlightsDay, ProcessedDay, VideosDay
-from ncaa_assets.settings import NO_KEY, Settings, load_dotenv
+from ncaa_assets.settings import NO_KEY, Settings, load_dotenv, misspelt
 from ncaa_assets.source import shape as api_shape
 from ncaa_assets.source.open import asked_module, fixed_module, modules_to_try, open_source
 from ncaa_assets.source.season import day_with_games
@@ -184,6 +184,7 @@ def _settings(settings: Settings) -> Iterator[Line]:
         f"{settings.start_date}, {settings.video_count or 'all'} {'video' if settings.video_count == 1 else 'videos'} "
         "a day",
     )  # fmt: skip
+    yield from (Line(Mark.WARN, "settings", sentence) for sentence in misspelt())
     if settings.limit is not None:
         text = f"LIMIT={settings.limit}: only that many highlights a day are kept; unset it to keep all"
         yield Line(Mark.WARN, "settings", text)

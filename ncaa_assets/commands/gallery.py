@@ -131,6 +131,8 @@ def _page(archive: Archive, day: str | None) -> str:
         raise SettingsError(f"--date {visible(day, most=40)} is no day such as 2025-03-09")
     if archive.store.info(day_key(day)) is None:
         is_kept = archive.store.info(HighlightsDay.key(day)) is not None
+        if not is_kept:
+            archive.settings.parse_day(day)  # refuses one that nobody can back up
         why, command = (
             ("", ("gallery", "--rebuild")) if is_kept else (", because it is not backed up", ("backup", "--date", day))
         )

@@ -15,7 +15,7 @@ from ncaa_assets.archive.identity import Identity
 from ncaa_assets.backends.deployments import read_secret
 from ncaa_assets.commands import ending
 from ncaa_assets.commands.say import say
-from ncaa_assets.commands.terminal import logging_to_terminal, say_sample
+from ncaa_assets.commands.terminal import logging_to_terminal, say_about_settings
 from ncaa_assets.failures import SettingsError, SourceError, WriteConflict
 from ncaa_assets.ports import Page, Source
 from ncaa_assets.record.models import Highlight
@@ -41,7 +41,7 @@ def _source(day: str | None, module: str | None, answer: ending.Answer) -> int:
     load_dotenv()
     settings = Settings.from_environment()
     with logging_to_terminal(debug=False):
-        say_sample(settings)
+        say_about_settings(settings)
         if settings.lacks_key:
             raise SettingsError(NO_KEY)
         asked_for = settings.named_day(day).isoformat()

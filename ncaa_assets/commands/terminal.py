@@ -15,7 +15,7 @@ from ncaa_assets.commands.days import DayResult
 from ncaa_assets.commands.output import second_stderr
 from ncaa_assets.commands.say import coloured, say, say_lines, takes_colours
 from ncaa_assets.runs.results import Result
-from ncaa_assets.settings import Settings
+from ncaa_assets.settings import Settings, misspelt
 from ncaa_assets.text import plural
 
 if TYPE_CHECKING:
@@ -181,8 +181,10 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def say_sample(settings: Settings) -> None:
-    """While there is no key, says that the data are made up and where they go."""
+def say_about_settings(settings: Settings) -> None:
+    """Says which setting may be misspelt; and while there is no key, that the data are made up and where they go."""
+    for sentence in misspelt():
+        say(sentence, colour="yellow", err=True)
     if settings.uses_sample:
         say(
             "SAMPLE DATA: there is no RAPIDAPI_KEY, so a built-in sample API answers with made-up games.",

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from click.testing import Result
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from dagster._daemon.types import DaemonHeartbeat
@@ -242,6 +243,15 @@ def test_a_disk_without_room_would_stop_a_backup_and_one_with_little_is_a_warnin
 
 def test_limit_is_pointed_out(doctor: Doctor) -> None:
     assert "only that many highlights a day are kept" in doctor(LIMIT="10").line("settings", "warn")
+
+
+def test_a_setting_that_is_misspelt_in_the_file_is_pointed_out(doctor: Doctor, run: Callable[..., Result]) -> None:
+    Path(".env").write_text("VIDEO_CONT=3\nMY_OWN=1\nvideo_pages=\n", "utf-8")
+    said = ".env sets VIDEO_CONT, which is no setting; did you mean VIDEO_COUNT?"
+    assert said in doctor().text
+    assert ".env sets video_pages, which is no setting; did you mean VIDEO_PAGES?" in doctor().text
+    assert doctor().text.count("is no setting") == 2
+    assert run("backup", "--date", "2025-03-09", ENCODE="never").stderr.count(said) == 1
 
 
 def test_what_copies_the_videos_of_pages_is_named_where_it_is_asked_for(doctor: Doctor) -> None:
