@@ -800,7 +800,7 @@ def reconcile_day(
         findings += _missing_documents(store, day, read)
     # Nobody knows what a damaged or missing document named, so nothing beside it can be called one too many.
     known = {kind.asset for kind, document in read.items() if document is not None}
-    names, forgotten = _named(videos, processed), _forgotten(videos)
+    names, forgotten = _named(videos, processed), forgotten_keys(videos)
     findings += [
         Finding(day, asset, key, "is in the store, and a person let go of it", _forget(day, forgotten[key]))
         if key in forgotten
@@ -874,7 +874,7 @@ def _named(videos: VideosDay | None, processed: ProcessedDay | None) -> set[str]
     return names
 
 
-def _forgotten(videos: VideosDay | None) -> dict[str, str]:
+def forgotten_keys(videos: VideosDay | None) -> dict[str, str]:
     """The keys of what a person let go of, each with the id of its highlight."""
     names = {}
     for entry in videos.forgotten if videos else []:

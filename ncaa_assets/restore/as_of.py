@@ -44,6 +44,11 @@ class AsOf(ObjectStore):
             return True  # whoever reads it is told
         return earliest is None or earliest <= self._time
 
+    @property
+    def now(self) -> ObjectStore:
+        """The store as it is."""
+        return self._store
+
     def _is_document(self, key: str) -> bool:
         folder, slash, name = key.partition("/")
         return key == IDENTITY_KEY or (f"{folder}/" in self._kinds and bool(slash) and name.endswith(".json"))

@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 from ncaa_assets import advice
 from ncaa_assets.archive.archive import Archive
+from ncaa_assets.archive.documents import load
 from ncaa_assets.archive.identity import IDENTITY_KEY, Identity
-from ncaa_assets.archive.reconcile import Finding, Severity, durations, posters, reconcile_day
+from ncaa_assets.archive.reconcile import Finding, Severity, durations, forgotten_keys, posters, reconcile_day
 from ncaa_assets.archive.rows import RowsOfDays
 from ncaa_assets.archive.standing import Wanted
 from ncaa_assets.failures import DocumentDamaged, ObjectMissing, SettingsError, StoreError
@@ -21,6 +22,7 @@ from ncaa_assets.ports import HighlightTable, ObjectStore
 from ncaa_assets.record.models import VideosDay
 from ncaa_assets.record.rows import Row
 from ncaa_assets.record.written import from_bytes
+from ncaa_assets.restore.as_of import AsOf
 from ncaa_assets.restore.content import DayContent, content_of, of_bytes
 from ncaa_assets.restore.rows import rows_of_day
 from ncaa_assets.restore.target import Differs, NotAsRecorded, Piece, Put, Target
@@ -139,7 +141,7 @@ class _Day:
             return restored
         if report.table_trouble is not None:
             self.has_table, restored.table_trouble = False, report.table_trouble
-        restored.findings = [finding for finding in report.findings if self._is_wanted(finding)]
+        restored.findings = [self._as_of_now(finding) for finding in report.findings if self._is_wanted(finding)]
         content = content_of(self.archive.store, day)
         if self.add_rows is not None:
             self.add_rows(rows_of_day(content, self._table))
@@ -153,6 +155,19 @@ class _Day:
         """Whether a finding is about a part that is restored; the documents always are."""
         part = {"videos": "videos", "processed_videos": "processed"}.get(finding.asset)
         return part is None or part in self.what or finding.key.endswith(".json")
+
+    def _as_of_now(self, finding: Finding) -> Finding:
+        """A finding of the archive as it was, with what to do about it now: what a person let go of since comes back by
+        no run."""
+        store = self.archive.store
+        if not isinstance(store, AsOf) or finding.day is None:
+            return finding
+        try:
+            gone = forgotten_keys(load(store.now, VideosDay, finding.day))
+        except StoreError:
+            return finding
+        remedy = "nothing to do: a person let go of it since (`forget`), and the rest of the day is restored"
+        return replace(finding, remedy=remedy) if finding.key in gone else finding
 
     @property
     def _table(self) -> HighlightTable | None:

@@ -257,6 +257,15 @@ def test_documents_as_they_were_then(run: Run, data: Path) -> None:
     assert not Path("before").exists()
 
 
+def test_what_was_let_go_of_since_comes_back_by_no_advice(run: Run, data: Path) -> None:
+    assert run("forget", "2", "--date", SECOND, "--yes").exit_code == 0
+    done = run("restore", "--dest", "out", "--as-of", earlier(data))
+    assert done.exit_code == 1, done.output
+    assert "videos/2025-03-09/2.mp4: is missing from the store" in done.stdout
+    remedies = {line.strip() for line in done.stdout.splitlines() if "→" in line}
+    assert remedies == {"→ nothing to do: a person let go of it since (`forget`), and the rest of the day is restored"}
+
+
 def test_another_archive_takes_what_is_newer_and_keeps_a_day_of_its_own(run: Run, data: Path) -> None:
     to_archive = ("restore", "--dest", "out", "--layout", "archive")
     assert run(*to_archive, "--as-of", earlier(data)).exit_code == 0
