@@ -221,7 +221,8 @@ class Child:
         self.close()
 
     def _time_out(self) -> None:
-        if not (self._has_ended() and self._output.at_end):
+        # Its output first: to ask whether it has ended ends what it left behind, and so the output too.
+        if not (self._output.at_end and self._has_ended()):
             self._timed_out = True
             self.kill()
 

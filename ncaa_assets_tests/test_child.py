@@ -151,6 +151,22 @@ def test_what_a_program_leaves_behind_is_ended_when_its_time_is_up(tmp_path: Pat
     wait_until(lambda: not lives(int((tmp_path / "pid").read_text())))
 
 
+def test_its_time_is_up_however_soon_the_reader_hears_of_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_ended = Child._has_ended
+
+    def heard_at_once(child: Child) -> bool:
+        ended = has_ended(child)
+        if ended:
+            wait_until(lambda: child._output.at_end)
+        return ended
+
+    monkeypatch.setattr(Child, "_has_ended", heard_at_once)
+    ended = run(["sh", "-c", LEAVES_ONE.format(pid=tmp_path / "pid")], bounds=Bounds(seconds=0.5), check=False)
+    assert (ended.timed_out, ended.stdout) == (True, b"said\n")
+
+
 @pytest.mark.parametrize("wait", [True, False])
 def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path, wait: bool) -> None:
     """Beside a pipe that nobody holds open, and with one that is."""
