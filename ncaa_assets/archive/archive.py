@@ -83,37 +83,37 @@ class Archive:
         """
         if self.store.info(IDENTITY_KEY) is not None:
             return
-        raise SettingsError(f"there is no archive in {self.place} ({IDENTITY_KEY} is missing){self.beside()}")
+        said = f"there is no archive in {self.place} ({IDENTITY_KEY} is missing)"
+        raise SettingsError("; ".join(filter(None, (said, self.beside()))))
 
     def missing(self) -> SettingsError:
         """The error of a command that needs an archive, where there is none."""
-        return SettingsError(
+        said = (
             f"there is no archive in {self.place} yet; `{advice.command('backup')}` makes it, or set the settings to "
-            f"the archive that you mean{self.beside()}"
         )
+        said += "the archive that you mean"
+        return SettingsError("; ".join(filter(None, (said, self.beside()))))
 
-    def beside(self) -> str:
-        """Which archive a person may mean where there is none here, and how to get to it, as the end of a sentence;
-        nothing where none lies near."""
+    def beside(self) -> str | None:
+        """Which archive a person may mean where there is none here, and how to get to it, as a part of a sentence; None
+        where none lies near."""
         if "://" in self.place:
-            return ""
+            return None
         folder = Path(self.place)
         if (folder / "documents" / IDENTITY_KEY).is_file():
-            return (
-                f"; this is a restored folder, and `{advice.command('import', str(folder))}` takes it into an archive"
-            )
+            return f"this is a restored folder, and `{advice.command('import', str(folder))}` takes it into an archive"
         if not folder.name.endswith(SAMPLE_ENDING):
             made_up = folder.with_name(folder.name + SAMPLE_ENDING)
-            return f"; there is one in {made_up} (made-up games)" if (made_up / IDENTITY_KEY).is_file() else ""
+            return f"there is one in {made_up} (made-up games)" if (made_up / IDENTITY_KEY).is_file() else None
         other = folder.with_name(folder.name.removesuffix(SAMPLE_ENDING))
         try:
             identity = from_bytes(Identity, (other / IDENTITY_KEY).read_bytes(), str(other))
         except (OSError, DocumentDamaged):
-            return ""
+            return None
         if identity.source == SAMPLE:
-            return f"; the one in {other} has made-up games too: rename that folder to {folder}"
+            return f"the one in {other} has made-up games too: rename that folder to {folder}"
         return (
-            f"; the one in {other} has real games: set RAPIDAPI_KEY (to any text, if nothing is to be asked of the API)"
+            f"the one in {other} has real games: set RAPIDAPI_KEY (to any text, if nothing is to be asked of the API)"
         )
 
     def load(self, kind: type[D], day: str) -> D:

@@ -1,25 +1,22 @@
 """What was imported and is in no day, under `imported/`, with what is known of it: files for their bytes, and records
 that tell no game day; and whether all of it is there as it came."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ncaa_assets.archive.reconcile import Finding
-from ncaa_assets.failures import DocumentDamaged, StoreError
+from ncaa_assets.archive.reconcile import Finding, read_through
+from ncaa_assets.failures import StoreError
 from ncaa_assets.ports import ObjectInfo, ObjectStore
 from ncaa_assets.record.fields import Name, Sha256, Time
 from ncaa_assets.record.models import Versioned
-from ncaa_assets.record.written import NewerVersion, from_bytes, parse_document
+from ncaa_assets.record.written import NewerVersion, parse_document
 from ncaa_assets.stored import Count, Stored
 from ncaa_assets.text import visible
 
 KEPT = "imported/"
 ABOUT = ".about.json"  # what the name of a kept file is followed by, in the key of what is known of it
 
-_CHUNK = 1024**2
-_CANNOT_BE_READ = "cannot be read: "
 _AGAIN = "delete it and import it again from {place}, or put it back from another copy of the archive"
 
 
@@ -56,11 +53,13 @@ class KeptRecords(Versioned):
 
 def recorded_sha256(about: bytes | None, key: str) -> str | None:
     """The sha256 that is recorded of a kept file, by what is known of it; None where that is missing or damaged."""
-    try:
-        known = None if about is None else from_bytes(KeptFile, about, key + ABOUT, expected={"key": key})
-    except DocumentDamaged:
+    if about is None:
         return None
-    return None if known is None else known.sha256
+    try:
+        known, _ = parse_kept(key + ABOUT, about)
+    except NewerVersion:
+        return None
+    return known.sha256 if isinstance(known, KeptFile) and known.key == key else None
 
 
 def kept_objects(store: ObjectStore) -> Iterator[tuple[ObjectInfo, bool]]:
@@ -75,12 +74,16 @@ def kept_objects(store: ObjectStore) -> Iterator[tuple[ObjectInfo, bool]]:
 
 
 def parse_kept(key: str, data: bytes) -> tuple[KeptFile | KeptRecords | None, str | None]:
-    """A document of `imported/` as far as it can be read, and what is wrong with it, if anything is."""
+    """A document of `imported/` as far as it can be read, and what is wrong with it, if anything is.
+
+    Raises:
+        NewerVersion: it was written by a version of this project that this one does not know.
+    """
     kind: type[KeptFile | KeptRecords] = KeptFile if key.endswith(ABOUT) else KeptRecords
     try:
         document = parse_document(kind, data)
-    except NewerVersion as error:
-        return None, f"{_CANNOT_BE_READ}{error}"
+    except NewerVersion:
+        raise
     except ValueError as error:
         return None, f"is damaged ({visible(error)})"
     problem = "; ".join(document.doubts)
@@ -117,14 +120,14 @@ def _report(store: ObjectStore, key: str, *, deep: bool) -> KeptReport:
         document, problem = parse_kept(key, store.read(key)[0])
     except StoreError as error:
         return _unreadable(key, error)
+    except NewerVersion as error:
+        return _wrong(key, f"cannot be read: {error}", "then verify again")
     if problem is not None:
-        is_newer = problem.startswith(_CANNOT_BE_READ)
-        return _wrong(key, problem, "then verify again" if is_newer else _again(document))
+        return _wrong(key, problem, _again(document))
     return _report_of_file(store, document, deep=deep) if isinstance(document, KeptFile) else KeptReport()
 
 
 def _report_of_file(store: ObjectStore, known: KeptFile, *, deep: bool) -> KeptReport:
-    digest, read = hashlib.sha256(), 0
     try:
         found = store.info(known.key)
         if found is None:
@@ -133,16 +136,11 @@ def _report_of_file(store: ObjectStore, known: KeptFile, *, deep: bool) -> KeptR
         if found.size != known.bytes:
             problem = f"has {found.size} bytes, and {known.bytes} were recorded"
             return _wrong(known.key, problem, _again(known))
-        if deep:
-            with store.download(known.key) as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-                    read += len(chunk)
+        if deep and read_through(store, known.key)[0] != known.sha256:
+            return _wrong(known.key, "its bytes are not those that were imported (another sha256)", _again(known))
     except StoreError as error:
         return _unreadable(known.key, error)
-    if deep and digest.hexdigest() != known.sha256:
-        return _wrong(known.key, "its bytes are not those that were imported (another sha256)", _again(known))
-    return KeptReport(read)
+    return KeptReport(known.bytes if deep else 0)
 
 
 def _again(document: KeptFile | KeptRecords | None) -> str:

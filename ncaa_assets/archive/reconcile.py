@@ -573,7 +573,7 @@ def copies(
             seen.sha256 = Hash.EQUAL_BY_STORE
         elif left is None or video.bytes <= left:
             try:
-                digest, complaint = _read(store, video.key, decoder, video.facts)
+                digest, complaint = read_through(store, video.key, decoder, video.facts)
             except StoreError as error:
                 result.findings.append(_unreadable(manifest.date, "videos", video.key, error))
                 continue
@@ -895,7 +895,7 @@ def _size_problem(store: ObjectStore, seen: CopyEvidence | OutputEvidence) -> st
 def _bytes_problem(
     store: ObjectStore, video: ProcessedVideo, decoder: Decoder | None, seen: OutputEvidence
 ) -> str | None:
-    digest, complaint = _read(store, video.key, decoder, video.facts)
+    digest, complaint = read_through(store, video.key, decoder, video.facts)
     seen.read, seen.decoded = video.bytes, decoder is not None
     if video.sha256 is not None and digest != video.sha256:
         return "its bytes are not those that were encoded (another sha256)"
@@ -917,7 +917,9 @@ def is_whole_jpeg(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8") and data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
-def _read(store: ObjectStore, key: str, decoder: Decoder | None, facts: Facts | None) -> tuple[str, str | None]:
+def read_through(
+    store: ObjectStore, key: str, decoder: Decoder | None = None, facts: Facts | None = None
+) -> tuple[str, str | None]:
     """An object's sha256, and what the decoder complains about, if there is one."""
     digest = hashlib.sha256()
     with ExitStack() as stack:

@@ -163,7 +163,7 @@ def _days(archive: Archive, first: str | None, last: str | None) -> tuple[list[s
         if archive.settings.uses_sample:
             how = "that is the sample's: set RAPIDAPI_KEY (to any text, nothing is asked of the API) to mean your own"
         raise SettingsError(
-            f"there is nothing to restore: no day is backed up in {archive.place}; {archive.beside()[2:] or how}"
+            f"there is nothing to restore: no day is backed up in {archive.place}; {archive.beside() or how}"
         )
     days = sorted(day for day in there if (not oldest or day >= oldest) and (not newest or day <= newest))
     if not days:

@@ -216,7 +216,7 @@ def take_kept(archive: Archive, place: Place, root: str, *, writes: bool) -> tup
                     count += 1
                 else:
                     problem = "its bytes are not those that were recorded"
-        except (PlaceUnreadable, DocumentDamaged) as error:
+        except (PlaceUnreadable, DocumentDamaged, NewerVersion) as error:
             problem = f"cannot be read: {error}"
         if problem:
             remedy = "it was not taken in; put it right there, then import it once more"

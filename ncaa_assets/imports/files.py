@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -111,24 +112,22 @@ def take(
     digest, count, picture = hashlib.sha256(), 0, b""
     content_type = content_type or CONTENT_TYPES.get(wanted.key.rpartition(".")[2], "image/jpeg")
     try:
-        with place.open(file) as source:
-            if not writes:
-                while chunk := source.read(_CHUNK):
-                    digest.update(chunk)
-                    count += len(chunk)
-                    picture += chunk if wanted.is_jpeg else b""
-                return _is(wanted, count, digest.hexdigest(), picture)
-            with store.upload(wanted.key, content_type=content_type) as upload:
-                while chunk := source.read(_CHUNK):
-                    digest.update(chunk)
-                    count += len(chunk)
-                    picture += chunk if wanted.is_jpeg else b""
+        with (
+            place.open(file) as source,
+            store.upload(wanted.key, content_type=content_type) if writes else nullcontext() as upload,
+        ):
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                count += len(chunk)
+                picture += chunk if wanted.is_jpeg else b""
+                if upload is not None:
                     upload.write(chunk)
-                if not _is(wanted, count, digest.hexdigest(), picture):
-                    return False
+            if not _is(wanted, count, digest.hexdigest(), picture):
+                return False
+            if upload is not None:
                 before_commit()
                 upload.commit()
-                return True
+            return True
     except ObjectMissing:
         return False
 
